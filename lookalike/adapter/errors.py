@@ -1,0 +1,126 @@
+"""Everything that can go wrong with a request, as one tree.
+
+    LookalikeError
+    ├── InvalidRequest          400  the body or a parameter is wrong; `place` names where
+    │   ├── InvalidFilter       400  a filter that we refuse: unknown operator, wrong operand, too large
+    │   └── FilterTooExpensive  400  an exact answer would need more work than the documented bound
+    ├── Unauthorized            401  no token, or not a valid one
+    ├── Forbidden               403  a valid token without the right
+    ├── CollectionNotFound      404  no collection with this id or name
+    ├── RecordsNotFound         404  an outcome of the engine: answered in the envelope with HTTP 200
+    ├── CollectionConflict      409  the collection was made by another embedder or revision
+    ├── CapacityExceeded        412  the collection is full
+    ├── BodyTooLarge            413  more bytes than a request may have
+    ├── EngineFailed            500  the engine refused what we believed to be valid: a bug of ours
+    └── Unavailable             503  a retry helps
+        └── EngineUnavailable   503  the engine is starting, restarting or out of reach
+    RecordRefused                    one record of a batch is not taken; the others are
+    └── DuplicateRecord         211  its `_id` exists
+
+Each class carries the provider's code, the HTTP status and whether a retry helps. Messages name
+the place of a fault in the request and never repeat a value: values belong to the user.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LookalikeError(Exception):
+    """A request that gets no answer but an error.
+
+    `code` is the provider's status code in the envelope, `http_status` that of the transport,
+    `retry` whether the same request may succeed later, `place` a path in the request such as
+    `$.filter.price.$gt`, or None.
+    """
+
+    code: ClassVar[int] = 500
+    http_status: ClassVar[int] = 500
+    retry: ClassVar[bool] = False
+
+    def __init__(self, text: str, *, place: str | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.place = place
+
+    def __str__(self) -> str:
+        return f"{self.text} (at {self.place})" if self.place else self.text
+
+
+class InvalidRequest(LookalikeError):
+    code = http_status = 400
+
+
+class InvalidFilter(InvalidRequest):
+    """A filter that is refused as a whole; `place` starts at `$.filter`."""
+
+
+class FilterTooExpensive(InvalidRequest):
+    """The filter is valid, but deciding it exactly would take more work than is allowed."""
+
+
+class Unauthorized(LookalikeError):
+    code = http_status = 401
+
+
+class Forbidden(LookalikeError):
+    code = http_status = 403
+
+
+class CollectionNotFound(LookalikeError):
+    code = http_status = 404
+
+
+class RecordsNotFound(LookalikeError):
+    """No such record: an answer of the search engine, not a fault of the transport."""
+
+    code = 404
+    http_status = 200
+
+
+class CollectionConflict(LookalikeError):
+    code = http_status = 409
+
+
+class CapacityExceeded(LookalikeError):
+    """The collection is full: an answer of the search engine, not a fault of the transport."""
+
+    code = 412
+    http_status = 200
+
+
+class BodyTooLarge(LookalikeError):
+    code = http_status = 413
+
+
+class EngineFailed(LookalikeError):
+    code = http_status = 500
+
+
+class Unavailable(LookalikeError):
+    code = http_status = 503
+    retry = True
+
+
+class EngineUnavailable(Unavailable):
+    """The engine is starting, restarting or out of reach; nothing is known of a write in flight."""
+
+
+class RecordRefused(Exception):
+    """One record of a batch is not taken. It comes back in `skipped_records` with this reason.
+
+    `code`: 400 the metadata cannot be kept, 422 the image cannot be read, 504 it cannot be
+    fetched, 412 the collection is full, 211 a record with this `_id` exists.
+    """
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+
+class DuplicateRecord(RecordRefused):
+    """The code is 211 although nothing was inserted: the official client counts it as skipped."""
+
+    def __init__(self) -> None:
+        super().__init__(211, "record duplicate")
