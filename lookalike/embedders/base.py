@@ -1,15 +1,24 @@
-"""What an embedder is: the protocol that a plug-in satisfies without importing anything of ours."""
+"""What an embedder is: the protocol that a plug-in satisfies without importing anything of ours.
+
+A plug-in is an entry point of the group `lookalike.embedders`: its name is the embedder's name,
+its target a callable `load(cache_folder: Path) -> Embedder`, called once, in a thread, when the
+embedder is first needed. Files that the plug-in wants to find again go into `cache_folder`.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Distance = Literal["cosine", "euclid", "dot", "manhattan"]
+DISTANCES: tuple[str, ...] = get_args(Distance)
+
+Vector = NDArray[np.float32]
 Vectors = NDArray[np.float32]
 
 
@@ -19,6 +28,9 @@ class Embedder(Protocol):
 
     `revision` is a fingerprint of everything that moves a vector: weights, preprocessing, backend,
     precision, dimension. Two embedders with equal revisions may share a collection, others not.
+
+    An embedder may also have `batch_size: int` (1 if missing), the most pictures that it wants in
+    one call, and `close()`, called once, at the end.
     """
 
     @property
@@ -31,7 +43,10 @@ class Embedder(Protocol):
     def distance(self) -> Distance: ...
     @property
     def image_px(self) -> int:
-        """The side of the square that the model sees; a JPEG is decoded no larger than needed."""
+        """The side of the square that the model sees; a picture is decoded no larger than needed.
+
+        Both sides of what `embed_images` gets are at least twice that, if the picture has so much.
+        """
         ...
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
@@ -46,3 +61,12 @@ class TextEmbedder(Embedder, Protocol):
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Any strings -> float32 of shape (n, dimension). Called from one thread."""
         ...
+
+
+def fingerprint(*parts: object) -> str:
+    """A revision: 16 hex digits that change when any part does, whatever the parts' lengths."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        text = str(part).encode()
+        digest.update(len(text).to_bytes(4, "little") + text)
+    return digest.hexdigest()

@@ -1,0 +1,215 @@
+"""One worker thread in front of an embedder, and a short queue in front of the thread.
+
+Requests wait here in the event loop, so all state belongs to one thread and needs no lock. A
+search goes before the pictures of an insert; whoever stops waiting leaves the queue; and what the
+embedder answers is checked before anybody stores it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lookalike.embedders.base import Distance, Embedder, TextEmbedder, Vector, Vectors
+from lookalike.embedders.errors import (
+    EmbedderBroken,
+    EmbedderClosed,
+    EmbedderError,
+    NoTextTower,
+    Overloaded,
+)
+
+logger = logging.getLogger(__name__)
+
+# A decoded picture takes about 1.2 MB while it waits.
+MAX_WAITING = 256
+# Under a flood of searches, one batch in so many still belongs to the inserts.
+BULK_TURN = 8
+
+
+@dataclass(eq=False, slots=True)
+class _Waiting:
+    item: Image.Image | str
+    future: asyncio.Future[Vector]
+
+
+class BatchedEmbedder:
+    """An embedder for use in an event loop. Made by the registry; one loop, one instance.
+
+    Every method raises `Overloaded` if more than `max_waiting` pictures and texts would wait,
+    `EmbedderBroken` if the embedder raises or answers no vector, `EmbedderClosed` after `close`.
+    """
+
+    def __init__(self, embedder: Embedder, *, max_waiting: int = MAX_WAITING) -> None:
+        self._embedder = embedder
+        self._max_waiting = max_waiting
+        self._batch_size = max(1, int(getattr(embedder, "batch_size", 1)))
+        self._queries: deque[_Waiting] = deque()
+        self._bulk: deque[_Waiting] = deque()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"embed-{embedder.name}")
+        self._running: asyncio.Future[list[Vector | EmbedderError]] | None = None
+        self._since_bulk = 0
+        self._closed = False
+        self.name: str = embedder.name
+        self.revision: str = embedder.revision
+        self.dimension: int = embedder.dimension
+        self.distance: Distance = embedder.distance
+        self.image_px: int = embedder.image_px
+        self.has_text: bool = isinstance(embedder, TextEmbedder)
+
+    async def embed_image(self, image: Image.Image, *, query: bool = False) -> Vector:
+        """One RGB picture -> float32 of shape (dimension,). `query`: somebody waits for it."""
+        (future,) = self._admit([image], query)
+        return await future
+
+    async def embed_images(self, images: Sequence[Image.Image], *, query: bool = False) -> Vectors:
+        """RGB pictures -> float32 of shape (n, dimension), in their order, or the first error.
+
+        To keep the good pictures of a batch when one fails, await `embed_image` for each.
+        """
+        if not images:
+            return np.empty((0, self.dimension), np.float32)
+        futures = self._admit(images, query)
+        try:
+            return np.stack(await asyncio.gather(*futures))
+        finally:
+            for future in futures:
+                future.cancel()
+
+    async def embed_text(self, text: str, *, query: bool = True) -> Vector:
+        """Any string -> float32 of shape (dimension,). Raises `NoTextTower` without a tower."""
+        if not self.has_text:
+            raise NoTextTower(f"the embedder {self.name} knows pictures only, no text")
+        (future,) = self._admit([text], query)
+        return await future
+
+    @property
+    def waiting(self) -> int:
+        """Pictures and texts in the queue, those of the running batch not counted."""
+        return len(self._queries) + len(self._bulk)
+
+    async def close(self) -> None:
+        """Those who wait get `EmbedderClosed`; the running batch is finished first."""
+        self._closed = True
+        for queue in (self._queries, self._bulk):
+            for waiting in list(queue):
+                if not waiting.future.done():
+                    waiting.future.set_exception(EmbedderClosed("the service is stopping"))
+            queue.clear()
+        if self._running is not None:
+            await asyncio.wait([self._running])
+        await asyncio.to_thread(self._thread.shutdown)
+        if callable(close := getattr(self._embedder, "close", None)):
+            await asyncio.to_thread(close)
+
+    def _admit(
+        self, items: Sequence[Image.Image | str], query: bool
+    ) -> list[asyncio.Future[Vector]]:
+        """All of them or none: half of a batch in the queue helps nobody."""
+        if self._closed:
+            raise EmbedderClosed(f"the embedder {self.name} is closed")
+        if self.waiting + len(items) > self._max_waiting:
+            raise Overloaded(f"more than {self._max_waiting} pictures wait for {self.name}")
+        loop, queue = asyncio.get_running_loop(), self._queries if query else self._bulk
+        entries = [_Waiting(item, loop.create_future()) for item in items]
+        for entry in entries:
+            queue.append(entry)
+            entry.future.add_done_callback(partial(self._leave, queue, entry))
+        self._start(loop)
+        return [entry.future for entry in entries]
+
+    @staticmethod
+    def _leave(queue: deque[_Waiting], entry: _Waiting, _: asyncio.Future[Vector]) -> None:
+        # Somebody who stopped waiting must neither hold a place nor keep a picture in memory.
+        if entry.future.cancelled() and entry in queue:
+            queue.remove(entry)
+
+    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._running is None and (batch := self._next_batch()):
+            items = [entry.item for entry in batch]
+            self._running = loop.run_in_executor(self._thread, self._embed, items)
+            self._running.add_done_callback(lambda done: self._finish(loop, batch, done))
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The next few of one kind, searches first, except when the inserts have waited long."""
+        bulk, batch = self._bulk, list[_Waiting]()
+        queues = [self._queries, bulk]
+        if self._since_bulk >= BULK_TURN:
+            queues.reverse()
+        for queue in queues:
+            while queue and len(batch) < self._batch_size:
+                if batch and type(batch[0].item) is not type(queue[0].item):
+                    break
+                entry = queue.popleft()
+                if not entry.future.done():
+                    batch.append(entry)
+                    self._since_bulk = 0 if queue is bulk else self._since_bulk + bool(bulk)
+        return batch
+
+    def _finish(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        batch: list[_Waiting],
+        done: asyncio.Future[list[Vector | EmbedderError]],
+    ) -> None:
+        self._running = None
+        for entry, answer in zip(batch, done.result(), strict=True):
+            if entry.future.done():
+                continue
+            if isinstance(answer, EmbedderError):
+                entry.future.set_exception(answer)
+            else:
+                entry.future.set_result(answer)
+        self._start(loop)
+
+    def _embed(self, items: list[Any]) -> list[Vector | EmbedderError]:
+        """In the worker thread. One bad picture must not take its neighbours along."""
+        try:
+            if isinstance(items[0], str):
+                assert isinstance(self._embedder, TextEmbedder)
+                raw = self._embedder.embed_texts(items)
+            else:
+                raw = self._embedder.embed_images(items)
+            return check_vectors(raw, len(items), self._embedder)
+        except Exception as error:
+            if len(items) > 1:
+                return [answer for item in items for answer in self._embed([item])]
+            logger.exception("the embedder %s failed", self.name)
+            broken = EmbedderBroken(f"the embedder {self.name} failed on this input")
+            broken.__cause__ = error
+            return [broken]
+
+
+def check_vectors(raw: object, count: int, embedder: Embedder) -> list[Vector | EmbedderError]:
+    """What an embedder answered -> rows that can be stored, errors in the place of bad rows.
+
+    Raises `EmbedderBroken` if the whole answer has another shape than (count, dimension) or is no
+    array of real numbers.
+    """
+    with np.errstate(all="ignore"):
+        vectors = np.array(raw, dtype=np.float32, order="C")
+    if vectors.shape != (count, embedder.dimension):
+        raise EmbedderBroken(
+            f"the embedder {embedder.name} answered an array of shape {vectors.shape} "
+            f"instead of {(count, embedder.dimension)}"
+        )
+    return [_checked_row(vector, embedder) for vector in vectors]
+
+
+def _checked_row(vector: Vector, embedder: Embedder) -> Vector | EmbedderError:
+    text = f"the embedder {embedder.name} answered %s for this input"
+    if not np.isfinite(vector).all():
+        return EmbedderBroken(text % "numbers that are not finite")
+    # A cosine has no meaning for the zero vector; for a hash of 0 and 1 it is a fair answer.
+    if embedder.distance == "cosine" and not vector.any():
+        return EmbedderBroken(text % "a vector of length zero")
+    return vector

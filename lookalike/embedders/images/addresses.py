@@ -1,0 +1,88 @@
+"""Which network addresses may be fetched: public ones, and those that the operator allows.
+
+A record's URL is written by a stranger, and the service stands inside somebody's network. So the
+name is resolved once, every address that it has is judged here, and the connection goes to a
+judged address, never to the name again (a second look-up could give another answer).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# Where IPv6 unicast is handed out today (RFC 4291, IANA): anything else is reserved, local,
+# or an IPv4 address in disguise.
+_IPV6_UNICAST = ipaddress.IPv6Network("2000::/3")
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# A public address by its number, but inside Azure it is the platform's own door to a machine.
+_PLATFORM = ipaddress.IPv4Address("168.63.129.16")
+
+
+class AddressRules:
+    """Judges hosts and addresses. `allowed_hosts`: exact host names, addresses, or networks.
+
+    Raises ValueError for an entry that looks like a network and is none.
+    """
+
+    def __init__(self, allowed_hosts: Iterable[str] = ()) -> None:
+        self._names: set[str] = set()
+        self._networks: list[Network] = []
+        for entry in allowed_hosts:
+            try:
+                self._networks.append(ipaddress.ip_network(entry.strip("[]")))
+            except ValueError:
+                if "/" in entry or not entry.strip():
+                    raise ValueError(f"allowed host {entry!r} is no host and no network") from None
+                self._names.add(_normal(entry))
+
+    def allows(self, host: str, addresses: Iterable[str]) -> bool:
+        """Whether a connection to `host`, which has these addresses, is allowed: all or none.
+
+        One public address beside a private one does not help: which of them a browser of
+        networks would take is up to chance.
+        """
+        judged = [parse_address(address) for address in addresses]
+        if not judged:
+            return False
+        if _normal(host) in self._names:
+            return True
+        return all(a is not None and (self._is_listed(a) or is_public(a)) for a in judged)
+
+    def _is_listed(self, address: Address) -> bool:
+        bare = _unwrapped(address)
+        return any(bare in network for network in self._networks if network.version == bare.version)
+
+
+def parse_address(text: str) -> Address | None:
+    """An address as the resolver gives it, its scope (`%eth0`) dropped; None if it is none."""
+    try:
+        return ipaddress.ip_address(text.split("%", 1)[0])
+    except ValueError:
+        return None
+
+
+def is_public(address: Address) -> bool:
+    """Global unicast: not private, local, shared (RFC 6598), multicast, reserved or wrapped."""
+    address = _unwrapped(address)
+    if address.is_multicast or not address.is_global or address.is_reserved:
+        return False
+    if isinstance(address, ipaddress.IPv6Address):
+        return address in _IPV6_UNICAST
+    return address != _PLATFORM
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address that a gateway would make of an IPv6 one: mapped, 6to4 or NAT64."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if inner is None and address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        return inner or address
+    return address
+
+
+def _normal(host: str) -> str:
+    return host.strip().lower().rstrip(".")

@@ -1,0 +1,69 @@
+"""The image fields of a record -> an RGB image."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, TypeVar
+
+from PIL import Image
+
+from lookalike.embedders.images.base64 import decode_base64
+from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.errors import ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.fetch import Fetcher
+from lookalike.embedders.images.settings import ImageSettings
+
+T = TypeVar("T")
+
+
+class ReadImage(NamedTuple):
+    """`image` is RGB and upright; `content_hash` 32 hex digits of the encoded bytes."""
+
+    image: Image.Image
+    content_hash: str
+
+
+class ImageReader:
+    """Fetches and decodes, off the event loop and within the limits. One event loop, one reader."""
+
+    def __init__(self, settings: ImageSettings, *, fetcher: Fetcher | None = None) -> None:
+        self._settings = settings
+        self._fetcher = fetcher or Fetcher(settings)
+        self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+
+    async def read(
+        self, *, url: str | None = None, base64: str | None = None, image_px: int
+    ) -> ReadImage:
+        """The picture of a record; `base64` wins over `url`, as it does at the provider.
+
+        `image_px` is the embedder's. Raises an `ImageError`, for a record without either as well.
+        """
+        if base64 is not None:
+            return await self._decode(lambda: self._from_base64(base64, image_px))
+        if url is None:
+            raise ImageUnreadable("the record has no image: neither `_base64` nor `_url`")
+        data = await self._fetcher.fetch(url)
+        return await self._decode(lambda: self._from_bytes(data, image_px))
+
+    async def close(self) -> None:
+        """Closes connections; pictures that wait for their decoding are dropped."""
+        await self._fetcher.close()
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+    async def _decode(self, work: Callable[[], T]) -> T:
+        loop, limit_s = asyncio.get_running_loop(), self._settings.decode_timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await loop.run_in_executor(self._threads, work)
+        except TimeoutError:
+            raise ImageTooLarge(f"the image was not decoded within {limit_s:g} s") from None
+
+    def _from_base64(self, text: str, image_px: int) -> ReadImage:
+        return self._from_bytes(decode_base64(text, self._settings.max_bytes), image_px)
+
+    def _from_bytes(self, data: bytes, image_px: int) -> ReadImage:
+        image = decode(data, max_pixels=self._settings.max_pixels, image_px=image_px)
+        return ReadImage(image, hashlib.blake2b(data, digest_size=16).hexdigest())

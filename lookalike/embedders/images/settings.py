@@ -1,0 +1,28 @@
+"""The limits within which pictures are fetched and decoded."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them are per picture, except where the line says otherwise."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    """The most bytes of an encoded picture, sent or fetched."""
+    max_pixels: int = 64_000_000
+    """The most pixels, width x height, judged by the picture's header before it is decoded."""
+    decode_threads: int = 2
+    """How many pictures are decoded at once, for the whole process."""
+    decode_timeout_s: float = 30.0
+    """The longest that a picture may wait for its decoding and be decoded."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Hosts (`photos.internal`) and networks (`10.1.0.0/16`) to fetch from although not public."""
+    fetch_timeout_s: float = 15.0
+    """The longest that a fetch may take, from the wait for its turn to the last byte."""
+    connect_timeout_s: float = 5.0
+    """The longest wait for one connection, of the time above."""
+    max_redirects: int = 5
+    """The most redirects that are followed; each target is checked like the first URL."""
+    fetch_connections: int = 16
+    """How many pictures are fetched at once, for the whole process."""
