@@ -1,0 +1,223 @@
+"""All collections of a data folder: making, loading, changing and keeping them.
+
+Used by the worker, on its one thread. Administrative changes are writes of the collection's queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as edge
+
+from lookalike.adapter.engines import checks
+from lookalike.adapter.engines.catalog import Catalog, Home, Manifest
+from lookalike.adapter.engines.checks import Refused
+from lookalike.adapter.engines.collection import Collection
+from lookalike.adapter.engines.conditions import Plain
+from lookalike.adapter.engines.loading import load_shard
+from lookalike.adapter.engines.scheduler import Scheduler
+from lookalike.adapter.engines.schema import Schema, edge_config, index_params
+from lookalike.adapter.engines.settings import EngineSettings
+
+log = logging.getLogger("lookalike.engine")
+
+TICK_SECONDS = 0.5
+FLUSH_POINTS = 4096
+"""Flush as soon as this many points are written: 20 ms, where a long load would pile up seconds."""
+
+
+class NoCollection(Exception):
+    """No collection has this name, nor an alias."""
+
+
+class Engine:
+    """The collections by name. `broken` names those that could not be loaded, and why."""
+
+    def __init__(self, data: Path, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.catalog = Catalog(data)
+        self.collections: dict[str, Collection] = {}
+        self.broken: dict[str, str] = {}
+
+    def load(self, *, faulted: bool) -> None:
+        """Load every collection; `faulted` when the last worker died of a fault of its own."""
+        for home in self.catalog.homes():
+            name = home.manifest.name
+            try:
+                self.collections[name] = Collection(home, load_shard(home, faulted=faulted))
+            except Refused as error:
+                self.broken[name] = str(error)
+
+    def close(self) -> None:
+        """Bring everything to the files."""
+        for collection in self.collections.values():
+            collection.flush()
+            collection.shard.close()
+
+    def resolve(self, name: str) -> str:
+        return self.catalog.aliases.get(name, name)
+
+    def collection(self, name: str) -> Collection:
+        """A collection by name or alias; raises NoCollection."""
+        name = self.resolve(name)
+        if name in self.broken:
+            raise Refused(f"the collection cannot be loaded: {self.broken[name]}")
+        try:
+            return self.collections[name]
+        except KeyError:
+            raise NoCollection from None
+
+    # Reads
+
+    def health(self) -> Plain:
+        """What is not as it should be; `ready` is true when this answers at all."""
+        return {
+            "ready": True,
+            "collections": len(self.collections),
+            "broken": self.broken,
+            "logs_aside": {
+                name: aside
+                for name, collection in self.collections.items()
+                if (aside := collection.home.logs_aside())
+            },
+        }
+
+    def get_collections(self) -> list[str]:
+        return [*self.collections, *self.broken]
+
+    def get_aliases(self) -> dict[str, str]:
+        return self.catalog.aliases
+
+    # Administration
+
+    def create_collection(self, name: str, args: Plain) -> Iterator[None]:
+        if not name or name in self.collections or name in self.broken:
+            raise Refused("a collection of this name exists")
+        schema = Schema(
+            vectors=args.get("vectors") or {},
+            sparse_vectors=args.get("sparse_vectors") or {},
+            hnsw_config=args.get("hnsw_config") or {},
+            quantization_config=args.get("quantization_config"),
+        )
+        config = edge_config(schema)
+        metadata = checks.payload(args.get("metadata"))
+        home = self.catalog.new_home(
+            Manifest(name=name, collection_schema=schema, metadata=metadata)
+        )
+        try:
+            shard = edge.EdgeShard.create(str(home.shard), config)
+            shard.flush()
+        except Exception:
+            home.discard()
+            raise
+        home.save()
+        self.collections[name] = Collection(home, shard)
+        yield
+
+    def delete_collection(self, name: str, _: Plain) -> Iterator[None]:
+        collection = self.collection(name)
+        del self.collections[name]
+        collection.shard.close()
+        self.catalog.remove(collection.home)
+        kept = {alias: of for alias, of in self.catalog.aliases.items() if of != name}
+        if kept != self.catalog.aliases:
+            self.catalog.save_aliases(kept)
+        yield
+
+    def update_collection(self, name: str, args: Plain) -> Iterator[None]:
+        """Merge metadata; null removes a key."""
+        home = self.collection(name).home
+        merged = home.manifest.metadata | checks.payload(args.get("metadata"))
+        home.manifest.metadata = {k: v for k, v in merged.items() if v is not None}
+        home.save()
+        yield
+
+    def create_payload_index(self, name: str, args: Plain) -> Iterator[None]:
+        collection = self.collection(name)
+        path = checks.path(args.get("field"))
+        params = index_params(args["field_schema"])
+        collection.shard.update(edge.UpdateOperation.create_field_index(path, params))
+        collection.home.manifest.payload_indexes[path] = args["field_schema"]
+        collection.home.save()
+        yield
+
+    def delete_payload_index(self, name: str, args: Plain) -> Iterator[None]:
+        collection = self.collection(name)
+        path = checks.path(args.get("field"))
+        if path in collection.home.manifest.payload_indexes:
+            collection.shard.update(edge.UpdateOperation.delete_field_index(path))
+            del collection.home.manifest.payload_indexes[path]
+            collection.home.save()
+        yield
+
+    def update_aliases(self, _: str, args: Plain) -> Iterator[None]:
+        """All changes or none."""
+        aliases = dict(self.catalog.aliases)
+        for action in args["actions"]:
+            ((kind, params),) = action.items()
+            alias = params.get("alias_name") or params.get("old_alias_name")
+            if kind == "create_alias":
+                if params["collection_name"] not in self.collections:
+                    raise NoCollection
+                if alias in self.collections:
+                    raise Refused("a collection has the name of the alias")
+                aliases[alias] = params["collection_name"]
+            elif alias not in aliases:
+                raise Refused("there is no such alias")
+            elif kind == "rename_alias":
+                aliases[params["new_alias_name"]] = aliases.pop(alias)
+            else:
+                del aliases[alias]
+        self.catalog.save_aliases(aliases)
+        yield
+
+    # Keeping
+
+    async def keep(self, scheduler: Scheduler) -> None:
+        """Flush what was written, for ever."""
+        flushed = dict.fromkeys(self.collections, time.monotonic())
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            for name, collection in list(self.collections.items()):
+                due = flushed.get(name, 0.0) + self.settings.flush_seconds
+                if collection.unflushed and (
+                    collection.unflushed >= FLUSH_POINTS or time.monotonic() >= due
+                ):
+                    await run(scheduler, name, flush(collection))
+                    flushed[name] = time.monotonic()
+
+
+ADMINISTRATION: dict[str, Callable[[Engine, str, Plain], Iterator[None]]] = {
+    "create_collection": Engine.create_collection,
+    "delete_collection": Engine.delete_collection,
+    "update_collection": Engine.update_collection,
+    "create_payload_index": Engine.create_payload_index,
+    "delete_payload_index": Engine.delete_payload_index,
+    "update_aliases": Engine.update_aliases,
+}
+
+
+def flush(collection: Collection) -> Iterator[None]:
+    collection.flush()
+    yield
+
+
+async def run(scheduler: Scheduler, queue: str, steps: Iterator[None]) -> None:
+    """Run steps as a write of a queue; raises what they raise."""
+    finished: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def done(error: BaseException | None) -> None:
+        if finished.cancelled():
+            return
+        if error is None:
+            finished.set_result(None)
+        else:
+            finished.set_exception(error)
+
+    scheduler.write(queue, steps, done)
+    await finished

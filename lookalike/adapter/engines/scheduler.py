@@ -1,0 +1,93 @@
+"""Who uses the engine next. One call runs at a time, so the order is all there is to decide.
+
+Reads go first. Writes run in slices between them, in order within a collection and in turn between
+collections; when reads never pause, a write gets its slice once the reads since the last one took
+READ_SHARE times as long as it did, so that neither can starve the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+
+READ_SHARE = 2.0
+MIN_READ_SECONDS = 0.002
+
+Read = Callable[[], None]
+Done = Callable[[BaseException | None], None]
+
+
+class Scheduler:
+    """Runs reads and slices of writes on the event loop, one per turn of the loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._reads: deque[Read] = deque()
+        self._writes: dict[str, deque[tuple[Iterator[None], Done]]] = {}
+        self._held: set[str] = set()
+        self._scheduled = False
+        self._stopped = False
+        self._reads_owed = 0.0
+
+    def read(self, run: Read) -> None:
+        """Queue a read; `run` answers it and never raises."""
+        self._reads.append(run)
+        self._schedule()
+
+    def write(self, queue: str, steps: Iterator[None], done: Done) -> None:
+        """Queue a write behind the others of its queue; `done` gets what `steps` raised, or None."""
+        self._writes.setdefault(queue, deque()).append((steps, done))
+        self._schedule()
+
+    def hold(self, queue: str) -> None:
+        """Let the writes of a queue wait; reads go on."""
+        self._held.add(queue)
+
+    def release(self, queue: str) -> None:
+        self._held.discard(queue)
+        self._schedule()
+
+    def stop(self) -> None:
+        """Run nothing more: the engine is not to be touched again."""
+        self._stopped = True
+
+    @property
+    def idle(self) -> bool:
+        return not self._reads and not self._writes
+
+    def _schedule(self) -> None:
+        if not self._scheduled and not self._stopped:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        if self._stopped:
+            return
+        queue = next((name for name in self._writes if name not in self._held), None)
+        if self._reads and (queue is None or self._reads_owed > 0):
+            run = self._reads.popleft()
+            start = time.perf_counter()
+            run()
+            self._reads_owed -= time.perf_counter() - start
+        elif queue is not None:
+            start = time.perf_counter()
+            self._step(queue)
+            taken = time.perf_counter() - start
+            self._reads_owed = max(READ_SHARE * taken, MIN_READ_SECONDS)
+        if self._reads or any(name not in self._held for name in self._writes):
+            self._schedule()
+
+    def _step(self, queue: str) -> None:
+        """One slice of the first write of a queue, which then goes behind the other queues."""
+        waiting = self._writes.pop(queue)
+        steps, done = waiting[0]
+        try:
+            next(steps)
+        except BaseException as error:
+            waiting.popleft()
+            done(None if isinstance(error, StopIteration) else error)
+        if waiting:
+            self._writes[queue] = waiting

@@ -1,0 +1,26 @@
+"""What can be tuned in the embedded engine. The owner of the data folder passes it to the worker."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Settings of one data folder; the defaults suit a machine of two cores and up."""
+
+    flush_seconds: float = 5.0
+    """Written points reach the segment files at the latest after this time (a lost machine, not a
+    lost process, loses what was not flushed)."""
+
+    hnsw_threshold_elements: int = 30_000_000
+    """Searched flat (exactly) up to this many unindexed numbers, points x dimensions; beyond it an
+    HNSW graph is built aside. 0 never builds one."""
+
+    vacuum_fraction: float = 0.3
+    """Deleted points are removed from the files when they are more than this part of all points."""
+
+    vacuum_min_points: int = 1000
+    """... and at least this many."""
+
+    build_threads: int = 0
+    """Threads of the process that builds an index aside; 0 is one less than the machine has."""
