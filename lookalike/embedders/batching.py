@@ -64,7 +64,8 @@ class BatchedEmbedder:
         self.dimension: int = embedder.dimension
         self.distance: Distance = embedder.distance
         self.image_px: int = embedder.image_px
-        self.has_text: bool = isinstance(embedder, TextEmbedder)
+        self._text = embedder if isinstance(embedder, TextEmbedder) else None
+        self.has_text: bool = self._text is not None
 
     async def embed_image(self, image: Image.Image, *, query: bool = False) -> Vector:
         """One RGB picture -> float32 of shape (dimension,). `query`: somebody waits for it."""
@@ -174,13 +175,12 @@ class BatchedEmbedder:
     def _embed(self, items: list[Any]) -> list[Vector | EmbedderError]:
         """In the worker thread. One bad picture must not take its neighbours along."""
         try:
-            if isinstance(items[0], str):
-                assert isinstance(self._embedder, TextEmbedder)
-                raw = self._embedder.embed_texts(items)
+            if self._text is not None and isinstance(items[0], str):
+                raw = self._text.embed_texts(items)
             else:
                 raw = self._embedder.embed_images(items)
             return check_vectors(raw, len(items), self._embedder)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if len(items) > 1:
                 return [answer for item in items for answer in self._embed([item])]
             logger.exception("the embedder %s failed", self.name)

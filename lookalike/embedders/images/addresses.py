@@ -8,6 +8,7 @@ judged address, never to the name again (a second look-up could give another ans
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -17,6 +18,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 # or an IPv4 address in disguise.
 _IPV6_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
 # A public address by its number, but inside Azure it is the platform's own door to a machine.
 _PLATFORM = ipaddress.IPv4Address("168.63.129.16")
 
@@ -24,7 +26,7 @@ _PLATFORM = ipaddress.IPv4Address("168.63.129.16")
 class AddressRules:
     """Judges hosts and addresses. `allowed_hosts`: exact host names, addresses, or networks.
 
-    Raises ValueError for an entry that looks like a network and is none.
+    Raises ValueError for anything else. An international name is given in its ASCII form.
     """
 
     def __init__(self, allowed_hosts: Iterable[str] = ()) -> None:
@@ -32,10 +34,13 @@ class AddressRules:
         self._networks: list[Network] = []
         for entry in allowed_hosts:
             try:
-                self._networks.append(ipaddress.ip_network(entry.strip("[]")))
+                self._networks.append(ipaddress.ip_network(entry.strip("[] "), strict=False))
             except ValueError:
-                if "/" in entry or not entry.strip():
-                    raise ValueError(f"allowed host {entry!r} is no host and no network") from None
+                if not _HOST.fullmatch(_normal(entry)):
+                    raise ValueError(
+                        f"allowed host {entry!r} is no host name, address or network; "
+                        "ports and patterns are not understood"
+                    ) from None
                 self._names.add(_normal(entry))
 
     def allows(self, host: str, addresses: Iterable[str]) -> bool:

@@ -41,8 +41,9 @@ _large = threading.Lock()
 # Imported for their side effect, so that they are registered before the first picture arrives.
 assert TiffImagePlugin
 assert WebPImagePlugin
-# Pillow warns at a limit of its own that we replace by an earlier and exact one.
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+# Pillow remarks on damaged metadata and on large pictures, once per place in its code: noise that
+# any stranger could write into the log. What matters comes back as an error.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(data: bytes, *, max_pixels: int, image_px: int) -> Image.Image:
@@ -116,10 +117,12 @@ def _shrunk(image: Image.Image, least_px: int) -> Image.Image:
 
 def _stretched(image: Image.Image) -> Image.Image:
     """Numbers of 32 bits without a known range -> 8 bits of grey."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
-    low, high = values.min(), values.max()
-    scale = 255.0 / (high - low) if high > low else 0.0
-    return Image.fromarray(((values - low) * scale).astype(np.uint8))
+    with np.errstate(all="ignore"):  # a stranger's numbers may be anything
+        values = np.array(image, dtype=np.float32)
+        np.nan_to_num(values, copy=False, posinf=0.0, neginf=0.0)
+        values -= values.min()
+        values *= 255.0 / max(float(values.max()), 1e-30)
+        return Image.fromarray(np.nan_to_num(values).astype(np.uint8))
 
 
 def _orientation(image: Image.Image) -> int:

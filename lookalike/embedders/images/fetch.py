@@ -9,6 +9,7 @@ again. Any port is allowed; proxies and other settings of the environment are no
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import zlib
@@ -20,14 +21,23 @@ import httpcore
 import httpx
 
 from lookalike.embedders.images.addresses import AddressRules
-from lookalike.embedders.images.errors import ImageNotFetched, ImageTooLarge, UrlRefused
+from lookalike.embedders.images.errors import (
+    ImageError,
+    ImageNotFetched,
+    ImageTooLarge,
+    UrlRefused,
+)
 from lookalike.embedders.images.settings import ImageSettings
+
+logger = logging.getLogger(__name__)
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
 MAX_URL_LENGTH = 8192
 # A name with more addresses than that is not tried to the end.
 MAX_ADDRESSES = 4
+# What a server or the network can do to us.
+_OUTSIDE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_ADDRESS = "the host of `_url` has no address that may be fetched"
 _HEADERS: dict[bytes | str, bytes | str] = {
@@ -71,7 +81,11 @@ class Fetcher:
         except TimeoutError:
             text = f"`_url` gave no image within {self._settings.fetch_timeout_s:g} s"
             raise ImageNotFetched(text) from None
-        except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError) as error:
+        except ImageError:
+            raise
+        except Exception as error:
+            if not isinstance(error, _OUTSIDE):
+                logger.exception("a fetch failed in a way that we do not know")
             raise ImageNotFetched("the server of `_url` cannot be reached or breaks off") from error
 
     async def close(self) -> None:
