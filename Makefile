@@ -2,24 +2,33 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+DEMO_WHEEL := .demo/saleor-2.10.1-py3-none-any.whl
 
 .PHONY: run test lint bench clean
 
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
 # A marker per set of dependencies: installing is skipped until pyproject.toml changes.
-$(VENV)/.installed: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.installed-test: pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
 	touch $@ $(VENV)/.installed
 
-run: $(VENV)/.installed
+# Real product photos for the demo collection and the tests: CC-BY-4.0 by Saleor, inside a wheel
+# that is downloaded and read in place. It asks for Python 3.8; nothing of it is installed or run.
+$(DEMO_WHEEL): | $(BIN)/python
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --python-version 3.8 \
+		--dest $(dir $@) saleor==2.10.1
+
+run: $(VENV)/.installed | $(DEMO_WHEEL)
+	$(BIN)/lookalike demo $(DEMO_WHEEL)
 	$(BIN)/lookalike serve
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test | $(DEMO_WHEEL)
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/.installed-test

@@ -6,12 +6,13 @@
     │   └── FilterTooExpensive  400  an exact answer would need more work than the documented bound
     ├── Unauthorized            401  no token, or not a valid one
     ├── Forbidden               403  a valid token without the right
-    ├── CollectionNotFound      404  no collection with this id or name
-    ├── RecordsNotFound         404  an outcome of the engine: answered in the envelope with HTTP 200
+    ├── CollectionNotFound      404  no collection has this id or name
+    ├── RecordsNotFound         404  an outcome of the engine: in the envelope, with HTTP 200
     ├── CollectionConflict      409  the collection was made by another embedder or revision
     ├── CapacityExceeded        412  the collection is full
     ├── BodyTooLarge            413  more bytes than a request may have
     ├── EngineFailed            500  the engine refused what we believed to be valid: a bug of ours
+    ├── EmbedderFailed          500  the embedder cannot be loaded, or broke its protocol
     └── Unavailable             503  a retry helps
         └── EngineUnavailable   503  the engine is starting, restarting or out of reach
     RecordRefused                    one record of a batch is not taken; the others are
@@ -94,6 +95,10 @@ class BodyTooLarge(LookalikeError):
 
 
 class EngineFailed(LookalikeError):
+    code = http_status = 500
+
+
+class EmbedderFailed(LookalikeError):
     code = http_status = 500
 
 

@@ -1,0 +1,67 @@
+"""Which records a request is about: a filter, translated, and what of it the engine cannot decide.
+
+Every filter is exact. What the engine cannot decide is a *residual*: candidates are fetched in
+pages and decided by `filters.match` on their payload, up to a bound on the work, beyond which the
+answer is an error and never a short list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from qdrant_client import models
+
+from lookalike.adapter.collection import Collection
+from lookalike.adapter.errors import FilterTooExpensive
+from lookalike.adapter.filters import Node, match, parse, translate
+from lookalike.adapter.records import RESERVED_KEY, PayloadSelector, payload_selector
+
+MAX_RESIDUAL_RECORDS = 100_000
+"""The most records that one request has looked at for what the engine could not decide."""
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """A parsed filter, translated for one collection."""
+
+    filter: models.Filter | None = None
+    residual: Node | None = None
+
+    @classmethod
+    def of(cls, filter_: object | None, collection: Collection) -> Selection:
+        """Raises InvalidFilter."""
+        if filter_ is None:
+            return cls()
+        translation = translate(parse(filter_), collection.indexes)
+        return cls(translation.filter, translation.residual)
+
+    def matches(self, payload: Mapping[str, Any]) -> bool:
+        """Decides the residual; the engine has decided the rest."""
+        return self.residual is None or match(self.residual, payload)
+
+    def payload(self, fields: frozenset[str] | None) -> PayloadSelector:
+        """What to ask the engine for: the fields of the answer, or all that a residual may need."""
+        if self.residual is None:
+            return payload_selector(fields)
+        return models.PayloadSelectorExclude(exclude=[RESERVED_KEY])
+
+
+EVERYTHING = Selection()
+
+
+class Work:
+    """Counts the records that were looked at for a residual."""
+
+    def __init__(self) -> None:
+        self.residual_records = 0
+
+    def add(self, looked_at: int) -> None:
+        """Raises FilterTooExpensive beyond `MAX_RESIDUAL_RECORDS`."""
+        self.residual_records += looked_at
+        if self.residual_records > MAX_RESIDUAL_RECORDS:
+            raise FilterTooExpensive(
+                "The filter cannot be decided by an index and would have to look at more than "
+                f"{MAX_RESIDUAL_RECORDS} records; add a condition on an indexed field",
+                place="$.filter",
+            )

@@ -1,0 +1,377 @@
+"""Insert, update and delete: batches in which one bad record never sinks the others.
+
+Two rules hold on every engine and with any number of API processes at work:
+
+- An `_id` is inserted once. Points are written with "insert only", each with a token of the call
+  that wrote it; reading the token back tells whose insert it was.
+- An update merges into the newest state. It is written on the condition that the point still
+  carries the token that was read, and tried again when somebody was faster.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from qdrant_client import models
+
+from lookalike.adapter import collection as collections
+from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.engine import Engine
+from lookalike.adapter.errors import (
+    DuplicateRecord,
+    InvalidRequest,
+    RecordRefused,
+    Unavailable,
+)
+from lookalike.adapter.filters import shadow_tokens
+from lookalike.adapter.records import (
+    RESERVED_KEY,
+    TAGS_VECTOR,
+    VISUAL_VECTOR,
+    Record,
+    metadata,
+    payload_selector,
+    point_id,
+    record_id,
+    shown,
+    tag_vector,
+    tags_of,
+)
+
+WRITE_TOKEN = "write"
+WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
+UPDATE_ATTEMPTS = 20
+
+
+class ImageSource(msgspec.Struct, frozen=True):
+    """Where the picture of a record comes from; `base64` wins over `url`."""
+
+    url: str | None
+    base64: str | None
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> ImageSource | None:
+        """None where the record names no picture. Raises RecordRefused for one of a wrong type."""
+        url, base64 = record.get("_url"), record.get("_base64")
+        for name, value in (("_url", url), ("_base64", base64)):
+            if value is not None and not isinstance(value, str):
+                raise RecordRefused(400, f"{name} must be a string")
+        return cls(url, base64) if url or base64 else None
+
+
+class Embedded(msgspec.Struct, frozen=True):
+    """A picture's vector (as many floats as the collection's dimension) and its content hash."""
+
+    vector: list[float]
+    content_hash: str
+
+
+Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]
+
+T = TypeVar("T")
+
+
+class Outcome(msgspec.Struct, Generic[T]):
+    """What became of a batch: `done` in the order of the request, `refused` with the reasons."""
+
+    done: list[T]
+    refused: list[tuple[Record, RecordRefused]]
+
+
+class _Candidate(msgspec.Struct):
+    """A record on its way in. `refusal` is set as soon as something speaks against it."""
+
+    record: Record
+    point_id: str = ""
+    payload: Record = {}
+    source: ImageSource | None = None
+    embedded: Embedded | None = None
+    refusal: RecordRefused | None = None
+
+
+class Writer:
+    """Writes to the collections of one engine."""
+
+    def __init__(self, engine: Engine, catalogue: Catalogue) -> None:
+        self._engine = engine
+        self._catalogue = catalogue
+        self._capacity_locks: dict[str, asyncio.Lock] = {}
+
+    # Insert
+
+    async def insert(
+        self,
+        collection: Collection,
+        records: Sequence[Record],
+        embed: Embed,
+        fields: frozenset[str] | None,
+    ) -> Outcome[Record]:
+        """Inserts the records whose `_id` is new and whose picture can be read.
+
+        A record without `_id` gets a UUID. Of two with the same `_id` in one batch the first that
+        can be inserted wins.
+        """
+        candidates = [_candidate(record) for record in records]
+        await self._refuse_existing(collection, candidates)
+        await _embed(candidates, embed)
+        _refuse_repeated(candidates)
+        if collection.capacity is None:
+            await self._write(collection, candidates)
+        else:
+            # Within this process the count and the write are one step. Several API processes may
+            # together exceed a capacity by the batches that they have in flight.
+            lock = self._capacity_locks.setdefault(collection.id, asyncio.Lock())
+            async with lock:
+                await self._refuse_over_capacity(collection, candidates, collection.capacity)
+                await self._write(collection, candidates)
+        return Outcome(
+            done=[shown(c.payload, fields) for c in candidates if c.refusal is None],
+            refused=[(c.record, c.refusal) for c in candidates if c.refusal is not None],
+        )
+
+    async def _refuse_existing(self, collection: Collection, candidates: list[_Candidate]) -> None:
+        """Before the pictures are fetched, so that loading a file again costs next to nothing."""
+        ids = [c.point_id for c in candidates if c.refusal is None]
+        if not ids:
+            return
+        found = await self._engine.retrieve(collection.id, ids, with_payload=False)
+        existing = {str(point.id) for point in found}
+        for candidate in candidates:
+            if candidate.refusal is None and candidate.point_id in existing:
+                candidate.refusal = DuplicateRecord()
+
+    async def _refuse_over_capacity(
+        self, collection: Collection, candidates: list[_Candidate], capacity: int
+    ) -> None:
+        count = (await self._engine.count(collection.id, exact=True)).count
+        accepted = [c for c in candidates if c.refusal is None]
+        for candidate in accepted[max(capacity - count, 0) :]:
+            candidate.refusal = RecordRefused(412, "hard capacity exceeded")
+
+    async def _write(self, collection: Collection, candidates: list[_Candidate]) -> None:
+        accepted = [c for c in candidates if c.refusal is None]
+        if not accepted:
+            return
+        await self._index_new_fields(collection, [c.payload for c in accepted])
+        token = uuid.uuid4().hex
+        await self._engine.upsert(
+            collection.id,
+            points=[_point(c, collection, token) for c in accepted],
+            update_mode=models.UpdateMode.INSERT_ONLY,
+        )
+        # A point that is gone by now was inserted and then deleted by somebody else: still ours.
+        tokens = await self._tokens(collection, [c.point_id for c in accepted])
+        for candidate in accepted:
+            if tokens.get(candidate.point_id, token) != token:
+                candidate.refusal = DuplicateRecord()
+
+    async def _tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
+        found = await self._engine.retrieve(collection.id, ids, with_payload=[WRITE_TOKEN_PATH])
+        return {str(point.id): _token_of(point.payload) for point in found}
+
+    async def _index_new_fields(self, collection: Collection, payloads: list[Record]) -> None:
+        changed = collections.infer_index_types(collection, payloads)
+        if changed is not collection:
+            await collections.save(self._engine, collection, changed)
+            self._catalogue.put(changed)
+
+    # Update
+
+    async def update(
+        self, collection: Collection, records: Sequence[Record], fields: frozenset[str] | None
+    ) -> Outcome[Record]:
+        """Sets the given fields of stored records and keeps the others; vectors stay as they are.
+
+        Unknown `_id`s are left out of `done`. A value of null is stored as null. The same `_id`
+        twice in a batch is applied in order.
+        """
+        changes: dict[str, Record] = {}
+        refused: list[tuple[Record, RecordRefused]] = []
+        for record in records:
+            try:
+                id_ = _id_of(record)
+                change = metadata(record) | {"_id": id_}
+            except RecordRefused as refusal:
+                refused.append((record, refusal))
+                continue
+            changes[id_] = changes.get(id_, {}) | change
+        done: dict[str, Record] = {}
+        pending = {point_id(id_): change for id_, change in changes.items()}
+        for _ in range(UPDATE_ATTEMPTS):
+            if not pending:
+                break
+            pending = await self._update_once(collection, pending, done, refused)
+        if pending:
+            raise Unavailable("The records are being changed by others; try again.")
+        return Outcome(
+            done=[shown(done[id_], fields) for id_ in changes if id_ in done], refused=refused
+        )
+
+    async def _update_once(
+        self,
+        collection: Collection,
+        pending: dict[str, Record],
+        done: dict[str, Record],
+        refused: list[tuple[Record, RecordRefused]],
+    ) -> dict[str, Record]:
+        """One attempt; returns those that somebody else changed meanwhile."""
+        token = uuid.uuid4().hex
+        operations: list[models.UpdateOperation] = []
+        written: dict[str, Record] = {}
+        for point in await self._engine.retrieve(collection.id, list(pending), with_payload=True):
+            old = point.payload or {}
+            change = pending[str(point.id)]
+            try:
+                new = metadata({k: v for k, v in old.items() if k != RESERVED_KEY} | change)
+            except RecordRefused as refusal:
+                refused.append((change, refusal))
+                continue
+            operations += _update_operations(str(point.id), old, new, token)
+            written[str(point.id)] = new
+        if not operations:
+            return {}
+        await self._index_new_fields(collection, list(written.values()))
+        await self._engine.batch_update_points(collection.id, update_operations=operations)
+        tokens = await self._tokens(collection, list(written))
+        for id_, new in written.items():
+            if tokens.get(id_) == token:
+                done[new["_id"]] = new
+        # Deleted meanwhile: the next attempt does not find it, which is the truth.
+        return {id_: pending[id_] for id_ in written if tokens.get(id_) != token}
+
+    # Delete
+
+    async def delete(
+        self, collection: Collection, ids: Sequence[str], fields: frozenset[str] | None
+    ) -> list[Record]:
+        """Deletes the records and answers those that existed, in the order of the request."""
+        points = [point_id(id_) for id_ in dict.fromkeys(ids)]
+        if not points:
+            return []
+        found = await self._engine.retrieve(
+            collection.id, points, with_payload=payload_selector(fields)
+        )
+        payloads = {str(point.id): point.payload for point in found}
+        if payloads:
+            await self._engine.delete(collection.id, points_selector=list(payloads))
+        return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
+
+
+def _candidate(record: Record) -> _Candidate:
+    candidate = _Candidate(record)
+    try:
+        id_ = str(uuid.uuid4()) if record.get("_id") is None else _id_of(record)
+        candidate.payload = {"_id": id_} | metadata(record) | {"_id": id_}
+        candidate.point_id = point_id(id_)
+        candidate.source = ImageSource.of(record)
+        if candidate.source is None:
+            raise RecordRefused(400, "the record has neither _url nor _base64")
+    except RecordRefused as refusal:
+        candidate.refusal = refusal
+    return candidate
+
+
+def _id_of(record: Record) -> str:
+    try:
+        return record_id(record.get("_id"), "_id")
+    except InvalidRequest as error:
+        raise RecordRefused(error.code, error.text) from None
+
+
+async def _embed(candidates: Iterable[_Candidate], embed: Embed) -> None:
+    waiting = [c for c in candidates if c.refusal is None]
+    if not waiting:
+        return
+    results = await embed([c.source for c in waiting if c.source is not None])
+    for candidate, result in zip(waiting, results, strict=True):
+        if isinstance(result, RecordRefused):
+            candidate.refusal = result
+        else:
+            candidate.embedded = result
+
+
+def _refuse_repeated(candidates: Iterable[_Candidate]) -> None:
+    seen: set[str] = set()
+    for candidate in candidates:
+        if candidate.refusal is None:
+            if candidate.point_id in seen:
+                candidate.refusal = DuplicateRecord()
+            seen.add(candidate.point_id)
+
+
+def _point(candidate: _Candidate, collection: Collection, token: str) -> models.PointStruct:
+    assert candidate.embedded is not None
+    vectors: dict[str, Any] = {VISUAL_VECTOR: candidate.embedded.vector}
+    tags = tag_vector(tags_of(candidate.payload))
+    if tags is not None:
+        vectors[TAGS_VECTOR] = tags
+    bookkeeping = {
+        WRITE_TOKEN: token,
+        "revision": collection.revision,
+        "image": candidate.embedded.content_hash,
+    }
+    # Built without validation: 1280 floats that were checked when they were computed.
+    return models.PointStruct.model_construct(
+        id=candidate.point_id,
+        vector=vectors,
+        payload=_stored_payload(candidate.payload, bookkeeping),
+    )
+
+
+def _stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:
+    tokens = shadow_tokens(record)
+    return record | {RESERVED_KEY: {**bookkeeping, "shadow": tokens}}
+
+
+def _update_operations(
+    id_: str, old: Record, new: Record, token: str
+) -> list[models.UpdateOperation]:
+    """Both hold only while the point is in the state that was read, or that the first one wrote."""
+    bookkeeping = dict(old.get(RESERVED_KEY) or {})
+    read_token = bookkeeping.get(WRITE_TOKEN, "")
+    bookkeeping[WRITE_TOKEN] = token
+    operations: list[models.UpdateOperation] = [
+        models.OverwritePayloadOperation(
+            overwrite_payload=models.SetPayload(
+                payload=_stored_payload(new, bookkeeping), filter=_in_state(id_, read_token)
+            )
+        )
+    ]
+    old_tags, new_tags = tags_of(old), tags_of(new)
+    if old_tags != new_tags:
+        vector = tag_vector(new_tags)
+        if vector is not None:
+            operations.append(
+                models.UpdateVectorsOperation(
+                    update_vectors=models.UpdateVectors(
+                        points=[models.PointVectors(id=id_, vector={TAGS_VECTOR: vector})],
+                        update_filter=_in_state(id_, token),
+                    )
+                )
+            )
+        else:
+            operations.append(
+                models.DeleteVectorsOperation(
+                    delete_vectors=models.DeleteVectors(
+                        filter=_in_state(id_, token), vector=[TAGS_VECTOR]
+                    )
+                )
+            )
+    return operations
+
+
+def _in_state(id_: str, token: str) -> models.Filter:
+    return models.Filter(
+        must=[
+            models.HasIdCondition(has_id=[id_]),
+            models.FieldCondition(key=WRITE_TOKEN_PATH, match=models.MatchValue(value=token)),
+        ]
+    )
+
+
+def _token_of(payload: Mapping[str, Any] | None) -> str:
+    return str(((payload or {}).get(RESERVED_KEY) or {}).get(WRITE_TOKEN, ""))

@@ -1,0 +1,185 @@
+"""The application: the one place where everything is put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Annotated, Any
+
+from litestar import Litestar, Request
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.handlers import BaseRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.params import Parameter
+from litestar.types import Receive, Scope, Send
+
+from lookalike import __version__
+from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.engines.embedded import EmbeddedEngine
+from lookalike.adapter.errors import InvalidRequest, LookalikeError
+from lookalike.api import errors, paths
+from lookalike.api.auth import Grant
+from lookalike.api.routes.account import Account
+from lookalike.api.routes.collections import Collections
+from lookalike.api.routes.health import healthz, readyz
+from lookalike.api.routes.methods import RecordMethods
+from lookalike.api.routes.searches import Searches
+from lookalike.api.services import Services
+from lookalike.api.settings import Settings, from_environment
+
+log = logging.getLogger("lookalike")
+
+ENGINE_SOCKET = "LOOKALIKE_INTERNAL_ENGINE_SOCKET"
+CATALOGUE_REFRESH_SECONDS = 2.0
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class LookalikeApp(Litestar):
+    """Litestar, with the provider's many paths mapped to ours before routing."""
+
+    any_prefix = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            asked = scope["path"]
+            path, prefix = paths.canonical(asked, self.any_prefix)
+            scope["path"] = path
+            state = scope.setdefault("state", {})
+            state["asked_path"] = asked
+            state["prefix"] = prefix
+        await super().__call__(scope, receive, send)
+
+
+def create_app(settings: Settings, engine_socket: Path) -> LookalikeApp:
+    """An application on the embedded engine whose worker listens at `engine_socket`."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        engine = await EmbeddedEngine.connect(engine_socket)
+        services = Services(settings, engine)
+        app.state.services = services
+        readiness = app.state.readiness = Readiness(services)
+        tasks = [
+            asyncio.create_task(readiness.prepare()),
+            asyncio.create_task(keep_refreshing(services.catalogue)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await services.close()
+
+    app = LookalikeApp(
+        route_handlers=[RecordMethods, Searches, Collections, Account, healthz, readyz],
+        dependencies={
+            "services": Provide(provide_services, sync_to_thread=False),
+            "grant": Provide(provide_grant, sync_to_thread=False),
+            "collection": Provide(provide_collection),
+        },
+        guards=[check_token],
+        exception_handlers={
+            LookalikeError: errors.on_error,  # type: ignore[dict-item]
+            HTTPException: errors.on_http_exception,  # type: ignore[dict-item]
+            Exception: errors.on_exception,
+        },
+        lifespan=[lifespan],
+        request_max_body_size=settings.max_body_bytes,
+        openapi_config=OpenAPIConfig(title="Lookalike", version=__version__),
+        logging_config=None,
+    )
+    app.any_prefix = settings.any_prefix
+    return app
+
+
+def create_app_from_environment() -> LookalikeApp:
+    """What an API process starts with; the main process has put the engine's socket there."""
+    return create_app(from_environment(), Path(os.environ[ENGINE_SOCKET]))
+
+
+class Readiness:
+    """Ready means that the engine answers and the default embedder is loaded."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._embedder = "loading"
+
+    async def prepare(self) -> None:
+        try:
+            await self._services.embedders.get(self._services.settings.embedder)
+        except Exception as error:
+            self._embedder = f"failed: {error}"
+            log.exception("the default embedder cannot be loaded")
+        else:
+            self._embedder = "ready"
+
+    async def report(self) -> tuple[bool, dict[str, Any]]:
+        try:
+            engine = await self._services.engine.health()  # type: ignore[union-attr]
+        except LookalikeError as error:
+            return False, {"engine": error.text, "embedder": self._embedder}
+        ready = self._embedder == "ready"
+        return ready, {"engine": engine, "embedder": self._embedder}
+
+
+async def keep_refreshing(catalogue: Catalogue) -> None:
+    """Other processes and the command line change collections too."""
+    while True:
+        with contextlib.suppress(LookalikeError):
+            await catalogue.refresh()
+        await asyncio.sleep(CATALOGUE_REFRESH_SECONDS)
+
+
+def check_token(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """Every handler says in `opt["scope"]` what it needs; one that says nothing needs admin."""
+    scope = handler.opt.get("scope", "admin")
+    if scope == "public" or connection.scope["path"].startswith("/schema"):
+        return
+    grant = connection.app.state.services.tokens.grant(connection.headers.get("authorization"))
+    if scope is not None:
+        grant.require(scope)
+    connection.scope["state"]["grant"] = grant
+
+
+def provide_services(request: AnyRequest) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def provide_grant(request: AnyRequest) -> Grant:
+    grant: Grant = request.scope["state"]["grant"]
+    return grant
+
+
+async def provide_collection(
+    request: AnyRequest,
+    collection_id: Annotated[
+        str | None, Parameter(header="collection-id", description="Id of the collection")
+    ] = None,
+) -> Collection:
+    """Raises InvalidRequest for a missing header, CollectionNotFound and Forbidden."""
+    services: Services = request.app.state.services
+    wanted = services.collection_named_by(request.headers)
+    if wanted is None:
+        raise InvalidRequest("The header collection-id is missing")
+    collection = await services.collection(wanted, request.scope["state"]["grant"])
+    _check_prefix(request, collection, services.settings.strict)
+    return collection
+
+
+def _check_prefix(request: AnyRequest, collection: Collection, strict: bool) -> None:
+    expected = paths.PREFIX_TYPES.get(request.scope["state"]["prefix"] or "")
+    if expected is None or expected == collection.type:
+        return
+    text = f"The prefix is for {expected} collections; this is a {collection.type} collection"
+    if strict:
+        raise InvalidRequest(text)
+    log.debug(text)

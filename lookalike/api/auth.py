@@ -1,0 +1,130 @@
+"""Tokens: who may do what.
+
+A token is never kept, only its SHA-256. Tokens are long and random (`lookalike tokens create`
+makes them of 256 bits), so a slow password hash would protect nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+
+from lookalike.adapter.errors import Forbidden, Unauthorized
+from lookalike.api.settings import Settings, SettingsError
+
+Scope = Literal["read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+ALL_SCOPES: frozenset[Scope] = frozenset(SCOPES)
+
+_HEADER = re.compile(r"\s*(?:token|jwt|bearer)\s+(\S+)\s*", re.IGNORECASE)
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What one token allows. `collections` is None for all of them."""
+
+    digest: bytes
+    scopes: frozenset[Scope] = ALL_SCOPES
+    collections: frozenset[str] | None = None
+
+    def require(self, scope: Scope) -> None:
+        """Raises Forbidden."""
+        if scope not in self.scopes:
+            raise Forbidden("You do not have permission to perform this action.")
+
+    def require_collection(self, collection_id: str) -> None:
+        """Raises Forbidden."""
+        if self.collections is not None and collection_id not in self.collections:
+            raise Forbidden("You do not have permission to use this collection.")
+
+
+ANYONE = Grant(b"")
+
+
+class Tokens:
+    """All configured tokens. Without any, every token (and none) is accepted with every right."""
+
+    def __init__(self, grants: Iterable[Grant]) -> None:
+        self._grants = tuple(grants)
+
+    @property
+    def configured(self) -> bool:
+        return bool(self._grants)
+
+    def grant(self, authorization: str | None) -> Grant:
+        """What the `Authorization` header allows. Raises Unauthorized."""
+        if not self._grants:
+            return ANYONE
+        if authorization is None:
+            raise Unauthorized("Authentication credentials were not provided.")
+        header = _HEADER.fullmatch(authorization)
+        if header is None:
+            raise Unauthorized("Invalid token header.")
+        digest = token_digest(header[1])
+        found = None
+        for grant in self._grants:  # all of them, whichever matches: constant time
+            if hmac.compare_digest(grant.digest, digest):
+                found = grant
+        if found is None:
+            raise Unauthorized("Invalid token.")
+        return found
+
+
+def token_digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
+
+
+def new_token() -> str:
+    return secrets.token_hex(32)
+
+
+def tokens_from(settings: Settings) -> Tokens:
+    """Raises SettingsError for an entry or a line that cannot be read; the token is not shown."""
+    grants = [
+        _entry(entry, f"LOOKALIKE_TOKENS, entry {number}")
+        for number, entry in enumerate(settings.tokens, 1)
+    ]
+    if settings.tokens_file:
+        grants += _file(Path(settings.tokens_file))
+    return Tokens(grants)
+
+
+def _entry(entry: str, place: str) -> Grant:
+    token, *rest = entry.split(":")
+    if not token or len(rest) > 2:
+        raise SettingsError(f"{place}: token[:scopes[:collections]] is needed")
+    return Grant(token_digest(token), *_rights([part.replace("+", ",") for part in rest], place))
+
+
+def _file(path: Path) -> list[Grant]:
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as error:
+        raise SettingsError(f"LOOKALIKE_TOKENS_FILE: {error.strerror}") from None
+    grants = []
+    for number, line in enumerate(lines, 1):
+        place = f"LOOKALIKE_TOKENS_FILE, line {number}"
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if not re.fullmatch("[0-9a-f]{64}", words[0]) or len(words) > 3:
+            raise SettingsError(f"{place}: SHA-256 in hex, scopes and collections are needed")
+        grants.append(Grant(bytes.fromhex(words[0]), *_rights(words[1:], place)))
+    return grants
+
+
+def _rights(words: list[str], place: str) -> tuple[frozenset[Scope], frozenset[str] | None]:
+    scopes: frozenset[Scope] = ALL_SCOPES
+    if words and words[0]:
+        unknown = set(words[0].split(",")) - set(SCOPES)
+        if unknown:
+            raise SettingsError(f"{place}: the scopes are {', '.join(SCOPES)}")
+        scopes = frozenset(scope for scope in SCOPES if scope in words[0].split(","))
+    collections = frozenset(words[1].split(",")) if len(words) > 1 and words[1] else None
+    return scopes, collections

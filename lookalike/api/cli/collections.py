@@ -1,0 +1,116 @@
+"""`lookalike collections`: the same as the HTTP endpoints, whether the service runs or not."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lookalike.api.cli.settings import settings_with
+
+if TYPE_CHECKING:
+    from lookalike.api.services import Services
+
+TYPES = ("photos", "products", "fashion", "homedecor", "custom", "colors", "matching")
+
+data_option = click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
+
+
+@click.group()
+def collections() -> None:
+    """List, create, show and delete collections."""
+
+
+@collections.command("list")
+@data_option
+def list_all(data: str | None) -> None:
+    """Every collection: id, type, number of records, name."""
+    from lookalike.api.cli.offline import run_with_services
+    from lookalike.api.routes.collections import view
+
+    async def action(services: Services) -> list[Any]:
+        return [await view(collection, services) for collection in services.catalogue.all()]
+
+    for entry in run_with_services(settings_with(data=data), action):
+        click.echo(f"{entry.id}  {entry.type:<9}  {entry.records_count:>9}  {entry.name}")
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--type", "type_", type=click.Choice(TYPES), default="photos", show_default=True)
+@click.option("--index", "fields", multiple=True, help="Field to index; may be repeated.")
+@click.option("--product-id-field", help="Field that holds the product id.")
+@click.option("--embedder", help="Embedder; default: that of the settings.")
+@click.option("--capacity", type=click.IntRange(min=0), help="Most records.")
+@data_option
+def create(
+    name: str,
+    type_: str,
+    fields: tuple[str, ...],
+    product_id_field: str | None,
+    embedder: str | None,
+    capacity: int | None,
+    data: str | None,
+) -> None:
+    """Make a collection and show it."""
+    from lookalike.api.bodies import convert
+    from lookalike.api.cli.offline import run_with_services
+    from lookalike.api.routes.collections import create as create_collection
+    from lookalike.api.routes.collections import view
+    from lookalike.api.schemas import NewCollection
+
+    wanted = {
+        "name": name,
+        "type": type_,
+        "fields_to_index": list(fields),
+        "product_id_field": product_id_field,
+        "embedder": embedder,
+        "capacity": capacity,
+    }
+
+    async def action(services: Services) -> Any:
+        body = convert(wanted, NewCollection)
+        return await view(await create_collection(body, services), services)
+
+    show_view(run_with_services(settings_with(data=data), action))
+
+
+@collections.command()
+@click.argument("collection_id")
+@data_option
+def show(collection_id: str, data: str | None) -> None:
+    """The settings of one collection, by id or name, as JSON."""
+    from lookalike.api.cli.offline import run_with_services
+    from lookalike.api.routes.collections import view
+
+    async def action(services: Services) -> Any:
+        return await view(await services.catalogue.find(collection_id), services)
+
+    show_view(run_with_services(settings_with(data=data), action))
+
+
+@collections.command()
+@click.argument("collection_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@data_option
+def delete(collection_id: str, yes: bool, data: str | None) -> None:
+    """Delete a collection, by id, with all its records."""
+    from lookalike.api.cli.offline import run_with_services
+    from lookalike.api.routes.collections import delete as delete_collection
+
+    if not yes:
+        click.confirm(f"Delete collection {collection_id} with all its records?", abort=True)
+
+    async def action(services: Services) -> None:
+        collection = await services.catalogue.find(collection_id)
+        await delete_collection(collection, collection_id, services)
+
+    run_with_services(settings_with(data=data), action)
+
+
+def show_view(view: Any) -> None:
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(view), indent=2)
+    sys.stdout.write(text.decode() + "\n")

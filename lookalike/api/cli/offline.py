@@ -1,0 +1,54 @@
+"""Services for a command: on the running service's engine, or on one of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from lookalike.adapter.engines.embedded import EmbeddedEngine
+from lookalike.adapter.engines.process import DataFolderLocked, EngineProcess, running_socket
+from lookalike.adapter.engines.settings import EngineSettings
+from lookalike.adapter.errors import LookalikeError
+from lookalike.api.services import Services
+from lookalike.api.settings import Settings
+
+T = TypeVar("T")
+
+
+def run_with_services(settings: Settings, action: Callable[[Services], Awaitable[T]]) -> T:
+    """Runs `action`; errors are shown as one line, without a traceback."""
+
+    async def run() -> T:
+        async with open_services(settings) as services:
+            return await action(services)
+
+    try:
+        return asyncio.run(run())
+    except (LookalikeError, DataFolderLocked) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    folder = Path(settings.data)
+    socket = running_socket(folder)
+    own = None
+    if socket is None:
+        own = EngineProcess(folder, EngineSettings(hnsw_from=settings.hnsw_from))
+        own.start()
+        socket = own.socket_path
+    try:
+        services = Services(settings, await EmbeddedEngine.connect(socket))
+        try:
+            await services.catalogue.refresh()
+            yield services
+        finally:
+            await services.close()
+    finally:
+        if own is not None:
+            own.stop()

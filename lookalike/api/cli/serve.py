@@ -1,0 +1,78 @@
+"""`lookalike serve`: one engine process, one or more API processes."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+
+import click
+
+from lookalike.api.cli.settings import settings_with
+from lookalike.api.settings import Settings, SettingsError
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [LOOKALIKE_HOST, default 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [LOOKALIKE_PORT, default 8000]")
+@click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
+@click.option("--workers", type=int, help="API processes.  [LOOKALIKE_WORKERS, default 1]")
+def serve(host: str | None, port: int | None, data: str | None, workers: int | None) -> None:
+    """Start the service with the embedded engine."""
+    settings = settings_with(host=host, port=port, data=data, workers=workers)
+    check_exposure(settings)
+    # The engine starts while this process is still importing the web framework.
+    from lookalike.adapter.engines.process import DataFolderLocked, EngineProcess
+    from lookalike.adapter.engines.settings import EngineSettings
+
+    engine = EngineProcess(Path(settings.data), EngineSettings(hnsw_from=settings.hnsw_from))
+    try:
+        engine.start()
+    except DataFolderLocked as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        os.environ["LOOKALIKE_INTERNAL_ENGINE_SOCKET"] = str(engine.socket_path)
+        run(settings)
+    finally:
+        engine.stop()
+
+
+def run(settings: Settings) -> None:
+    import uvicorn
+
+    click.echo(f"Lookalike listens on http://{settings.host}:{settings.port}")
+    uvicorn.run(
+        "lookalike.api.app:create_app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def check_exposure(settings: Settings) -> None:
+    """Without tokens the service speaks to this machine alone, and says so."""
+    from lookalike.api.auth import tokens_from
+
+    try:
+        if tokens_from(settings).configured:
+            return
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if not is_loopback(settings.host):
+        raise click.ClickException(
+            f"No tokens are configured, so {settings.host} is refused: set LOOKALIKE_TOKENS or "
+            "LOOKALIKE_TOKENS_FILE, or listen on 127.0.0.1"
+        )
+    click.echo("No tokens are configured: any token is accepted, from this machine only.")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

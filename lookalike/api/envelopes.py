@@ -1,0 +1,108 @@
+"""Outcomes of the adapter in the provider's envelope, with its codes and texts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from litestar import Response
+from msgspec import UNSET
+
+from lookalike.adapter.errors import DuplicateRecord, RecordRefused
+from lookalike.adapter.records import UNSTORED_FIELDS, Record
+from lookalike.adapter.search import Hits
+from lookalike.adapter.writes import Outcome
+from lookalike.api.schemas import Answer, Status
+
+OK = (200, "OK")
+RECORDS_FOUND = (205, "records found")
+SOME_NOT_FOUND = (206, "some of the records not found")
+INSERTED = (210, "records inserted")
+SOME_INSERTED = (211, "some records inserted")
+DELETED = (220, "records deleted")
+NONE_INSERTED = (400, "no record inserted")
+NOT_FOUND = (404, "records not found")
+DUPLICATES = (411, "record duplicate")
+FULL = (412, "hard capacity exceeded")
+
+
+class Clock:
+    """Started when a request is handled; answers the milliseconds since then."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+
+    def statistics(self, **more: Any) -> dict[str, Any]:
+        return {"OperationTime": round((time.perf_counter() - self._start) * 1000), **more}
+
+
+def answer(
+    code: tuple[int, str],
+    records: Sequence[Record],
+    clock: Clock,
+    *,
+    refused: Sequence[tuple[Record, RecordRefused]] = (),
+    **statistics: Any,
+) -> Answer:
+    return Answer(
+        status=Status(*code),
+        statistics=clock.statistics(**statistics),
+        answer_records=list(records),
+        answer_count=len(records),
+        skipped_records=[_skipped(record, why) for record, why in refused] or UNSET,
+    )
+
+
+def _skipped(record: Record, why: RecordRefused) -> Record:
+    """The record without its pixels, so that a loader can write it to its error file."""
+    shown = {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
+    return shown | {"_reason": {"status": {"code": why.code, "text": why.text}}}
+
+
+def inserted(outcome: Outcome[Record], clock: Clock) -> Answer:
+    reasons = [why for _, why in outcome.refused]
+    if not reasons:
+        code = INSERTED
+    elif outcome.done:
+        code = SOME_INSERTED
+    elif all(isinstance(why, DuplicateRecord) for why in reasons):
+        code = DUPLICATES
+    elif any(why.code == FULL[0] for why in reasons):
+        code = FULL
+    else:
+        code = NONE_INSERTED
+    return answer(code, outcome.done, clock, refused=outcome.refused)
+
+
+def found(
+    records: Sequence[Record],
+    asked: int,
+    clock: Clock,
+    *,
+    all_found: tuple[int, str],
+    refused: Sequence[tuple[Record, RecordRefused]] = (),
+) -> Answer:
+    """For methods that name records by `_id`: all, some, or none of `asked` were there."""
+    if len(records) == asked:
+        code = all_found
+    else:
+        code = SOME_NOT_FOUND if records else NOT_FOUND
+    return answer(code, records, clock, refused=refused)
+
+
+def hits(outcome: Hits, clock: Clock) -> Answer:
+    result = answer(OK, outcome.records, clock, **residual(outcome.residual_records))
+    result.answer_distances = outcome.distances
+    return result
+
+
+def residual(records: int) -> dict[str, int]:
+    """Statistics of a filter that the engine could not decide alone; nothing where it could."""
+    return {"residual_records": records} if records else {}
+
+
+def respond(body: Answer, mirror_status: bool) -> Response[Answer]:
+    """HTTP 200 for every outcome of the engine, unless the setting mirrors codes of 400 and up."""
+    mirrored = mirror_status and body.status.code >= 400
+    return Response(body, status_code=body.status.code if mirrored else 200)

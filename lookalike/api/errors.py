@@ -1,0 +1,86 @@
+"""One error tree in, three forms out: the provider's envelope, `detail`, and problem JSON.
+
+An error of a method is answered as `{"status": {"code", "text"}, "detail"}`: the envelope for
+clients that read `status`, `detail` for those that look for the gateway's form. Our own endpoints
+answer RFC 9457 problem JSON, which has `detail` too.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from lookalike.adapter.errors import BodyTooLarge, LookalikeError
+
+log = logging.getLogger("lookalike")
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_SECONDS = 1
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def on_error(request: AnyRequest, error: LookalikeError) -> Response[Any]:
+    if error.http_status == 200:
+        return _outcome(request, error)
+    if error.http_status >= 500:
+        log.warning("%s %s: %s", request.method, request.url.path, error)
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.retry else {}
+    if error.http_status == 401:
+        headers["WWW-Authenticate"] = "Token"
+    return _response(request, error.http_status, error.code, error.text, error.place, headers)
+
+
+def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """Faults that the framework finds: unknown paths, wrong verbs, bodies over the limit."""
+    if error.status_code == 413:
+        return on_error(request, BodyTooLarge("The request body is too large."))
+    text, place = error.detail, None
+    if isinstance(error, ValidationException) and isinstance(error.extra, list) and error.extra:
+        text, place = error.extra[0]["message"], error.extra[0].get("key")
+    headers = dict(error.headers or {})
+    return _response(request, error.status_code, error.status_code, text, place, headers)
+
+
+def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
+    """A bug of ours: the traceback is for the log, never for the client."""
+    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return _response(request, 500, 500, "Internal error.", None, {})
+
+
+def _outcome(request: AnyRequest, error: LookalikeError) -> Response[Any]:
+    """An answer of the search engine that has nothing in it: not found, full."""
+    content = {
+        "status": {"code": error.code, "text": error.text},
+        "statistics": {"OperationTime": 0},
+        "answer_records": [],
+        "answer_distances": [],
+        "answer_count": 0,
+    }
+    mirrored = request.app.state.services.settings.mirror_status
+    return Response(content, status_code=error.code if mirrored else 200)
+
+
+def _response(
+    request: AnyRequest,
+    http_status: int,
+    code: int,
+    text: str,
+    place: str | None,
+    headers: dict[str, str],
+) -> Response[Any]:
+    detail = f"{text} (at {place})" if place else text
+    content: dict[str, Any]
+    if request.url.path.startswith("/similarity/v2/"):
+        content = {"type": "about:blank", "title": text, "status": http_status, "detail": detail}
+        if place:
+            content["place"] = place
+        return Response(content, status_code=http_status, headers=headers, media_type=PROBLEM_JSON)
+    status: dict[str, Any] = {"code": code, "text": text}
+    if place:
+        status["place"] = place
+    content = {"status": status, "detail": detail}
+    return Response(content, status_code=http_status, headers=headers, media_type=MediaType.JSON)

@@ -1,0 +1,85 @@
+"""The provider's many addresses for one service, mapped to one address each.
+
+Every service prefix offers the whole method set, clients of several years spell prefixes and
+slashes in their own way, and a redirect would turn their POST into a GET. So a request's path is
+normalised before it is routed: `/localhost/photo/search/v2/insert/` is answered by the handler of
+`/similarity/photos/v2/insert`. The prefix stays known as `scope["state"]["prefix"]`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from lookalike.adapter.collection import CollectionType
+
+METHODS_ROOT = "/similarity/photos/v2"
+
+PREFIX_TYPES: dict[str, CollectionType] = {
+    "similarity/photos": "photos",
+    "photo/search": "photos",
+    "similarity/products-new": "products",
+    "similarity/products": "products",
+    "similarity/fashion-new": "fashion",
+    "similarity/fashion": "fashion",
+    "similarity/fashion-simple": "fashion",
+    "similarity/products_tags": "fashion",
+    "similarity/homedecor-new": "homedecor",
+    "similarity/homedeco-newr": "homedecor",
+    "similarity/homedecor": "homedecor",
+    "similarity/custom": "custom",
+    "similarity/colors": "colors",
+    "image_matching": "matching",
+    "similarity/text/photo": "photos",
+    "similarity/text/products": "products",
+    "similarity/text/fashion": "fashion",
+    "similarity/text/homedecor": "homedecor",
+    "photo/text": "photos",
+    "photo": "photos",
+}
+"""Service prefix (before `/v2/`) -> the collection type that it stands for."""
+
+ALIASES = {
+    "visual_search": "visualKNN",
+    "visualSearch": "visualKNN",
+    "search": "visualKNN",
+    "approxVisualKNN": "visualKNN",
+}
+
+METHODS = frozenset(
+    {
+        "ping",
+        "insert",
+        "update",
+        "delete",
+        "deleteByFilter",
+        "get",
+        "random",
+        "allRecords",
+        "allIDs",
+        "visualKNN",
+        "visualTagsKNN",
+    }
+)
+
+# The client skips its check against the provider's own host only where the endpoint contains
+# `localhost`; behind /localhost/ any host name can have that.
+_LOCALHOST = re.compile(r"^(?:/+localhost(?=/))+")
+_METHOD = re.compile(r"^(?:/(?P<prefix>[\w./-]+?)/v2)?/(?P<method>\w+)$")
+_ANYWHERE = re.compile(r"^(?:/.*)?(?P<path>/(?:authorization/v2/authorize|account/v2/.+))$")
+_COLLECTIONS = re.compile(r"^(?:/.*)?(?P<path>/similarity/v2/collection(?:/[^/]+)?)$")
+
+
+def canonical(path: str, any_prefix: bool = False) -> tuple[str, str | None]:
+    """The path that is routed, and the service prefix if it named a method of one."""
+    path = _LOCALHOST.sub("", path)
+    path = re.sub(r"/{2,}", "/", path).rstrip("/") or "/"
+    for pattern in (_ANYWHERE, _COLLECTIONS):
+        if found := pattern.match(path):
+            return found["path"], None
+    found = _METHOD.match(path)
+    if found is None:
+        return path, None
+    prefix, method = found["prefix"], ALIASES.get(found["method"], found["method"])
+    if method not in METHODS or not (prefix is None or prefix in PREFIX_TYPES or any_prefix):
+        return path, None
+    return f"{METHODS_ROOT}/{method}", prefix

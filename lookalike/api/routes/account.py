@@ -1,0 +1,66 @@
+"""The calls around the service that clients make before or beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Controller, get, post
+
+from lookalike.api.bodies import JsonBody
+from lookalike.api.schemas import Authorize
+from lookalike.api.services import Services
+
+
+class Account(Controller):
+    tags = ("account",)
+    opt = {"scope": None}  # noqa: RUF012  any valid token
+
+    @post("/authorization/v2/authorize", status_code=200, dto=JsonBody[Authorize])
+    async def authorize(self, data: Authorize, services: Services) -> dict[str, Any]:
+        """Almost every client's first call: passes for a valid token, whatever the service."""
+        service = data.service or data.service_name
+        return {"user_id": services.settings.user_id, "service": service}
+
+    @get("/account/v2/user")
+    async def user(self, services: Services) -> dict[str, Any]:
+        return _user(services)
+
+    @get("/account/v2/details")
+    async def details(self, services: Services) -> dict[str, Any]:
+        # Clients find the counters at the top level or under `stats`, by the page they followed.
+        counters = {"credits_counter": 0, "credits_limit": None}
+        return _user(services) | counters | {"stats": counters}
+
+    @get("/account/v2/workspace")
+    async def workspaces(self, services: Services) -> dict[str, Any]:
+        return _page([{"id": services.settings.user_id, "name": "Default"}])
+
+    @get("/account/v2/resource")
+    async def resources(self) -> dict[str, Any]:
+        return _page([])
+
+    @get("/account/v2/reports")
+    async def reports(self) -> dict[str, Any]:
+        return _page([])
+
+    @get("/account/v2/config/{kind:str}")
+    async def config(self, kind: str) -> dict[str, Any]:
+        return {"type": kind, "config": {}}
+
+
+def _user(services: Services) -> dict[str, Any]:
+    return {
+        "id": services.settings.user_id,
+        "email": "",
+        "first_name": "",
+        "last_name": "",
+        "phone": "",
+        "organization": "",
+        "verified": True,
+        "default_workspace": services.settings.user_id,
+        "pricing_plan": {"name": "Self-hosted", "description": "No limits but your machine's."},
+    }
+
+
+def _page(results: list[Any]) -> dict[str, Any]:
+    return {"count": len(results), "next": None, "previous": None, "results": results}

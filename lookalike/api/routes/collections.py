@@ -1,0 +1,162 @@
+"""Managing collections. The provider does this by hand in its app; these endpoints are ours."""
+
+from __future__ import annotations
+
+from litestar import Controller, get, patch, post, put
+from litestar import delete as http_delete
+from msgspec import UNSET, structs
+
+from lookalike.adapter import collection as collections
+from lookalike.adapter.collection import Collection
+from lookalike.adapter.errors import CollectionNotFound
+from lookalike.api.auth import Grant
+from lookalike.api.bodies import JsonBody
+from lookalike.api.schemas import (
+    CollectionChange,
+    CollectionPage,
+    CollectionView,
+    NewCollection,
+)
+from lookalike.api.services import Services
+
+ADMIN = {"scope": "admin"}
+READ = {"scope": "read"}
+
+
+class Collections(Controller):
+    path = "/similarity/v2/collection"
+    tags = ("collections",)
+
+    @get("/", opt=READ)
+    async def list_all(
+        self, services: Services, grant: Grant, name: str | None = None
+    ) -> CollectionPage:
+        """Every collection that the token may use, oldest first."""
+        await services.catalogue.refresh()
+        views = [
+            await view(collection, services)
+            for collection in services.catalogue.all()
+            if (grant.collections is None or collection.id in grant.collections)
+            and name in (None, collection.name)
+        ]
+        return CollectionPage(len(views), None, None, views)
+
+    @post("/", status_code=201, opt=ADMIN, dto=JsonBody[NewCollection])
+    async def create(self, data: NewCollection, services: Services) -> CollectionView:
+        """Makes a collection, with its payload indexes, ready for records."""
+        return await view(await create(data, services), services)
+
+    @get("/{collection_id:str}", opt=READ)
+    async def show(self, collection_id: str, services: Services, grant: Grant) -> CollectionView:
+        return await view(await services.collection(collection_id, grant), services)
+
+    @put("/{collection_id:str}", opt=ADMIN, dto=JsonBody[CollectionChange])
+    async def replace(
+        self,
+        collection_id: str,
+        data: CollectionChange,
+        services: Services,
+        grant: Grant,
+    ) -> CollectionView:
+        """Sets the given settings; as PATCH, because a collection has no other state to replace."""
+        return await self._change(collection_id, data, services, grant)
+
+    @patch("/{collection_id:str}", opt=ADMIN, dto=JsonBody[CollectionChange])
+    async def change(
+        self,
+        collection_id: str,
+        data: CollectionChange,
+        services: Services,
+        grant: Grant,
+    ) -> CollectionView:
+        """Sets the given settings."""
+        return await self._change(collection_id, data, services, grant)
+
+    async def _change(
+        self,
+        collection_id: str,
+        data: CollectionChange,
+        services: Services,
+        grant: Grant,
+    ) -> CollectionView:
+        old = await services.collection(collection_id, grant)
+        new = changed(old, data)
+        await collections.save(services.engine, old, new)
+        services.catalogue.put(new)
+        return await view(new, services)
+
+    @http_delete("/{collection_id:str}", status_code=204, opt=ADMIN)
+    async def remove(self, collection_id: str, services: Services, grant: Grant) -> None:
+        """Deletes the collection with all its records."""
+        await delete(await services.collection(collection_id, grant), collection_id, services)
+
+
+async def create(data: NewCollection, services: Services) -> Collection:
+    """Raises InvalidRequest for an unknown embedder and for a field that cannot be indexed."""
+    name = data.embedder or services.settings.embedder
+    embedder = await services.embedder_named(name, "$.embedder")
+    collection = Collection(
+        id=collections.new_collection_id(),
+        name=data.name,
+        type=data.type,
+        embedder=name,
+        revision=embedder.revision,
+        dimension=embedder.dimension,
+        distance=embedder.distance,
+        created=collections.now(),
+        fields_to_index=collections.indexed_fields(
+            data.fields_to_index, data.product_id_field, "$.fields_to_index"
+        ),
+        product_id_field=data.product_id_field,
+        capacity=data.capacity,
+    )
+    await collections.create(services.engine, collection)
+    services.catalogue.put(collection)
+    return collection
+
+
+async def delete(collection: Collection, asked: str, services: Services) -> None:
+    """Deletes by id only: a name is too easily a mistake. Raises CollectionNotFound."""
+    if collection.id != asked:
+        raise CollectionNotFound("Collection not found.")
+    await services.engine.delete_collection(collection.id)
+    services.catalogue.forget(collection.id)
+
+
+def changed(old: Collection, data: CollectionChange) -> Collection:
+    product_id_field = (
+        old.product_id_field if data.product_id_field is UNSET else data.product_id_field
+    )
+    wanted = old.fields_to_index if data.fields_to_index is UNSET else data.fields_to_index
+    known = {index.field: index for index in old.fields_to_index}
+    fields = collections.indexed_fields(
+        # A field that is named again without a type keeps the type that was seen.
+        [known.get(entry, entry) if isinstance(entry, str) else entry for entry in wanted],
+        product_id_field,
+        "$.fields_to_index",
+    )
+    return structs.replace(
+        old,
+        name=old.name if data.name is UNSET else data.name,
+        fields_to_index=fields,
+        product_id_field=product_id_field,
+        capacity=old.capacity if data.capacity is UNSET else data.capacity,
+    )
+
+
+async def view(collection: Collection, services: Services) -> CollectionView:
+    count = (await services.engine.count(collection.id, exact=True)).count
+    return CollectionView(
+        id=collection.id,
+        name=collection.name,
+        type=collection.type,
+        embedder=collection.embedder,
+        revision=collection.revision,
+        dimension=collection.dimension,
+        distance=collection.distance,
+        fields_to_index=collection.fields_to_index,
+        product_id_field=collection.product_id_field,
+        capacity=collection.capacity,
+        records_count=count,
+        created=collection.created,
+    )

@@ -1,0 +1,157 @@
+"""The bodies of requests and answers, in the provider's words.
+
+Unknown fields are ignored and null stands for "not given": clients send both.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from lookalike.adapter.collection import CollectionType, IndexedField
+
+Record = dict[str, Any]
+Count = Annotated[int, Meta(ge=0)]
+Distance = Annotated[float, Meta(ge=0)]
+
+DEFAULT_K = 30
+DEFAULT_RANDOM_COUNT = 10
+
+
+class Body(msgspec.Struct, kw_only=True):
+    """A request body. An empty body is read as `{}`."""
+
+
+class Ping(Body):
+    pass
+
+
+class Insert(Body):
+    records: list[Record]
+    """Each with `_url` or `_base64`, usually `_id`, and any other fields."""
+    fields_to_return: list[str] | None = None
+
+
+class Update(Body):
+    records: list[Record]
+    """Each with `_id` and the fields to set."""
+    fields_to_return: list[str] | None = None
+
+
+class Delete(Body):
+    records: list[Record]
+    fields_to_return: list[str] | None = None
+
+
+class Get(Body):
+    records: list[Record]
+    fields_to_return: list[str] | None = None
+
+
+class DeleteByFilter(Body):
+    filter: Record
+
+
+class Random(Body):
+    count: Count | None = None
+    filter: Record | None = None
+    fields_to_return: list[str] | None = None
+
+
+class AllRecords(Body):
+    filter: Record | None = None
+    fields_to_return: list[str] | None = None
+
+
+class AllIds(Body):
+    filter: Record | None = None
+
+
+class Search(Body):
+    query_record: Record
+    """`_id` of a stored record, or `_url`, or `_base64`."""
+    k: Count | None = None
+    from_: Count | None = msgspec.field(name="from", default=None)
+    radius: Distance | None = None
+    filter: Record | None = None
+    fields_to_return: list[str] | None = None
+
+
+class SearchWithTags(Search):
+    tag_weight: Annotated[float, Meta(ge=0, le=1)] | None = None
+    """Share of the tags in the distance, instead of the collection's."""
+
+
+class Authorize(Body):
+    service: str | None = None
+    service_name: str | None = None
+
+
+class Status(msgspec.Struct):
+    code: int
+    text: str
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """The envelope of the search engine. `answer_count` is the length of `answer_records`."""
+
+    status: Status
+    statistics: dict[str, Any]
+    answer_records: list[Record] | UnsetType = UNSET
+    answer_distances: list[float] | UnsetType = UNSET
+    answer_count: int | UnsetType = UNSET
+    skipped_records: list[Record] | UnsetType = UNSET
+    next: str | UnsetType = UNSET
+    """Only where another page exists; its presence alone is what clients test."""
+
+
+class Pong(msgspec.Struct, kw_only=True):
+    status: Status
+    info: str
+    statistics: dict[str, Any]
+    service_info: dict[str, str] = msgspec.field(name="_service_info")
+
+
+class NewCollection(Body, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    type: CollectionType = "photos"
+    fields_to_index: list[str | IndexedField] = []
+    product_id_field: str | None = None
+    embedder: str | None = None
+    capacity: Count | None = None
+
+
+class CollectionChange(Body, forbid_unknown_fields=True):
+    """Fields that are not given stay as they are. Type and embedder cannot change."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = UNSET
+    fields_to_index: list[str | IndexedField] | UnsetType = UNSET
+    product_id_field: str | UnsetType | None = UNSET
+    capacity: Count | UnsetType | None = UNSET
+
+
+class CollectionView(msgspec.Struct, kw_only=True):
+    id: str
+    name: str
+    type: CollectionType
+    embedder: str
+    revision: str
+    dimension: int
+    distance: str
+    fields_to_index: tuple[IndexedField, ...]
+    product_id_field: str | None
+    capacity: int | None
+    records_count: int
+    created: str
+    workspace: str = "Default"
+
+
+class CollectionPage(msgspec.Struct):
+    """A page object as the provider's account side answers lists: `next` is null at the end."""
+
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[CollectionView]

@@ -1,0 +1,119 @@
+"""What a running API process has at hand: engine, collections, embedders, images."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.engine import Engine
+from lookalike.adapter.errors import (
+    CollectionConflict,
+    EmbedderFailed,
+    InvalidRequest,
+    LookalikeError,
+    RecordRefused,
+    Unavailable,
+)
+from lookalike.adapter.listing import PageCursors
+from lookalike.adapter.writes import Embedded, ImageSource, Writer
+from lookalike.api.auth import Grant, tokens_from
+from lookalike.api.settings import Settings
+from lookalike.embedders.batching import BatchedEmbedder
+from lookalike.embedders.errors import EmbedderError, UnknownEmbedder
+from lookalike.embedders.images import ImageError, ImageReader, ImageSettings
+from lookalike.embedders.registry import Registry
+
+
+class Services:
+    """One per process, made by `api.app` at start and closed at its end.
+
+    A plain class and no dataclass, which Litestar would validate field by field on every request.
+    """
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings = settings
+        self.tokens = tokens_from(settings)
+        self.engine = engine
+        self.catalogue = Catalogue(engine)
+        self.writer = Writer(engine, self.catalogue)
+        self.cursors = PageCursors()
+        self.embedders = Registry(Path(settings.data) / "models")
+        self.images = ImageReader(
+            ImageSettings(
+                max_bytes=settings.max_image_bytes,
+                max_pixels=settings.max_image_pixels,
+                fetch_timeout_s=settings.fetch_timeout_s,
+                allowed_hosts=settings.fetch_allow,
+            )
+        )
+
+    async def close(self) -> None:
+        await self.images.close()
+        await self.embedders.close()
+        await self.engine.close()
+
+    @staticmethod
+    def collection_named_by(headers: Mapping[str, str]) -> str | None:
+        """An id in `collection-id`, or a name in the older `collection`."""
+        return headers.get("collection-id") or headers.get("collection")
+
+    async def collection(self, id_or_name: str, grant: Grant) -> Collection:
+        """Raises CollectionNotFound, and Forbidden for one that the token is not bound to."""
+        collection = await self.catalogue.find(id_or_name)
+        grant.require_collection(collection.id)
+        return collection
+
+    async def embedder_named(self, name: str, place: str) -> BatchedEmbedder:
+        """Raises InvalidRequest for an unknown name."""
+        try:
+            return await self.embedders.get(name)
+        except UnknownEmbedder as error:
+            raise InvalidRequest(error.text, place=place) from None
+        except EmbedderError as error:
+            raise _of_embedder(error) from error
+
+    async def embedder_of(self, collection: Collection) -> BatchedEmbedder:
+        """The embedder that made the collection's vectors.
+
+        Raises CollectionConflict where this installation has it no more, or another revision:
+        vectors of two models in one collection would be silently incomparable.
+        """
+        try:
+            embedder = await self.embedders.get(collection.embedder)
+        except UnknownEmbedder as error:
+            raise CollectionConflict(error.text) from None
+        except EmbedderError as error:
+            raise _of_embedder(error) from error
+        if embedder.revision != collection.revision:
+            raise CollectionConflict(
+                f"The collection was made by revision {collection.revision} of the embedder "
+                f"{collection.embedder}; revision {embedder.revision} is installed."
+            )
+        return embedder
+
+    async def embed(
+        self, collection: Collection, sources: Sequence[ImageSource], *, query: bool = False
+    ) -> list[Embedded | RecordRefused]:
+        """Reads and embeds pictures together; each gets its vector or the reason why not."""
+        embedder = await self.embedder_of(collection)
+
+        async def one(source: ImageSource) -> Embedded | RecordRefused:
+            try:
+                image = await self.images.read(
+                    url=source.url, base64=source.base64, image_px=embedder.image_px
+                )
+            except ImageError as error:
+                return RecordRefused(error.code, error.text)
+            try:
+                vector = await embedder.embed_image(image.image, query=query)
+            except EmbedderError as error:
+                raise _of_embedder(error) from error
+            return Embedded(vector.tolist(), image.content_hash)
+
+        return list(await asyncio.gather(*map(one, sources)))
+
+
+def _of_embedder(error: EmbedderError) -> LookalikeError:
+    return Unavailable(error.text) if error.retry else EmbedderFailed(error.text)

@@ -1,0 +1,93 @@
+"""Settings: from the environment only, prefix `LOOKALIKE_`, parsed once into a frozen struct."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+PREFIX = "LOOKALIKE_"
+
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class SettingsError(Exception):
+    """A setting cannot be used; the text names the variable."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Each field is read from `LOOKALIKE_` + its name in capitals; lists are separated by commas.
+
+    The line under a field is its documentation; docs/configuration.md repeats it.
+    """
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Anything but loopback is refused until tokens are configured."""
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8000
+    """Port to listen on."""
+    data: str = "data"
+    """Folder of the embedded engine and of prepared models; created if missing."""
+    workers: Positive = 1
+    """API processes. All of them share one engine."""
+    tokens: tuple[str, ...] = ()
+    """Tokens, each `token[:scopes[:collections]]`; scopes and collection ids are joined by `+`."""
+    tokens_file: str = ""
+    """File with one token a line: SHA-256 of the token in hex, scopes, collection ids."""
+    embedder: str = "lite0"
+    """Embedder of new collections that name none."""
+    strict: bool = False
+    """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
+    any_prefix: bool = False
+    """Answer the methods under unknown prefixes too (`/<anything>/v2/insert`)."""
+    mirror_status: bool = False
+    """Repeat codes of 400 and above from the body in the HTTP status."""
+    max_body_bytes: Positive = 64 * 1024 * 1024
+    """Largest request body."""
+    max_records: Positive = 100
+    """Most records in one request."""
+    max_results: Positive = 10_000
+    """Larger `k`, `count` and `size` are cut to this."""
+    max_image_bytes: Positive = 32 * 1024 * 1024
+    """Largest picture, as a file."""
+    max_image_pixels: Positive = 64_000_000
+    """Largest picture, decoded."""
+    fetch_timeout_s: Annotated[float, Meta(gt=0)] = 20.0
+    """Seconds to fetch one `_url`, redirects included."""
+    fetch_allow: tuple[str, ...] = ()
+    """Hosts and networks (CIDR) that `_url` may name although their addresses are private."""
+    hnsw_from: Annotated[int, Meta(ge=0)] = 20_000_000
+    """Embedded engine: vectors x dimensions beyond which an HNSW index is built; 0 for never."""
+    user_id: str = "00000000-0000-4000-8000-000000000001"
+    """The `user_id` that `authorize` and the account methods answer."""
+
+    @property
+    def effective_max_records(self) -> int:
+        return min(self.max_records, 10) if self.strict else self.max_records
+
+
+def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
+    """Raises SettingsError for a value of the wrong type and for an unknown `LOOKALIKE_` name."""
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    for variable, text in environment.items():
+        if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}INTERNAL_"):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in fields:
+            raise SettingsError(f"{variable} is not a setting")
+        values[name] = _parse(text, isinstance(fields[name].default, tuple))
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, place = str(error).partition(" - at `$.")
+        raise SettingsError(f"{PREFIX}{place.rstrip('`').upper()}: {text}") from None
+
+
+def _parse(text: str, is_list: bool) -> str | list[str]:
+    if is_list:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
