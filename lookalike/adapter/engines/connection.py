@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lookalike.adapter import errors
 from lookalike.adapter.engines import wire
@@ -92,8 +92,8 @@ class _Stream(asyncio.Protocol):
             self._waiting.pop(number, None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not checked with isinstance: the transports of uvloop are no subclasses.
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         for number, body in self._frames.feed(data):
