@@ -2,7 +2,7 @@
 
     LookalikeError
     ├── InvalidRequest          400  the body or a parameter is wrong; `place` names where
-    │   ├── InvalidFilter       400  a filter that we refuse: unknown operator, wrong operand, too large
+    │   ├── InvalidFilter       400  a filter that is refused: operator, operand or size
     │   └── FilterTooExpensive  400  an exact answer would need more work than the documented bound
     ├── Unauthorized            401  no token, or not a valid one
     ├── Forbidden               403  a valid token without the right

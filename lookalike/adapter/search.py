@@ -32,6 +32,8 @@ RESIDUAL_PAGE = 256
 DISTANCE_DECIMALS = 6
 """Distances are rounded to what 32-bit vectors can tell apart, so that equal pictures are at 0."""
 
+ROUNDING = 1e-6
+
 MIN_CANDIDATES = 300
 """Candidates of each signal of a mixed search: recall 1.000 at k = 10 over 20,000 records."""
 
@@ -306,5 +308,5 @@ def score_threshold(radius: float | None, distance: str) -> float | None:
     """A little wider than the radius: the reported, rounded distance decides."""
     if radius is None:
         return None
-    wider = radius + 10**-DISTANCE_DECIMALS
+    wider = radius + ROUNDING
     return 1.0 - wider if distance in ("cosine", "dot") else wider

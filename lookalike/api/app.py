@@ -8,16 +8,25 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.di import Provide
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.params import Parameter
-from litestar.types import Receive, Scope, Send
+from litestar.types import (
+    HTTPScope,
+    LifeSpanReceive,
+    LifeSpanScope,
+    LifeSpanSend,
+    Receive,
+    Scope,
+    Send,
+)
 
 from lookalike import __version__
 from lookalike.adapter.collection import Catalogue, Collection
@@ -46,14 +55,17 @@ class LookalikeApp(Litestar):
 
     any_prefix = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            asked = scope["path"]
-            path, prefix = paths.canonical(asked, self.any_prefix)
-            scope["path"] = path
-            state = scope.setdefault("state", {})
-            state["asked_path"] = asked
-            state["prefix"] = prefix
+    async def __call__(
+        self,
+        scope: Scope | LifeSpanScope,
+        receive: Receive | LifeSpanReceive,
+        send: Send | LifeSpanSend,
+    ) -> None:
+        if scope["type"] == ScopeType.HTTP:
+            request = cast(HTTPScope, scope)
+            asked = request["path"]
+            request["path"], prefix = paths.canonical(asked, self.any_prefix)
+            request.setdefault("state", {}).update(asked_path=asked, prefix=prefix)
         await super().__call__(scope, receive, send)
 
 
@@ -87,8 +99,8 @@ def create_app(settings: Settings, engine_socket: Path) -> LookalikeApp:
         },
         guards=[check_token],
         exception_handlers={
-            LookalikeError: errors.on_error,  # type: ignore[dict-item]
-            HTTPException: errors.on_http_exception,  # type: ignore[dict-item]
+            LookalikeError: errors.on_error,
+            HTTPException: errors.on_http_exception,
             Exception: errors.on_exception,
         },
         lifespan=[lifespan],

@@ -13,6 +13,7 @@ from lookalike.adapter.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from litestar._openapi.schema_generation import SchemaCreator
+    from litestar.dto._backend import DTOBackend
     from litestar.dto.data_structures import DTOFieldDefinition
     from litestar.openapi.spec import Reference, Schema
 
@@ -58,7 +59,12 @@ class JsonBody(AbstractDTO[T]):
         return decode(value, self.model_type)
 
     @classmethod
-    def create_for_field_definition(cls, **_: Any) -> None:
+    def create_for_field_definition(
+        cls,
+        field_definition: FieldDefinition,
+        handler_id: str,
+        backend_cls: type[DTOBackend] | None = None,
+    ) -> None:
         """There is no generated backend to prepare."""
 
     @classmethod

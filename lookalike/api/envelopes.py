@@ -84,10 +84,8 @@ def found(
     refused: Sequence[tuple[Record, RecordRefused]] = (),
 ) -> Answer:
     """For methods that name records by `_id`: all, some, or none of `asked` were there."""
-    if len(records) == asked:
-        code = all_found
-    else:
-        code = SOME_NOT_FOUND if records else NOT_FOUND
+    some_missing = SOME_NOT_FOUND if records else NOT_FOUND
+    code = all_found if len(records) == asked else some_missing
     return answer(code, records, clock, refused=refused)
 
 
@@ -97,7 +95,7 @@ def hits(outcome: Hits, clock: Clock) -> Answer:
     return result
 
 
-def residual(records: int) -> dict[str, int]:
+def residual(records: int) -> dict[str, Any]:
     """Statistics of a filter that the engine could not decide alone; nothing where it could."""
     return {"residual_records": records} if records else {}
 

@@ -58,8 +58,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds to fetch one `_url`, redirects included."""
     fetch_allow: tuple[str, ...] = ()
     """Hosts and networks (CIDR) that `_url` may name although their addresses are private."""
-    hnsw_from: Annotated[int, Meta(ge=0)] = 20_000_000
-    """Embedded engine: vectors x dimensions beyond which an HNSW index is built; 0 for never."""
+    hnsw_threshold_elements: Annotated[int, Meta(ge=0)] = 30_000_000
+    """Vectors x dimensions beyond which the embedded engine builds an HNSW index; 0: never."""
     user_id: str = "00000000-0000-4000-8000-000000000001"
     """The `user_id` that `authorize` and the account methods answer."""
 

@@ -12,8 +12,8 @@ import click
 
 from lookalike.adapter.engines.embedded import EmbeddedEngine
 from lookalike.adapter.engines.process import DataFolderLocked, EngineProcess, running_socket
-from lookalike.adapter.engines.settings import EngineSettings
 from lookalike.adapter.errors import LookalikeError
+from lookalike.api.cli.settings import engine_settings
 from lookalike.api.services import Services
 from lookalike.api.settings import Settings
 
@@ -39,7 +39,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     socket = running_socket(folder)
     own = None
     if socket is None:
-        own = EngineProcess(folder, EngineSettings(hnsw_from=settings.hnsw_from))
+        own = EngineProcess(folder, engine_settings(settings))
         own.start()
         socket = own.socket_path
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lookalike.api.cli.settings import settings_with
+from lookalike.api.cli.settings import engine_settings, settings_with
 from lookalike.api.settings import Settings, SettingsError
 
 
@@ -23,9 +23,8 @@ def serve(host: str | None, port: int | None, data: str | None, workers: int | N
     check_exposure(settings)
     # The engine starts while this process is still importing the web framework.
     from lookalike.adapter.engines.process import DataFolderLocked, EngineProcess
-    from lookalike.adapter.engines.settings import EngineSettings
 
-    engine = EngineProcess(Path(settings.data), EngineSettings(hnsw_from=settings.hnsw_from))
+    engine = EngineProcess(Path(settings.data), engine_settings(settings))
     try:
         engine.start()
     except DataFolderLocked as error:

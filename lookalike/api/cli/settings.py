@@ -6,6 +6,7 @@ import os
 
 import click
 
+from lookalike.adapter.engines.settings import EngineSettings
 from lookalike.api.settings import PREFIX, Settings, SettingsError, from_environment
 
 
@@ -18,3 +19,7 @@ def settings_with(**options: str | int | None) -> Settings:
         return from_environment()
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    return EngineSettings(hnsw_threshold_elements=settings.hnsw_threshold_elements)
