@@ -6,7 +6,6 @@ Any number of API processes agree on a collection because none of them owns its 
 from __future__ import annotations
 
 import datetime as dt
-import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,7 @@ from qdrant_client import models
 
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
-from lookalike.adapter.filters import SHADOW_PATH, engine_path
+from lookalike.adapter.filters import SHADOW_PATH, engine_key, split
 from lookalike.adapter.records import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 
 CollectionType = Literal[
@@ -105,8 +104,15 @@ def indexed_fields(
 
 
 def _check_path(field: str, place: str) -> None:
-    if not field or re.search(r'["\\\[\]]', field) or field.split(".")[0] == RESERVED_KEY:
-        raise InvalidRequest("a field name without quotes and brackets is needed", place=place)
+    path = split(field)
+    if "" in path or path[0] == RESERVED_KEY or engine_key(path) is None:
+        raise InvalidRequest("this field cannot be indexed", place=place)
+
+
+def _index_key(field: str) -> str:
+    key = engine_key(split(field))
+    assert key is not None, "checked when the collection was made"
+    return key
 
 
 async def create(engine: Engine, collection: Collection) -> None:
@@ -131,7 +137,7 @@ async def create(engine: Engine, collection: Collection) -> None:
 async def _create_index(engine: Engine, collection_id: str, index: IndexedField) -> None:
     if index.type is not None:
         await engine.create_payload_index(
-            collection_id, engine_path(index.field), field_schema=_ENGINE_INDEX[index.type]
+            collection_id, _index_key(index.field), field_schema=_ENGINE_INDEX[index.type]
         )
 
 
@@ -143,7 +149,7 @@ async def save(engine: Engine, old: Collection, new: Collection) -> None:
             await _create_index(engine, new.id, index)
     for field in old.indexes:
         if field not in kept:
-            await engine.delete_payload_index(new.id, engine_path(field))
+            await engine.delete_payload_index(new.id, _index_key(field))
     await engine.update_collection(new.id, metadata=_to_metadata(new))
 
 

@@ -27,7 +27,7 @@ from lookalike.adapter.records import (
 )
 from lookalike.adapter.selection import EVERYTHING, Selection, Work
 
-RESIDUAL_PAGE = 256
+RESIDUAL_MARGIN = 16
 
 DISTANCE_DECIMALS = 6
 """Distances are rounded to what 32-bit vectors can tell apart, so that equal pictures are at 0."""
@@ -130,14 +130,16 @@ async def _exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
 async def _decided(ranking: Ranking, query: Query, work: Work) -> list[Hit]:
     """Pages of growing size, each decided by the residual, until there are enough."""
     kept: list[Hit] = []
-    seen, limit = 0, RESIDUAL_PAGE
+    wanted = query.offset + query.k
+    # The engine's part of a filter is often nearly all of it, so little more than is wanted may do.
+    seen, limit = 0, wanted + RESIDUAL_MARGIN
     while True:
         own, others = await ranking.fetch(seen, limit)
         candidates = own + others if seen == 0 else others
         work.add(len(candidates))
         kept += [hit for hit in candidates if query.selection.matches(hit.payload)]
-        if len(kept) >= query.offset + query.k or len(others) < limit:
-            return kept[query.offset : query.offset + query.k]
+        if len(kept) >= wanted or len(others) < limit:
+            return kept[query.offset : wanted]
         seen += limit
         limit *= 2
 
