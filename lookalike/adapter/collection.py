@@ -5,7 +5,9 @@ Any number of API processes agree on a collection because none of them owns its 
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import re
 import time
 import uuid
 from collections.abc import Iterable, Mapping
@@ -26,6 +28,7 @@ IndexType = Literal["keyword", "number"]
 Distance = Literal["cosine", "euclid", "dot", "manhattan"]
 
 METADATA_KEY = "lookalike"
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SCHEMA_VERSION = 1
 
 _ENGINE_DISTANCE = {
@@ -195,16 +198,18 @@ class Catalogue:
     """The collections as this process knows them, so that a request finds its own without I/O.
 
     Another process, or the command line, may create, change or delete one at any time: `refresh`
-    is called every few seconds, and whenever an unknown collection is asked for.
+    is called every few seconds, and an unknown collection is looked for in the engine.
     """
 
     MIN_REFRESH_SECONDS = 0.5
-    """Unknown ids cost at most two listings of the engine a second, however many are asked for."""
+    """Unknown names cost at most two listings of the engine a second, however many are asked for;
+    the question waits, because the collection may have been made a moment ago."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._by_id: dict[str, Collection] = {}
         self._refreshed = -self.MIN_REFRESH_SECONDS
+        self._refreshing = asyncio.Lock()
 
     def all(self) -> list[Collection]:
         return sorted(self._by_id.values(), key=lambda collection: collection.created)
@@ -218,12 +223,24 @@ class Catalogue:
     async def find(self, id_or_name: str) -> Collection:
         """Raises CollectionNotFound."""
         found = self._lookup(id_or_name)
-        if found is None and time.monotonic() - self._refreshed >= self.MIN_REFRESH_SECONDS:
-            await self.refresh()
+        if found is None and _ID.fullmatch(id_or_name):
+            found = await read(self._engine, id_or_name)
+            if found is not None:
+                self.put(found)
+        elif found is None:
+            await self._refresh_since(time.monotonic())
             found = self._lookup(id_or_name)
         if found is None:
             raise CollectionNotFound("Collection not found.")
         return found
+
+    async def _refresh_since(self, asked: float) -> None:
+        """Those who wait together share one listing."""
+        async with self._refreshing:
+            if self._refreshed >= asked:
+                return
+            await asyncio.sleep(self._refreshed + self.MIN_REFRESH_SECONDS - time.monotonic())
+            await self.refresh()
 
     def _lookup(self, id_or_name: str) -> Collection | None:
         found = self._by_id.get(id_or_name)
