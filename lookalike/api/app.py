@@ -50,6 +50,13 @@ CATALOGUE_REFRESH_SECONDS = 2.0
 AnyRequest = Request[Any, Any, Any]
 
 
+class JsonRequest(Request[Any, Any, Any]):
+    """An empty body is read as `{}`: Litestar would not even ask the handler's DTO about it."""
+
+    async def body(self) -> bytes:
+        return await super().body() or b"{}"
+
+
 class LookalikeApp(Litestar):
     """Litestar, with the provider's many paths mapped to ours before routing."""
 
@@ -104,6 +111,7 @@ def create_app(settings: Settings, engine_socket: Path) -> LookalikeApp:
             Exception: errors.on_exception,
         },
         lifespan=[lifespan],
+        request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
         openapi_config=OpenAPIConfig(title="Lookalike", version=__version__),
         logging_config=None,
