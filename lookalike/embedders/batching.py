@@ -181,12 +181,15 @@ class BatchedEmbedder:
                 raw = self._embedder.embed_images(items)
             return check_vectors(raw, len(items), self._embedder)
         except (Exception, SystemExit) as error:
-            if len(items) > 1:
-                return [answer for item in items for answer in self._embed([item])]
-            logger.exception("the embedder %s failed", self.name)
-            broken = EmbedderBroken(f"the embedder {self.name} failed on this input")
-            broken.__cause__ = error
-            return [broken]
+            failure = error
+        if len(items) > 1:
+            return [answer for item in items for answer in self._embed([item])]
+        logger.error("the embedder %s failed", self.name, exc_info=failure)
+        if isinstance(failure, EmbedderError):
+            return [failure]
+        broken = EmbedderBroken(f"the embedder {self.name} failed on this input")
+        broken.__cause__ = failure
+        return [broken]
 
 
 def check_vectors(raw: object, count: int, embedder: Embedder) -> list[Vector | EmbedderError]:

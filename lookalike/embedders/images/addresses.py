@@ -19,8 +19,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _IPV6_UNICAST = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,251}[a-z0-9_])?")
-# A public address by its number, but inside Azure it is the platform's own door to a machine.
-_PLATFORM = ipaddress.IPv4Address("168.63.129.16")
+# What `ipaddress` of some Python that we run on takes for public. The last is public by its number,
+# but inside Azure it is the platform's own door to a machine.
+_SPECIAL: tuple[Network, ...] = (
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("192.88.99.0/24"),
+    ipaddress.IPv6Network("3fff::/20"),
+    ipaddress.IPv4Network("168.63.129.16/32"),
+)
 
 
 class AddressRules:
@@ -46,8 +52,8 @@ class AddressRules:
     def allows(self, host: str, addresses: Iterable[str]) -> bool:
         """Whether a connection to `host`, which has these addresses, is allowed: all or none.
 
-        One public address beside a private one does not help: which of them a browser of
-        networks would take is up to chance.
+        A public address beside a private one makes nothing better: that is how a name is
+        prepared for an attack.
         """
         judged = [parse_address(address) for address in addresses]
         if not judged:
@@ -57,8 +63,7 @@ class AddressRules:
         return all(a is not None and (self._is_listed(a) or is_public(a)) for a in judged)
 
     def _is_listed(self, address: Address) -> bool:
-        bare = _unwrapped(address)
-        return any(bare in network for network in self._networks if network.version == bare.version)
+        return _is_in(_unwrapped(address), self._networks)
 
 
 def parse_address(text: str) -> Address | None:
@@ -74,9 +79,9 @@ def is_public(address: Address) -> bool:
     address = _unwrapped(address)
     if address.is_multicast or not address.is_global or address.is_reserved:
         return False
-    if isinstance(address, ipaddress.IPv6Address):
-        return address in _IPV6_UNICAST
-    return address != _PLATFORM
+    if _is_in(address, _SPECIAL):
+        return False
+    return address.version == 4 or address in _IPV6_UNICAST
 
 
 def _unwrapped(address: Address) -> Address:
@@ -87,6 +92,10 @@ def _unwrapped(address: Address) -> Address:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         return inner or address
     return address
+
+
+def _is_in(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def _normal(host: str) -> str:

@@ -50,7 +50,7 @@ def decode(data: bytes, *, max_pixels: int, image_px: int) -> Image.Image:
     """An RGB image, upright, on white where it was transparent; the first frame of several.
 
     If the picture has so many pixels, both sides have at least `2 * image_px` of them, and the
-    shorter one has less than twice that. Grey values of 16 bits keep their upper 8; whole or real
+    shorter one has at most twice that. Grey values of 16 bits keep their upper 8; whole or real
     numbers of 32 bits are stretched from their least to their greatest. Colour profiles are not
     applied. Raises `ImageUnreadable` or `ImageTooLarge`, nothing else.
     """

@@ -11,7 +11,7 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_bytes: int = 32 * 1024 * 1024
     """The most bytes of an encoded picture, sent or fetched."""
     max_pixels: int = 64_000_000
-    """The most pixels, width x height, judged by its header; at most 178 million, Pillow's limit."""
+    """The most pixels, judged by the header before decoding; Pillow's own limit is 178 million."""
     decode_threads: int = 2
     """How many pictures are decoded at once, for the whole process."""
     decode_timeout_s: float = 30.0

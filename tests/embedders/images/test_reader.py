@@ -1,0 +1,165 @@
+"""The image fields of a record, all the way: base64 and URLs, limits, hashes, time."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.embedders.images import ImageError, ImageReader, ImageSettings
+from lookalike.embedders.images import reader as reader_module
+from lookalike.embedders.images.base64 import decode_base64
+from lookalike.embedders.images.errors import ImageNotFetched, ImageTooLarge, ImageUnreadable
+
+from .pictures import difference, gradient, in_format
+from .web import Web, answer
+
+PNG = in_format("PNG")
+TEXT = base64.b64encode(PNG).decode()
+
+
+@pytest_asyncio.fixture
+async def reader() -> AsyncIterator[ImageReader]:
+    reader = ImageReader(ImageSettings(allowed_hosts=("127.0.0.1",)))
+    yield reader
+    await reader.close()
+
+
+class TestBase64:
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "", "data:image/png;base64,", "data:image/jpeg;base64,", "DATA:IMAGE/PNG;BASE64,",
+            "data:;base64,", "data:image/png;charset=utf-8;base64, ", "  data:image/png;base64,\n",
+        ],
+    )  # fmt: skip
+    def test_with_and_without_a_data_header(self, header: str) -> None:
+        assert decode_base64(header + TEXT, 10**6) == PNG
+
+    def test_line_ends_and_spaces_do_not_matter(self) -> None:
+        lines = "\r\n".join(TEXT[at : at + 76] for at in range(0, len(TEXT), 76))
+        assert decode_base64(f" {lines}\n", 10**6) == PNG
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "", " ", "data:image/png;base64,", "data:image/png,abcd", "====", TEXT + "A",
+            TEXT[:-1] + "!", "%" + TEXT, TEXT.replace("A", "-", 1), "é" + TEXT, "\ud800", "A",
+            "AAA", "data:" + ";" * 10_000, TEXT + "==" + TEXT, "http://photos.test/a",
+        ],
+    )  # fmt: skip
+    def test_anything_else_is_refused(self, text: str) -> None:
+        with pytest.raises(ImageUnreadable, match="`_base64` is"):
+            decode_base64(text, 10**6)
+
+    @given(st.binary(min_size=1, max_size=300), st.integers(1, 300))
+    def test_the_limit_counts_bytes_not_letters(self, data: bytes, limit: int) -> None:
+        text = base64.b64encode(data).decode()
+        if len(data) <= limit:
+            assert decode_base64(text, limit) == data
+        else:
+            with pytest.raises(ImageTooLarge):
+                decode_base64(text, limit)
+
+    def test_too_much_is_refused_before_it_is_decoded(self) -> None:
+        start = time.process_time()
+        with pytest.raises(ImageTooLarge, match="1000 bytes"):
+            decode_base64("A" * 50_000_000, 1000)
+        assert time.process_time() - start < 0.05
+
+
+async def test_base64_wins_over_the_url(reader: ImageReader) -> None:
+    read = await reader.read(url="http://127.0.0.1:9/", base64=TEXT, image_px=224)
+    assert difference(read.image, gradient()) == 0
+    assert read.content_hash == hashlib.blake2b(PNG, digest_size=16).hexdigest()
+
+
+async def test_a_url_and_base64_of_one_picture_have_one_hash(reader: ImageReader) -> None:
+    web = await Web().start()
+    web.pages["/photo"] = answer(PNG, Content_Type="text/plain")
+    fetched = await reader.read(url=web.url(host="127.0.0.1"), image_px=224)
+    sent = await reader.read(base64=f"data:image/webp;base64,{TEXT}", image_px=224)
+    assert fetched.content_hash == sent.content_hash
+    assert difference(fetched.image, sent.image) == 0
+    await web.stop()
+
+
+async def test_neither_is_an_error_of_the_record(reader: ImageReader) -> None:
+    with pytest.raises(ImageUnreadable, match="neither `_base64` nor `_url`"):
+        await reader.read(image_px=224)
+
+
+async def test_each_failure_has_its_code(reader: ImageReader) -> None:
+    web = await Web().start()
+    web.pages["/page"] = answer(b"<html>not a picture</html>")
+    for url, code in (
+        (web.url("/page", host="127.0.0.1"), 422),
+        (web.url("/missing", host="127.0.0.1"), 504),
+        ("http://localhost:9/", 504),
+        ("ftp://127.0.0.1/", 422),
+    ):
+        with pytest.raises(ImageError) as caught:
+            await reader.read(url=url, image_px=224)
+        assert (caught.value.code, caught.value.retry) == (code, code == 504)
+    await web.stop()
+
+
+async def test_the_limits_are_those_of_the_settings() -> None:
+    reader = ImageReader(ImageSettings(max_bytes=len(PNG) - 1))
+    with pytest.raises(ImageTooLarge, match="bytes"):
+        await reader.read(base64=TEXT, image_px=224)
+    await reader.close()
+    reader = ImageReader(ImageSettings(max_pixels=96 * 64 - 1))
+    with pytest.raises(ImageTooLarge, match="pixels"):
+        await reader.read(base64=TEXT, image_px=224)
+    await reader.close()
+
+
+async def test_decoding_is_limited_in_time_and_off_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(*_: Any, **__: Any) -> None:
+        time.sleep(0.5)
+
+    monkeypatch.setattr(reader_module, "decode", slow)
+    reader = ImageReader(ImageSettings(decode_timeout_s=0.1))
+    start = time.monotonic()
+    ticks = asyncio.create_task(asyncio.sleep(0.05))
+    with pytest.raises(ImageTooLarge, match=r"0\.1 s"):
+        await reader.read(base64=TEXT, image_px=224)
+    assert ticks.done()
+    assert time.monotonic() - start < 0.4
+    await reader.close()
+
+
+async def test_a_batch_is_read_together(reader: ImageReader, interiors: dict[str, bytes]) -> None:
+    texts = [base64.b64encode(data).decode() for data in interiors.values()]
+    texts.insert(3, "nonsense")
+    answers = await asyncio.gather(
+        *(reader.read(base64=text, image_px=224) for text in texts), return_exceptions=True
+    )
+    assert isinstance(answers[3], ImageUnreadable)
+    assert sum(isinstance(answer, BaseException) for answer in answers) == 1
+
+
+def test_every_setting_says_what_it_is() -> None:
+    source = (reader_module.__file__ or "").replace("reader.py", "settings.py")
+    with open(source) as file:
+        lines = file.read().splitlines()
+    fields = ImageSettings.__struct_fields__
+    documented = [
+        line.split(":")[0].strip()
+        for line, below in itertools.pairwise(lines)
+        if line.startswith("    ") and ": " in line and below.strip().startswith('"""')
+    ]
+    assert documented == list(fields)
+    assert ImageNotFetched.code == 504

@@ -1,0 +1,256 @@
+"""The queue in front of an embedder: order, bounds, cancellation, and the check of answers."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from lookalike.embedders.batching import BULK_TURN, BatchedEmbedder
+from lookalike.embedders.errors import (
+    EmbedderBroken,
+    EmbedderClosed,
+    EmbedderError,
+    NoTextTower,
+    Overloaded,
+)
+
+from .plugins import Answering, Shade, Talking
+
+
+def picture(red: int) -> Image.Image:
+    return Image.new("RGB", (4, 4), (red, 0, 0))
+
+
+async def held(embedder: Shade, batched: BatchedEmbedder) -> asyncio.Task[Any]:
+    """Puts picture 0 into the worker, which waits at the gate: all others queue up behind it."""
+    task = asyncio.create_task(batched.embed_image(picture(0), query=True))
+    await asyncio.to_thread(embedder.called.wait, 5)
+    return task
+
+
+async def test_everyone_gets_their_own_vector() -> None:
+    embedder = Shade(batch_size=4)
+    batched = BatchedEmbedder(embedder)
+    tasks = [batched.embed_image(picture(red), query=red % 2 == 0) for red in range(50)]
+    vectors = await asyncio.gather(*tasks)
+    assert [vector[0] for vector in vectors] == list(range(50))
+    assert all(vector.dtype == np.float32 and vector.shape == (3,) for vector in vectors)
+    together = await batched.embed_images([picture(red) for red in (9, 8, 7)])
+    assert together.tolist() == [[9, 0, 0], [8, 0, 0], [7, 0, 0]]
+    assert (await batched.embed_images([])).shape == (0, 3)
+    assert len(embedder.threads) == 1
+    await batched.close()
+    assert embedder.closed
+
+
+async def test_what_waits_goes_together_and_searches_go_first() -> None:
+    embedder = Shade(batch_size=3, gate=threading.Event())
+    batched = BatchedEmbedder(embedder)
+    first = await held(embedder, batched)
+    bulk = asyncio.gather(batched.embed_images([picture(red) for red in (101, 102, 103, 104)]))
+    await asyncio.sleep(0)
+    queries = asyncio.gather(
+        *(batched.embed_image(picture(red), query=True) for red in (1, 2, 3, 4))
+    )
+    await asyncio.sleep(0)
+    assert batched.waiting == 8
+    assert embedder.gate is not None
+    embedder.gate.set()
+    await asyncio.gather(first, bulk, queries)
+    assert embedder.batches == [[0], [1, 2, 3], [4, 101, 102], [103, 104]]
+    await batched.close()
+
+
+async def test_a_flood_of_searches_does_not_starve_the_inserts() -> None:
+    embedder = Shade(gate=threading.Event())
+    batched = BatchedEmbedder(embedder)
+    first = await held(embedder, batched)
+    bulk = asyncio.create_task(batched.embed_image(picture(200)))
+    flood = [asyncio.create_task(batched.embed_image(picture(1), query=True)) for _ in range(40)]
+    await asyncio.sleep(0)
+    assert embedder.gate is not None
+    embedder.gate.set()
+    await asyncio.gather(first, bulk, *flood)
+    assert embedder.batches.index([200]) == BULK_TURN + 1
+    await batched.close()
+
+
+async def test_a_full_queue_refuses_whole_batches() -> None:
+    embedder = Shade(gate=threading.Event())
+    batched = BatchedEmbedder(embedder, max_waiting=5)
+    first = await held(embedder, batched)
+    waiting = asyncio.create_task(batched.embed_images([picture(1)] * 3))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded) as caught:
+        await batched.embed_images([picture(2)] * 3)
+    assert caught.value.retry
+    assert batched.waiting == 3
+    more = asyncio.create_task(batched.embed_images([picture(3)] * 2))
+    await asyncio.sleep(0)
+    with pytest.raises(Overloaded):
+        await batched.embed_image(picture(4), query=True)
+    assert embedder.gate is not None
+    embedder.gate.set()
+    await asyncio.gather(first, waiting, more)
+    assert (await batched.embed_image(picture(5)))[0] == 5
+    await batched.close()
+
+
+async def test_who_stops_waiting_leaves_the_queue_and_the_memory() -> None:
+    embedder = Shade(gate=threading.Event())
+    batched = BatchedEmbedder(embedder, max_waiting=3)
+    first = await held(embedder, batched)
+    image = picture(66)
+    gone = weakref.ref(image)
+    tasks = [
+        asyncio.create_task(batched.embed_image(image)),
+        asyncio.create_task(batched.embed_images([picture(67), picture(68)])),
+    ]
+    await asyncio.sleep(0)
+    assert batched.waiting == 3
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    del image, tasks, task
+    await asyncio.sleep(0.01)  # the loop itself remembers the last exception for a turn
+    gc.collect()
+    assert batched.waiting == 0
+    assert gone() is None
+    first.cancel()  # it is in the worker already: nobody may trip over its answer
+    await asyncio.sleep(0)
+    assert embedder.gate is not None
+    embedder.gate.set()
+    assert (await batched.embed_image(picture(5)))[0] == 5
+    assert embedder.batches == [[0], [5]]
+    await batched.close()
+
+
+async def test_closing_finishes_the_running_batch_and_refuses_the_rest() -> None:
+    embedder = Shade(gate=threading.Event())
+    batched = BatchedEmbedder(embedder)
+    running = await held(embedder, batched)
+    waiting = asyncio.create_task(batched.embed_images([picture(1), picture(2)]))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(batched.close())
+    await asyncio.sleep(0)
+    with pytest.raises(EmbedderClosed):
+        await batched.embed_image(picture(3))
+    assert embedder.gate is not None
+    embedder.gate.set()
+    await closing
+    assert (await running)[0] == 0
+    with pytest.raises(EmbedderClosed):
+        await waiting
+    assert embedder.closed
+
+
+async def test_text_goes_to_the_tower_or_is_refused() -> None:
+    talking = BatchedEmbedder(Talking(batch_size=8))
+    assert talking.has_text
+    mixed = await asyncio.gather(
+        talking.embed_text("abc"),
+        talking.embed_image(picture(7), query=True),
+        talking.embed_text("d"),
+    )
+    assert [vector[0] for vector in mixed] == [97, 7, 100]
+    silent = BatchedEmbedder(Shade())
+    assert not silent.has_text
+    with pytest.raises(NoTextTower, match="shade"):
+        await silent.embed_text("abc")
+    await asyncio.gather(talking.close(), silent.close())
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda n: np.ones((n, 4)), "shape"),
+        (lambda n: np.ones((n + 1, 3)), "shape"),
+        (lambda n: np.ones(3), "shape"),
+        (lambda n: None, "shape"),
+        (lambda n: [["a", "b", "c"]] * n, "failed"),
+        (lambda n: [[1, 2], [3]], "failed"),
+        (lambda n: np.full((n, 3), np.nan), "finite"),
+        (lambda n: np.full((n, 3), 1e39), "finite"),
+        (lambda n: np.zeros((n, 3)), "length zero"),
+        (lambda n: 1 / 0, "failed"),
+        (lambda n: exit(1), "failed"),
+    ],
+)
+async def test_answers_that_are_no_vectors(answer: Callable[[int], Any], says: str) -> None:
+    batched = BatchedEmbedder(Answering(answer, batch_size=4))
+    with pytest.raises(EmbedderBroken, match=f"shade.*{says}"):
+        await batched.embed_images([picture(1), picture(2)])
+    await batched.close()
+
+
+async def test_zero_is_a_vector_where_the_distance_can_tell_it() -> None:
+    batched = BatchedEmbedder(Answering(lambda n: np.zeros((n, 3)), distance="manhattan"))
+    assert not (await batched.embed_image(picture(1))).any()
+    await batched.close()
+
+
+async def test_one_bad_picture_does_not_take_its_neighbours_along() -> None:
+    class Choosy(Shade):
+        def embed_images(self, images: Any) -> Any:
+            vectors = super().embed_images(images)
+            if (vectors[:, 0] == 13).any():
+                raise ValueError("thirteen")
+            return vectors
+
+    embedder = Choosy(batch_size=4)
+    batched = BatchedEmbedder(embedder)
+    answers = await asyncio.gather(
+        *(batched.embed_image(picture(red)) for red in (1, 12, 13, 14)), return_exceptions=True
+    )
+    assert [answer[0] for answer in answers if not isinstance(answer, BaseException)] == [1, 12, 14]
+    assert isinstance(answers[2], EmbedderBroken)
+    assert isinstance(answers[2].__cause__, ValueError)
+    await batched.close()
+
+
+Act = st.tuples(st.sampled_from(["query", "bulk", "many", "cancel", "breathe"]), st.integers(0, 9))
+
+
+@settings(max_examples=60, deadline=None)
+@given(acts=st.lists(Act, max_size=40), batch_size=st.integers(1, 5), bound=st.integers(1, 12))
+def test_whatever_happens_everyone_gets_an_answer_once(
+    acts: list[tuple[str, int]], batch_size: int, bound: int
+) -> None:
+    async def run() -> None:
+        embedder = Shade(batch_size=batch_size)
+        batched = BatchedEmbedder(embedder, max_waiting=bound)
+        tasks: list[tuple[asyncio.Task[Any], Any]] = []
+        for act, number in acts:
+            if act == "cancel" and tasks:
+                tasks[number % len(tasks)][0].cancel()
+            elif act == "many":
+                reds = list(range(number))
+                work = asyncio.create_task(batched.embed_images([picture(red) for red in reds]))
+                tasks.append((work, reds))
+            elif act in ("query", "bulk"):
+                one = batched.embed_image(picture(number), query=act == "query")
+                tasks.append((asyncio.create_task(one), number))
+            else:
+                await asyncio.sleep(number / 5000)
+            assert batched.waiting <= bound
+        answers = await asyncio.gather(*(task for task, _ in tasks), return_exceptions=True)
+        for answer, (_, wanted) in zip(answers, tasks, strict=True):
+            if isinstance(answer, BaseException):
+                assert isinstance(answer, (EmbedderError, asyncio.CancelledError))
+            else:
+                assert answer[..., 0].tolist() == wanted
+        assert batched.waiting == 0
+        assert all(len(batch) <= batch_size for batch in embedder.batches)
+        await batched.close()
+
+    asyncio.run(run())

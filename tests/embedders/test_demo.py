@@ -1,0 +1,44 @@
+"""The demo photos: read in place from the wheel, each with what the shop knows of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+
+from PIL import Image
+
+from lookalike.demo import DemoPhoto
+
+
+def test_45_photos_of_products(products: list[DemoPhoto]) -> None:
+    assert len(products) == 45
+    assert len({photo.id for photo in products}) == 45
+    assert len({hashlib.sha256(photo.image).digest() for photo in products}) == 45
+    for photo in products:
+        with Image.open(io.BytesIO(photo.image)) as image:
+            assert image.format == "PNG"
+            assert image.size == (1024, 1024)
+
+
+def test_what_the_shop_knows_of_them(products: list[DemoPhoto]) -> None:
+    assert Counter(photo.category for photo in products) == {
+        "T-shirts": 9, "Footwear": 8, "Juices": 6, "Alcohol": 6, "Paints": 5, "Hoodies": 5,
+        "Polo Shirts": 4, "Homewares": 2,
+    }  # fmt: skip
+    views = Counter(photo.product_id for photo in products)
+    assert sum(count > 1 for count in views.values()) == 9
+    assert sum(count for count in views.values() if count > 1) == 23
+    by_id = {photo.id: photo for photo in products}
+    assert by_id["1"].name == "Nebula Night Sky Paint"
+    assert by_id["1"].tags == ["accessories", "paints", "paint"]
+    assert by_id["1"].variants == 3
+    assert all(photo.price > 0 and photo.description for photo in products)
+
+
+def test_a_record_can_be_sent_as_it_is(products: list[DemoPhoto]) -> None:
+    record = products[0].record()
+    assert json.loads(json.dumps(record)) == record
+    assert record["_id"] == products[0].id
+    assert "image" not in record
