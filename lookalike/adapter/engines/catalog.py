@@ -66,7 +66,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove what nothing names any more; what cannot be removed now is removed at the next start."""
+    """Remove what nothing names any more; what cannot be removed now goes at the next start."""
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,9 +1,10 @@
 """What may reach the engine: every value is checked here first.
 
-The engine trusts its caller. A sparse vector of unequal lists, a payload nested too deep or a NaN in
-a range make it panic, lose later writes or write a log that it cannot read again; a NaN vector is
-stored and never found. So nothing is handed on unchecked, and a batch is checked as a whole before
-any of it is applied. The texts name what is wrong and never repeat a value: values belong to users.
+The engine trusts its caller. A sparse vector of unequal lists, a payload nested too deep or a NaN
+in a range make it panic, lose later writes or write a log that it cannot read again; a NaN vector
+is stored and never found. So nothing is handed on unchecked, and a batch is checked as a whole
+before any of it is applied. The texts name what is wrong and never repeat a value: values belong
+to users.
 """
 
 from __future__ import annotations

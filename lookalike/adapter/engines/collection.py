@@ -34,8 +34,6 @@ class Collection:
         self.home = home
         self.shard = shard
         self.unflushed = 0
-        self.deleted = 0
-        """Points deleted since the shard was built or loaded: room that a vacuum would free."""
         self.touched: set[PointId] | None = None
         """While a successor of the shard is being built: the points that were written meanwhile."""
 
@@ -170,10 +168,10 @@ class Collection:
     def vector(self, identity: PointId, name: str) -> Any:
         """The stored vector of a point; raises Missing."""
         records = self.shard.retrieve([identity], False, [name])
-        vector = (records[0].vector or {}).get(name) if records else None
-        if vector is None:
+        vectors = records[0].vector if records else None
+        if not isinstance(vectors, dict) or name not in vectors:
             raise Missing
-        return vector
+        return vectors[name]
 
 
 READS: dict[str, Callable[[Collection, Plain], Any]] = {

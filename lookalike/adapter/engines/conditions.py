@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import qdrant_edge as edge
@@ -103,7 +103,7 @@ def _match(plain: Plain) -> Any:
 def _match_value(value: Any) -> edge.MatchValue:
     if isinstance(value, bool):
         # The binding reads a Python bool as an integer; a numpy one it reads as what it is.
-        return edge.MatchValue(np.bool_(value))
+        return edge.MatchValue(cast(bool, np.bool_(value)))
     if isinstance(value, int):
         return edge.MatchValue(_int64(value))
     return edge.MatchValue(checks.text(value))
@@ -181,9 +181,10 @@ def _geo_polygon(plain: Plain) -> edge.GeoPolygon:
     return edge.GeoPolygon(_geo_line(plain["exterior"]), [_geo_line(hole) for hole in holes])
 
 
-def _slice(plain: Plain) -> edge.SliceCondition:
+def _slice(plain: Plain) -> Any:
     total = checks.integer(plain.get("total"), low=1, high=2**32 - 1)
-    return edge.SliceCondition(total, checks.integer(plain.get("index"), low=0, high=total - 1))
+    # The stubs of the binding leave this class out.
+    return edge.SliceCondition(total, checks.integer(plain.get("index"), low=0, high=total - 1))  # type: ignore[attr-defined]
 
 
 _CLAUSES = {"must", "should", "must_not", "min_should"}

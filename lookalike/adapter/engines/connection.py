@@ -34,7 +34,7 @@ class Connection:
         self._stream: _Stream | None = None
         self._connecting = asyncio.Lock()
 
-    async def request(self, method: str, args: dict[str, Any], timeout: float) -> Any:
+    async def request(self, method: str, args: dict[str, Any], timeout_seconds: float) -> Any:
         """The result of a request; raises what the worker answers, or EngineUnavailable."""
         try:
             body = self._encode([method, args])
@@ -45,7 +45,7 @@ class Connection:
         stream = self._stream
         if stream is None or stream.closed:
             stream = await self._connect()
-        kind, result = wire.decode(await stream.request(body, timeout))
+        kind, result = wire.decode(await stream.request(body, timeout_seconds))
         if kind:
             raise _KINDS[kind](result)
         return result
@@ -77,13 +77,14 @@ class _Stream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.closed = False
 
-    async def request(self, body: bytes, timeout: float) -> bytes:
+    async def request(self, body: bytes, timeout_seconds: float) -> bytes:
         assert self._transport is not None
         loop = asyncio.get_running_loop()
         self._number += 1
         number = self._number
-        answer = self._waiting[number] = loop.create_future()
-        timer = loop.call_later(timeout, _time_out, answer)
+        answer: asyncio.Future[bytes] = loop.create_future()
+        self._waiting[number] = answer
+        timer = loop.call_later(timeout_seconds, _time_out, answer)
         try:
             self._transport.write(wire.frame(number, body))
             return await answer

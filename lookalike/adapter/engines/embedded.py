@@ -9,30 +9,25 @@ EngineUnavailable (try again).
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import msgspec
 import numpy as np
-from pydantic import BaseModel
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
+from lookalike.adapter.engines import plain
 from lookalike.adapter.engines.connection import Connection
+from lookalike.adapter.engines.plain import Plain
 from lookalike.adapter.errors import CollectionNotFound
 
 READ_TIMEOUT_SECONDS = 30.0
 WRITE_TIMEOUT_SECONDS = 300.0
-
-Plain = dict[str, Any]
 Ids = Sequence[models.ExtendedPointId]
 Selector = Ids | models.Filter | models.PointIdsList | models.FilterSelector
 
 _COMPLETED = models.UpdateResult(operation_id=None, status=models.UpdateStatus.COMPLETED)
-_scored_point = models.ScoredPoint.model_construct
-_record = models.Record.model_construct
 
 
 class EmbeddedEngine:
@@ -40,9 +35,8 @@ class EmbeddedEngine:
     a search does not wait behind the bytes of a bulk insert."""
 
     def __init__(self, socket_path: Path) -> None:
-        encode = msgspec.msgpack.Encoder(enc_hook=_plain).encode
-        self._reads = Connection(socket_path, encode)
-        self._writes = Connection(socket_path, encode)
+        self._reads = Connection(socket_path, plain.encode)
+        self._writes = Connection(socket_path, plain.encode)
 
     @classmethod
     async def connect(cls, socket_path: Path) -> Self:
@@ -58,9 +52,9 @@ class EmbeddedEngine:
         self._reads.close()
         self._writes.close()
 
-    async def health(self, timeout: float = READ_TIMEOUT_SECONDS) -> Plain:
+    async def health(self) -> Plain:
         """`ready`, the number of `collections`, those that are `broken`, and `logs_aside`."""
-        health: Plain = await self._reads.request("health", {}, timeout)
+        health: Plain = await self._reads.request("health", {}, READ_TIMEOUT_SECONDS)
         return health
 
     # Collections
@@ -118,7 +112,7 @@ class EmbeddedEngine:
         )
 
     async def get_collection(self, collection_name: str, **_: Any) -> models.CollectionInfo:
-        return _collection_info(await self._read("get_collection", collection_name))
+        return plain.collection_info(await self._read("get_collection", collection_name))
 
     async def update_collection_aliases(
         self, change_aliases_operations: Sequence[models.AliasOperations], **_: Any
@@ -172,7 +166,7 @@ class EmbeddedEngine:
         return await self._write(
             "upsert",
             collection_name,
-            points=_points(points),
+            points=plain.points(points),
             update_mode=update_mode,
             update_filter=update_filter,
         )
@@ -185,14 +179,17 @@ class EmbeddedEngine:
         **_: Any,
     ) -> models.UpdateResult:
         return await self._write(
-            "update_vectors", collection_name, points=_points(points), update_filter=update_filter
+            "update_vectors",
+            collection_name,
+            points=plain.points(points),
+            update_filter=update_filter,
         )
 
     async def delete_vectors(
         self, collection_name: str, vectors: Sequence[str], points: Selector, **_: Any
     ) -> models.UpdateResult:
         return await self._write(
-            "delete_vectors", collection_name, vector=list(vectors), **_selected(points)
+            "delete_vectors", collection_name, vector=list(vectors), **plain.selected(points)
         )
 
     async def set_payload(
@@ -204,38 +201,40 @@ class EmbeddedEngine:
         **_: Any,
     ) -> models.UpdateResult:
         return await self._write(
-            "set_payload", collection_name, payload=payload, key=key, **_selected(points)
+            "set_payload", collection_name, payload=payload, key=key, **plain.selected(points)
         )
 
     async def overwrite_payload(
         self, collection_name: str, payload: Plain, points: Selector, **_: Any
     ) -> models.UpdateResult:
         return await self._write(
-            "overwrite_payload", collection_name, payload=payload, **_selected(points)
+            "overwrite_payload", collection_name, payload=payload, **plain.selected(points)
         )
 
     async def delete_payload(
         self, collection_name: str, keys: Sequence[str], points: Selector, **_: Any
     ) -> models.UpdateResult:
         return await self._write(
-            "delete_payload", collection_name, keys=list(keys), **_selected(points)
+            "delete_payload", collection_name, keys=list(keys), **plain.selected(points)
         )
 
     async def clear_payload(
         self, collection_name: str, points_selector: Selector, **_: Any
     ) -> models.UpdateResult:
-        return await self._write("clear_payload", collection_name, **_selected(points_selector))
+        return await self._write(
+            "clear_payload", collection_name, **plain.selected(points_selector)
+        )
 
     async def delete(
         self, collection_name: str, points_selector: Selector, **_: Any
     ) -> models.UpdateResult:
-        return await self._write("delete", collection_name, **_selected(points_selector))
+        return await self._write("delete", collection_name, **plain.selected(points_selector))
 
     async def batch_update_points(
         self, collection_name: str, update_operations: Sequence[models.UpdateOperation], **_: Any
     ) -> list[models.UpdateResult]:
         """All operations in order; they are checked together before the first is applied."""
-        operations = [_operation(operation) for operation in update_operations]
+        operations = [plain.operation(operation) for operation in update_operations]
         result = await self._write("batch", collection_name, operations=operations)
         return [result] * len(operations)
 
@@ -256,7 +255,7 @@ class EmbeddedEngine:
             with_payload=with_payload,
             with_vector=with_vectors,
         )
-        return [_to_record(row) for row in rows]
+        return [plain.record(row) for row in rows]
 
     async def scroll(
         self,
@@ -279,7 +278,7 @@ class EmbeddedEngine:
             with_payload=with_payload,
             with_vector=with_vectors,
         )
-        return [_to_record(row) for row in rows], after
+        return [plain.record(row) for row in rows], after
 
     async def count(
         self,
@@ -326,7 +325,7 @@ class EmbeddedEngine:
         rows = await self._read(
             "query",
             collection_name,
-            query=_dense(query) if isinstance(query, list | np.ndarray) else query,
+            query=plain.dense(query) if isinstance(query, list | np.ndarray) else query,
             using=using,
             prefetch=prefetch,
             filter=query_filter,
@@ -338,156 +337,22 @@ class EmbeddedEngine:
             score_threshold=score_threshold,
             lookup_from=lookup_from,
         )
-        return QueryResponse.model_construct(points=[_to_scored_point(row) for row in rows])
+        return QueryResponse.model_construct(points=[plain.scored_point(row) for row in rows])
 
     async def query_batch_points(
         self, collection_name: str, requests: Sequence[models.QueryRequest], **_: Any
     ) -> list[QueryResponse]:
         answers = await self._read("query_batch", collection_name, requests=list(requests))
         return [
-            QueryResponse.model_construct(points=[_to_scored_point(row) for row in rows])
+            QueryResponse.model_construct(points=[plain.scored_point(row) for row in rows])
             for rows in answers
         ]
 
     async def _read(self, method: str, collection: str, **args: Any) -> Any:
-        return await self._reads.request(method, _set(collection, args), READ_TIMEOUT_SECONDS)
+        return await self._reads.request(
+            method, plain.arguments(collection, args), READ_TIMEOUT_SECONDS
+        )
 
     async def _write(self, method: str, collection: str, **args: Any) -> models.UpdateResult:
-        await self._writes.request(method, _set(collection, args), WRITE_TIMEOUT_SECONDS)
+        await self._writes.request(method, plain.arguments(collection, args), WRITE_TIMEOUT_SECONDS)
         return _COMPLETED
-
-
-def _set(collection: str, args: Plain) -> Plain:
-    """The arguments that are set, as the models leave out what is not."""
-    return {"collection": collection} | {k: v for k, v in args.items() if v is not None}
-
-
-def _plain(value: Any) -> Any:
-    """What msgpack does not know: models become dicts of the fields that are set."""
-    if isinstance(value, BaseModel):
-        return {
-            "except" if name == "except_" else name: field
-            for name, field in value.__dict__.items()
-            if field is not None
-        }
-    if isinstance(value, np.ndarray):
-        return _dense(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(type(value).__name__)
-
-
-def _dense(vector: Any) -> bytes:
-    """float32 bytes, the wire's form of a dense vector."""
-    if isinstance(vector, np.ndarray):
-        return vector.astype("<f4", copy=False).tobytes()
-    return array("f", vector).tobytes()
-
-
-def _points(points: Sequence[models.PointStruct | models.PointVectors]) -> list[Plain]:
-    return [
-        {
-            "id": point.id,
-            "vector": _vectors(point.vector),
-            "payload": getattr(point, "payload", None),
-        }
-        for point in points
-    ]
-
-
-def _vectors(vectors: Any) -> Plain:
-    named = vectors if isinstance(vectors, dict) else {"": vectors}
-    return {
-        name: vector if isinstance(vector, BaseModel) else _dense(vector)
-        for name, vector in named.items()
-    }
-
-
-def _selected(selector: Any) -> Plain:
-    if isinstance(selector, models.Filter):
-        return {"filter": selector}
-    if isinstance(selector, models.FilterSelector):
-        return {"filter": selector.filter}
-    if isinstance(selector, models.PointIdsList):
-        return {"points": selector.points}
-    return {"points": list(selector) if isinstance(selector, list | tuple | set) else [selector]}
-
-
-def _operation(operation: Any) -> tuple[str, Plain]:
-    """An operation of a batch: its one field is the name of the method."""
-    ((method, params),) = operation.__dict__.items()
-    if method == "delete":
-        return method, _selected(params)
-    if method == "clear_payload":
-        return method, _selected(params)
-    args = _plain(params)
-    if method in ("upsert", "update_vectors"):
-        args["points"] = _points(params.points)
-    return method, args
-
-
-def _to_vectors(vectors: Any) -> Any:
-    if not isinstance(vectors, dict):
-        return vectors
-    return {
-        name: models.SparseVector.model_construct(**vector) if isinstance(vector, dict) else vector
-        for name, vector in vectors.items()
-    }
-
-
-def _to_record(row: Any) -> models.Record:
-    identity, payload, vectors, order_value = row
-    return _record(
-        id=identity,
-        payload=payload,
-        vector=_to_vectors(vectors),
-        shard_key=None,
-        order_value=order_value,
-    )
-
-
-def _to_scored_point(row: Any) -> models.ScoredPoint:
-    identity, version, score, payload, vectors, order_value = row
-    return _scored_point(
-        id=identity,
-        version=version,
-        score=score,
-        payload=payload,
-        vector=_to_vectors(vectors),
-        shard_key=None,
-        order_value=order_value,
-    )
-
-
-def _collection_info(plain: Plain) -> models.CollectionInfo:
-    indexes = {
-        path: _index_info(index["params"] or "keyword", index["points"])
-        for path, index in plain["payload_schema"].items()
-    }
-    vectors = {name: models.VectorParams(**params) for name, params in plain["vectors"].items()}
-    sparse = {
-        n: models.SparseVectorParams(**params) for n, params in plain["sparse_vectors"].items()
-    }
-    return models.CollectionInfo.model_construct(
-        status=models.CollectionStatus.GREEN,
-        optimizer_status=models.OptimizersStatusOneOf.OK,
-        points_count=plain["points_count"],
-        indexed_vectors_count=plain["indexed_vectors_count"],
-        segments_count=plain["segments_count"],
-        payload_schema=indexes,
-        config=models.CollectionConfig.model_construct(
-            params=models.CollectionParams.model_construct(
-                vectors=vectors, sparse_vectors=sparse or None
-            ),
-            metadata=plain["metadata"],
-        ),
-    )
-
-
-def _index_info(params: str | Plain, points: int) -> models.PayloadIndexInfo:
-    kind = params if isinstance(params, str) else params["type"]
-    return models.PayloadIndexInfo(
-        data_type=models.PayloadSchemaType(kind),
-        params=None if isinstance(params, str) else params,
-        points=points,
-    )

@@ -5,30 +5,19 @@ Used by the worker, on its one thread. Administrative changes are writes of the 
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import qdrant_edge as edge
 
 from lookalike.adapter.engines import checks
-from lookalike.adapter.engines.catalog import Catalog, Home, Manifest
+from lookalike.adapter.engines.catalog import Catalog, Manifest
 from lookalike.adapter.engines.checks import Refused
 from lookalike.adapter.engines.collection import Collection
 from lookalike.adapter.engines.conditions import Plain
 from lookalike.adapter.engines.loading import load_shard
-from lookalike.adapter.engines.scheduler import Scheduler
 from lookalike.adapter.engines.schema import Schema, edge_config, index_params
 from lookalike.adapter.engines.settings import EngineSettings
-
-log = logging.getLogger("lookalike.engine")
-
-TICK_SECONDS = 0.5
-FLUSH_POINTS = 4096
-"""Flush as soon as this many points are written: 20 ms, where a long load would pile up seconds."""
 
 
 class NoCollection(Exception):
@@ -176,21 +165,6 @@ class Engine:
         self.catalog.save_aliases(aliases)
         yield
 
-    # Keeping
-
-    async def keep(self, scheduler: Scheduler) -> None:
-        """Flush what was written, for ever."""
-        flushed = dict.fromkeys(self.collections, time.monotonic())
-        while True:
-            await asyncio.sleep(TICK_SECONDS)
-            for name, collection in list(self.collections.items()):
-                due = flushed.get(name, 0.0) + self.settings.flush_seconds
-                if collection.unflushed and (
-                    collection.unflushed >= FLUSH_POINTS or time.monotonic() >= due
-                ):
-                    await run(scheduler, name, flush(collection))
-                    flushed[name] = time.monotonic()
-
 
 ADMINISTRATION: dict[str, Callable[[Engine, str, Plain], Iterator[None]]] = {
     "create_collection": Engine.create_collection,
@@ -200,24 +174,3 @@ ADMINISTRATION: dict[str, Callable[[Engine, str, Plain], Iterator[None]]] = {
     "delete_payload_index": Engine.delete_payload_index,
     "update_aliases": Engine.update_aliases,
 }
-
-
-def flush(collection: Collection) -> Iterator[None]:
-    collection.flush()
-    yield
-
-
-async def run(scheduler: Scheduler, queue: str, steps: Iterator[None]) -> None:
-    """Run steps as a write of a queue; raises what they raise."""
-    finished: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-    def done(error: BaseException | None) -> None:
-        if finished.cancelled():
-            return
-        if error is None:
-            finished.set_result(None)
-        else:
-            finished.set_exception(error)
-
-    scheduler.write(queue, steps, done)
-    await finished

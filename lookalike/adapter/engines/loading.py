@@ -76,7 +76,7 @@ def _salvaged(home: Home, old: edge.EdgeShard) -> edge.EdgeShard:
                 offset=offset, limit=SALVAGE_PAGE, with_payload=True, with_vector=True
             )
         )
-        points = [edge.Point(r.id, r.vector, r.payload) for r in records]
+        points = [edge.Point(r.id, r.vector or {}, r.payload) for r in records]
         new.update(edge.UpdateOperation.upsert_points(points))
         if offset is None:
             break

@@ -1,7 +1,7 @@
 """Queries: the plain REST form -> `qdrant_edge`, checked on the way.
 
-https://qdrant.tech/documentation/concepts/hybrid-queries/ defines the form. The engine knows vectors
-only, so ids in queries are looked up first; as on the server, a point that is asked with is not
+https://qdrant.tech/documentation/concepts/hybrid-queries/ defines the form. The engine knows only
+vectors, so ids in queries are looked up first; as on the server, a point that is asked with is not
 among its own neighbours.
 """
 
@@ -29,6 +29,7 @@ MAX_PREFETCHES = 64
 MAX_EXPRESSION_DEPTH = 32
 MAX_EXPRESSIONS = 1000
 OVERSAMPLING = 4.0
+HNSW_EF = 128
 RRF_K = 2
 """The server's default: https://github.com/qdrant/qdrant, `DEFAULT_RRF_K`."""
 MMR_CANDIDATES = 100
@@ -38,7 +39,7 @@ Lookup = Callable[[PointId, str], Any]
 
 
 class Conversion:
-    """One query on its way to the engine; `asked_with` are the ids that were looked up at its root."""
+    """One query on its way to the engine; `asked_with` are the ids looked up at its root."""
 
     def __init__(self, schema: Schema, lookup: Lookup) -> None:
         self._schema = schema
@@ -338,7 +339,7 @@ def search_params(plain: Plain | None) -> edge.SearchParams:
     ef, quantization = plain.get("hnsw_ef"), plain.get("quantization") or {}
     acorn = plain.get("acorn")
     return edge.SearchParams(
-        hnsw_ef=None if ef is None else checks.limit(ef),
+        hnsw_ef=checks.limit(ef, default=HNSW_EF),
         exact=bool(plain.get("exact", False)),
         indexed_only=bool(plain.get("indexed_only", False)),
         quantization=edge.QuantizationSearchParams(
@@ -386,5 +387,5 @@ def _without(condition: edge.Filter | None, ids: set[PointId]) -> edge.Filter | 
     if not ids:
         return condition
     return edge.Filter(
-        must=None if condition is None else [condition], must_not=[edge.HasIdCondition(ids)]
+        must=None if condition is None else [condition], must_not=[edge.HasIdCondition(set(ids))]
     )

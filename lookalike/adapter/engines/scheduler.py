@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 
 READ_SHARE = 2.0
 MIN_READ_SECONDS = 0.002
+SLICE_SECONDS = 0.003
+"""A slice of a write ends with the first step after this time; a small write is one slice."""
 
 Read = Callable[[], None]
 Done = Callable[[BaseException | None], None]
@@ -37,12 +39,27 @@ class Scheduler:
         self._schedule()
 
     def write(self, queue: str, steps: Iterator[None], done: Done) -> None:
-        """Queue a write behind the others of its queue; `done` gets what `steps` raised, or None."""
+        """Queue a write behind those of its queue; `done` gets what `steps` raised, or None."""
         self._writes.setdefault(queue, deque()).append((steps, done))
         self._schedule()
 
+    async def run(self, queue: str, steps: Iterator[None]) -> None:
+        """Run steps as a write of a queue and wait for their end; raises what they raise."""
+        finished: asyncio.Future[None] = self._loop.create_future()
+
+        def done(error: BaseException | None) -> None:
+            if finished.cancelled():
+                return
+            if error is None:
+                finished.set_result(None)
+            else:
+                finished.set_exception(error)
+
+        self.write(queue, steps, done)
+        await finished
+
     def hold(self, queue: str) -> None:
-        """Let the writes of a queue wait; reads go on."""
+        """Let the writes of a queue wait, also one that has begun; reads go on."""
         self._held.add(queue)
 
     def release(self, queue: str) -> None:
@@ -81,11 +98,14 @@ class Scheduler:
             self._schedule()
 
     def _step(self, queue: str) -> None:
-        """One slice of the first write of a queue, which then goes behind the other queues."""
+        """A slice of the first write of a queue, which then goes behind the other queues."""
         waiting = self._writes.pop(queue)
         steps, done = waiting[0]
+        end = time.perf_counter() + SLICE_SECONDS
         try:
             next(steps)
+            while time.perf_counter() < end:
+                next(steps)
         except BaseException as error:
             waiting.popleft()
             done(None if isinstance(error, StopIteration) else error)

@@ -18,7 +18,9 @@ Plain = dict[str, Any]
 NEVER_KB = 1_000_000_000
 """An indexing threshold that no collection reaches: search flat, and let optimise() only vacuum."""
 
-HNSW_M, HNSW_EF_CONSTRUCT, HNSW_FULL_SCAN_KB = 16, 100, 10_000
+HNSW_M, HNSW_EF_CONSTRUCT = 16, 100
+HNSW_FULL_SCAN_KB = 40_000
+"""A filter that leaves less than this (20,000 vectors of 512 dimensions) is searched exactly."""
 
 
 class Schema(msgspec.Struct, frozen=True):
@@ -47,12 +49,14 @@ def member(enumeration: Any, name: str | None) -> Any:
     raise Refused("an option of the collection has an unknown value")
 
 
-def edge_config(schema: Schema, *, indexing_threshold_kb: int = NEVER_KB) -> edge.EdgeConfig:
-    """The engine's configuration of one shard."""
+def edge_config(
+    schema: Schema, *, indexing_threshold_kb: int = NEVER_KB, threads: int = 1
+) -> edge.EdgeConfig:
+    """The engine's configuration of one shard; `threads` build a graph."""
     return edge.EdgeConfig(
         vectors={name: _dense_params(p, schema) for name, p in schema.vectors.items()},
         sparse_vectors={n: _sparse_params(p) for n, p in schema.sparse_vectors.items()} or None,
-        hnsw_config=_hnsw(schema.hnsw_config),
+        hnsw_config=_hnsw({"max_indexing_threads": threads} | schema.hnsw_config),
         optimizers=edge.EdgeOptimizersConfig(
             indexing_threshold=indexing_threshold_kb,
             # Called only by the rebuild, which has decided already that it pays.

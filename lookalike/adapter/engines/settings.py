@@ -1,4 +1,4 @@
-"""What can be tuned in the embedded engine. The owner of the data folder passes it to the worker."""
+"""What can be tuned in the embedded engine; the owner of the data folder hands it to the worker."""
 
 from __future__ import annotations
 

@@ -117,9 +117,7 @@ def _delete(_: Schema, args: Plain) -> Iterator[Step]:
 
     def step(collection: Collection) -> Iterator[None]:
         for ids in _slices(selected(collection)):
-            before = collection.shard.info().points_count
             collection.update(ids, len(ids), _U.delete_points(ids))
-            collection.deleted += before - collection.shard.info().points_count
             yield
 
     yield step

@@ -1,0 +1,55 @@
+"""The child process of a rebuild: copy a shard that nobody writes, and optimise the copy.
+
+    python -m lookalike.adapter.engines.builder <job in JSON>
+
+Says `ready`, waits for a line, copies, says `copied`, optimises, and ends with 0.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import sys
+
+import msgspec
+import qdrant_edge as edge
+
+from lookalike.adapter.engines.rebuild import Job
+from lookalike.adapter.engines.schema import NEVER_KB, edge_config
+
+PR_SET_PDEATHSIG = 1
+GRAPH_KB = 1
+
+
+def main() -> None:
+    job = msgspec.json.decode(sys.argv[1], type=Job)
+    _die_with_parent()
+    print("ready", flush=True)
+    if not sys.stdin.readline():
+        return
+    # A copy, not hard links: the engine writes into mapped files in place. The log comes along, for
+    # without it the operations would be counted from 0 and changes to older points be ignored.
+    shutil.copytree(job.source, job.target)
+    print("copied", flush=True)
+    os.nice(19)
+    config = edge_config(
+        job.collection_schema,
+        indexing_threshold_kb=GRAPH_KB if job.graph else NEVER_KB,
+        threads=job.threads,
+    )
+    shard = edge.EdgeShard.load(job.target, config)
+    shard.optimize()
+    shard.flush()
+    shard.close()
+
+
+def _die_with_parent() -> None:
+    """While it optimises, the process cannot notice by itself that its parent is gone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
