@@ -112,7 +112,7 @@ def _check_path(field: str, place: str) -> None:
         raise InvalidRequest("this field cannot be indexed", place=place)
 
 
-def _index_key(field: str) -> str:
+def index_key(field: str) -> str:
     key = engine_key(split(field))
     assert key is not None, "checked when the collection was made"
     return key
@@ -140,7 +140,7 @@ async def create(engine: Engine, collection: Collection) -> None:
 async def _create_index(engine: Engine, collection_id: str, index: IndexedField) -> None:
     if index.type is not None:
         await engine.create_payload_index(
-            collection_id, _index_key(index.field), field_schema=_ENGINE_INDEX[index.type]
+            collection_id, index_key(index.field), field_schema=_ENGINE_INDEX[index.type]
         )
 
 
@@ -152,7 +152,7 @@ async def save(engine: Engine, old: Collection, new: Collection) -> None:
             await _create_index(engine, new.id, index)
     for field in old.indexes:
         if field not in kept:
-            await engine.delete_payload_index(new.id, _index_key(field))
+            await engine.delete_payload_index(new.id, index_key(field))
     await engine.update_collection(new.id, metadata=_to_metadata(new))
 
 
@@ -176,7 +176,7 @@ def infer_index_types(collection: Collection, payloads: Iterable[Mapping[str, An
 
 def _type_seen(payloads: Iterable[Mapping[str, Any]], field: str) -> IndexType | None:
     for payload in payloads:
-        for value in _values_at(payload, field.split(".")):
+        for value in values_at(payload, field.split(".")):
             if isinstance(value, str):
                 return "keyword"
             if isinstance(value, int | float) and not isinstance(value, bool):
@@ -184,14 +184,14 @@ def _type_seen(payloads: Iterable[Mapping[str, Any]], field: str) -> IndexType |
     return None
 
 
-def _values_at(value: Any, path: list[str]) -> Iterable[Any]:
+def values_at(value: Any, path: list[str]) -> Iterable[Any]:
     if isinstance(value, list):
         for element in value:
-            yield from _values_at(element, path)
+            yield from values_at(element, path)
     elif not path:
         yield value
     elif isinstance(value, Mapping) and path[0] in value:
-        yield from _values_at(value[path[0]], path[1:])
+        yield from values_at(value[path[0]], path[1:])
 
 
 class Catalogue:

@@ -127,5 +127,7 @@ class RecordRefused(Exception):
 class DuplicateRecord(RecordRefused):
     """The code is 211 although nothing was inserted: the official client counts it as skipped."""
 
+    CODE = 211
+
     def __init__(self) -> None:
-        super().__init__(211, "record duplicate")
+        super().__init__(self.CODE, "record duplicate")

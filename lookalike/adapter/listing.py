@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import heapq
 import random as random_module
 import time
 from collections import OrderedDict
@@ -75,17 +77,36 @@ async def scan(
             return
 
 
+async def count(engine: Engine, collection: Collection, selection: Selection) -> int:
+    """How many records match."""
+    if selection.residual is None:
+        answer = await engine.count(collection.id, count_filter=selection.filter, exact=True)
+        return answer.count
+    pages = scan(engine, collection, selection, frozenset({"_id"}), work=Work())
+    return sum([len(page) async for page in pages])
+
+
 class Sampled(msgspec.Struct):
     records: list[Record]
     residual_records: int = 0
 
 
 async def random(
-    engine: Engine, collection: Collection, count: int, selection: Selection, fields: Fields
+    engine: Engine,
+    collection: Collection,
+    count: int,
+    selection: Selection,
+    fields: Fields,
+    seed: int | None = None,
 ) -> Sampled:
-    """Up to `count` different records, each set of them as likely as any other."""
+    """Up to `count` different records, each set of them as likely as any other.
+
+    With a seed the same collection answers the same records; this looks at every `_id`.
+    """
     if count == 0:
         return Sampled([])
+    if seed is not None:
+        return await _seeded(engine, collection, count, selection, fields, seed)
     if selection.residual is None:
         answer = await engine.query_points(
             collection.id,
@@ -103,6 +124,29 @@ async def random(
         random_module.sample(found, min(count, len(found))),
         work.residual_records,
     )
+
+
+async def _seeded(
+    engine: Engine,
+    collection: Collection,
+    count: int,
+    selection: Selection,
+    fields: Fields,
+    seed: int,
+) -> Sampled:
+    """The records whose ids have the smallest keyed hashes (bottom-k sampling)."""
+    key = seed.to_bytes(8, "big")
+    work = Work()
+    lowest: list[tuple[bytes, str]] = []
+    async for page in scan(engine, collection, selection, frozenset({"_id"}), work=work):
+        ranked = [
+            (hashlib.blake2b(entry.point_id.encode(), digest_size=16, key=key).digest(), entry)
+            for entry in page
+        ]
+        found = [(digest, str(entry.payload["_id"])) for digest, entry in ranked]
+        lowest = heapq.nsmallest(count, lowest + found)
+    records = await get(engine, collection, [id_ for _, id_ in lowest], fields)
+    return Sampled(records, work.residual_records)
 
 
 class Page(msgspec.Struct):

@@ -163,7 +163,7 @@ def _is_plain(name: str) -> bool:
 def shown(payload: Mapping[str, Any] | None, fields: frozenset[str] | None) -> Record:
     """The record as an answer shows it: `_id` first, then the asked fields that it has."""
     payload = payload or {}
-    answer: Record = {"_id": payload.get("_id", "")}
+    answer: Record = {"_id": payload["_id"]} if "_id" in payload else {}
     for name, value in payload.items():
         if name != RESERVED_KEY and (fields is None or name in fields):
             answer[name] = value

@@ -27,6 +27,8 @@ class Selection(msgspec.Struct, frozen=True):
 
     filter: models.Filter | None = None
     residual: Node | None = None
+    source: Any = None
+    """The filter as it was given."""
 
     @classmethod
     def of(cls, filter_: object | None, collection: Collection) -> Selection:
@@ -34,7 +36,7 @@ class Selection(msgspec.Struct, frozen=True):
         if filter_ is None:
             return cls()
         translation = translate(parse(filter_), collection.indexes)
-        return cls(translation.filter, translation.residual)
+        return cls(translation.filter, translation.residual, filter_)
 
     def matches(self, payload: Mapping[str, Any]) -> bool:
         """Decides the residual; the engine has decided the rest."""

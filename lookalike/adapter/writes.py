@@ -28,6 +28,7 @@ from lookalike.adapter.errors import (
     Unavailable,
 )
 from lookalike.adapter.filters import shadow_tokens
+from lookalike.adapter.rank import distances
 from lookalike.adapter.records import (
     RESERVED_KEY,
     TAGS_VECTOR,
@@ -41,10 +42,12 @@ from lookalike.adapter.records import (
     tag_vector,
     tags_of,
 )
+from lookalike.adapter.search import Hits, Query, nearest
 
 WRITE_TOKEN = "write"
 WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
 UPDATE_ATTEMPTS = 20
+NEAR_DUPLICATES_NAMED = 10
 
 
 class ImageSource(msgspec.Struct, frozen=True):
@@ -61,6 +64,14 @@ class ImageSource(msgspec.Struct, frozen=True):
             if value is not None and not isinstance(value, str):
                 raise RecordRefused(400, f"{name} must be a string")
         return cls(url, base64) if url or base64 else None
+
+
+class NearDuplicate(RecordRefused):
+    """`near`: the `_id`s and distances of stored records that are as good as the same."""
+
+    def __init__(self, near: list[tuple[str, float]]) -> None:
+        super().__init__(DuplicateRecord.CODE, "near duplicate")
+        self.near = near
 
 
 class Embedded(msgspec.Struct, frozen=True):
@@ -109,16 +120,21 @@ class Writer:
         records: Sequence[Record],
         embed: Embed,
         fields: frozenset[str] | None,
+        *,
+        unless_within: float | None = None,
     ) -> Outcome[Record]:
         """Inserts the records whose `_id` is new and whose picture can be read.
 
         A record without `_id` gets a UUID. Of two with the same `_id` in one batch the first that
-        can be inserted wins.
+        can be inserted wins. With `unless_within`, a record is refused that has another, stored or
+        before it in the batch, within that distance.
         """
         candidates = [_candidate(record) for record in records]
         await self._refuse_existing(collection, candidates)
         await _embed(candidates, embed)
         _refuse_repeated(candidates)
+        if unless_within is not None:
+            await self._refuse_near_duplicates(collection, candidates, unless_within)
         if collection.capacity is None:
             await self._write(collection, candidates)
         else:
@@ -143,6 +159,29 @@ class Writer:
         for candidate in candidates:
             if candidate.refusal is None and candidate.point_id in existing:
                 candidate.refusal = DuplicateRecord()
+
+    async def _refuse_near_duplicates(
+        self, collection: Collection, candidates: list[_Candidate], radius: float
+    ) -> None:
+        taken: list[_Candidate] = []
+        for candidate in candidates:
+            if candidate.refusal is not None or candidate.embedded is None:
+                continue
+            vector = candidate.embedded.vector
+            query = Query(vectors=(vector,), radius=radius, k=NEAR_DUPLICATES_NAMED)
+            hits = await nearest(self._engine, collection, query)
+            near = [(str(record["_id"]), distance) for record, distance in _pairs(hits)]
+            vectors = [c.embedded.vector for c in taken if c.embedded is not None]
+            in_batch = distances(vector, vectors, collection.distance)
+            near += [
+                (str(other.payload["_id"]), distance)
+                for other, distance in zip(taken, in_batch, strict=True)
+                if distance <= radius
+            ]
+            if near:
+                candidate.refusal = NearDuplicate(sorted(near, key=lambda pair: pair[1]))
+            else:
+                taken.append(candidate)
 
     async def _refuse_over_capacity(
         self, collection: Collection, candidates: list[_Candidate], capacity: int
@@ -259,6 +298,10 @@ class Writer:
         if payloads:
             await self._engine.delete(collection.id, points_selector=list(payloads))
         return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
+
+
+def _pairs(hits: Hits) -> Iterable[tuple[Record, float]]:
+    return zip(hits.records, hits.distances, strict=True)
 
 
 def _candidate(record: Record) -> _Candidate:

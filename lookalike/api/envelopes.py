@@ -12,7 +12,7 @@ from msgspec import UNSET
 from lookalike.adapter.errors import DuplicateRecord, RecordRefused
 from lookalike.adapter.records import UNSTORED_FIELDS, Record
 from lookalike.adapter.search import Hits
-from lookalike.adapter.writes import Outcome
+from lookalike.adapter.writes import NearDuplicate, Outcome
 from lookalike.api.schemas import Answer, Status
 
 OK = (200, "OK")
@@ -57,7 +57,11 @@ def answer(
 def _skipped(record: Record, why: RecordRefused) -> Record:
     """The record without its pixels, so that a loader can write it to its error file."""
     shown = {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
-    return shown | {"_reason": {"status": {"code": why.code, "text": why.text}}}
+    reason: Record = {"status": {"code": why.code, "text": why.text}}
+    if isinstance(why, NearDuplicate):
+        reason["near_duplicates"] = [{"_id": id_} for id_, _ in why.near]
+        reason["distances"] = [distance for _, distance in why.near]
+    return shown | {"_reason": reason}
 
 
 def inserted(outcome: Outcome[Record], clock: Clock) -> Answer:
@@ -66,7 +70,7 @@ def inserted(outcome: Outcome[Record], clock: Clock) -> Answer:
         code = INSERTED
     elif outcome.done:
         code = SOME_INSERTED
-    elif all(isinstance(why, DuplicateRecord) for why in reasons):
+    elif all(why.code == DuplicateRecord.CODE for why in reasons):
         code = DUPLICATES
     elif any(why.code == FULL[0] for why in reasons):
         code = FULL

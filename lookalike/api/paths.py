@@ -58,6 +58,16 @@ METHODS = frozenset(
         "allIDs",
         "visualKNN",
         "visualTagsKNN",
+        "visualRange",
+        "visualRankRecords",
+        "nearDuplicates",
+        "nearDupsInsert",
+        "text",
+        "descriptor",
+        "facets",
+        "visual_hash",
+        "remove_duplicates",
+        "rank_images",
     }
 )
 

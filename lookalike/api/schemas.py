@@ -15,9 +15,11 @@ from lookalike.adapter.collection import CollectionType, IndexedField
 Record = dict[str, Any]
 Count = Annotated[int, Meta(ge=0)]
 Distance = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 
 DEFAULT_K = 30
 DEFAULT_RANDOM_COUNT = 10
+DEFAULT_FACET_VALUES = 100
 
 
 class Body(msgspec.Struct, kw_only=True):
@@ -56,6 +58,8 @@ class DeleteByFilter(Body):
 
 class Random(Body):
     count: Count | None = None
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    """The same seed and collection answer the same records."""
     filter: Record | None = None
     fields_to_return: list[str] | None = None
 
@@ -70,18 +74,55 @@ class AllIds(Body):
 
 
 class Search(Body):
-    query_record: Record
-    """`_id` of a stored record, or `_url`, or `_base64`."""
+    """What is looked for: one of `query_record`, `query_records`, `positive` (with `negative`)."""
+
+    query_record: Record | None = None
+    """`_id` of a stored record, or `_url`, or `_base64`, or `_text_data`."""
+    query_records: list[Record] | None = None
+    """Several pictures: the distance is that from the nearest, or with `weights` the mean."""
+    weights: list[Annotated[float, Meta(gt=0)]] | None = None
+    positive: list[Record] | None = None
+    """Examples of what is wanted; stored ones are left out of the answer."""
+    negative: list[Record] | None = None
     k: Count | None = None
     from_: Count | None = msgspec.field(name="from", default=None)
     radius: Distance | None = None
     filter: Record | None = None
     fields_to_return: list[str] | None = None
+    group_by: str | None = None
+    """Field to group by, instead of the collection's product field; an empty one for none."""
+    group_size: Annotated[int, Meta(ge=1, le=100)] | None = None
+    """Records of each group in the answer; `k` and `from` count groups."""
+    diversity: Share | None = None
+    """How much a record's difference from those before it counts, beside its nearness."""
+    tag_weight: Share | None = None
+    """`visualTagsKNN`: share of the tags in the distance, instead of the collection's."""
 
 
-class SearchWithTags(Search):
-    tag_weight: Annotated[float, Meta(ge=0, le=1)] | None = None
-    """Share of the tags in the distance, instead of the collection's."""
+class RankRecords(Body):
+    query_record: Record
+    records: list[Record]
+    k: Count | None = None
+    radius: Distance | None = None
+    fields_to_return: list[str] | None = None
+
+
+class NearDuplicatesInsert(Body):
+    records: list[Record]
+    radius: Distance | None = None
+    cand_set_size: Count | None = None
+    """Accepted and not needed: the search for duplicates is exact."""
+    fields_to_return: list[str] | None = None
+
+
+class Descriptor(Body):
+    records: list[Record]
+
+
+class FacetsOf(Body):
+    field: Annotated[str, Meta(min_length=1)]
+    filter: Record | None = None
+    limit: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Authorize(Body):

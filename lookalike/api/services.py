@@ -21,7 +21,7 @@ from lookalike.adapter.writes import Embedded, ImageSource, Writer
 from lookalike.api.auth import Grant, tokens_from
 from lookalike.api.settings import Settings
 from lookalike.embedders.batching import BatchedEmbedder
-from lookalike.embedders.errors import EmbedderError, UnknownEmbedder
+from lookalike.embedders.errors import EmbedderError, NoTextTower, UnknownEmbedder
 from lookalike.embedders.images import ImageError, ImageReader, ImageSettings
 from lookalike.embedders.registry import Registry
 
@@ -113,6 +113,22 @@ class Services:
             return Embedded(vector.tolist(), image.content_hash)
 
         return list(await asyncio.gather(*map(one, sources)))
+
+    async def embed_text(self, collection: Collection, text: str, place: str) -> list[float]:
+        """Raises InvalidRequest at `place` where the collection's embedder knows pictures only."""
+        embedder = await self.embedder_of(collection)
+        try:
+            vector = await embedder.embed_text(text)
+        except NoTextTower:
+            raise InvalidRequest(
+                f"The embedder of this collection, {embedder.name}, knows pictures only; a search "
+                "by text needs a collection made with one that has a text tower",
+                place=place,
+            ) from None
+        except EmbedderError as error:
+            raise _of_embedder(error) from error
+        floats: list[float] = vector.tolist()
+        return floats
 
 
 def _of_embedder(error: EmbedderError) -> LookalikeError:

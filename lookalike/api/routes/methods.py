@@ -139,6 +139,7 @@ class RecordMethods(Controller):
             min(count, services.settings.max_results),
             Selection.of(data.filter, collection),
             shown_fields(data.fields_to_return),
+            data.seed,
         )
         more = envelopes.residual(sampled.residual_records)
         body = envelopes.answer(envelopes.OK, sampled.records, clock, **more)

@@ -2,110 +2,192 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from litestar import Controller, Response, post
 from msgspec import structs
 
-from lookalike.adapter import search
 from lookalike.adapter.collection import Collection
-from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
-from lookalike.adapter.records import record_id, shown_fields, tags_of
+from lookalike.adapter.errors import InvalidRequest
+from lookalike.adapter.facets import facets
+from lookalike.adapter.rank import distances
+from lookalike.adapter.records import shown, shown_fields, tags_of
 from lookalike.adapter.search import Hits, Query
 from lookalike.adapter.selection import Selection
-from lookalike.adapter.writes import ImageSource
-from lookalike.api import envelopes
+from lookalike.api import envelopes, queries
 from lookalike.api.bodies import JsonBody
 from lookalike.api.envelopes import Clock, respond
 from lookalike.api.paths import METHODS_ROOT
-from lookalike.api.schemas import DEFAULT_K, Answer, Search, SearchWithTags
+from lookalike.api.queries import query_of
+from lookalike.api.routes.methods import check_batch
+from lookalike.api.schemas import (
+    DEFAULT_FACET_VALUES,
+    Answer,
+    Descriptor,
+    FacetsOf,
+    NearDuplicatesInsert,
+    RankRecords,
+    Search,
+)
 from lookalike.api.services import Services
 
-QUERY_RECORD = "$.query_record"
+RANK_FIELDS = ["_id", "_url", "_file"]
+
+NEAR_DUPLICATE_RADIUS = {"manhattan": 5.0}
+"""Bits for perceptual hashes; for all other distances `DEFAULT_NEAR_DUPLICATE_RADIUS`."""
+DEFAULT_NEAR_DUPLICATE_RADIUS = 0.1
+
+READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
+WRITE: dict[str, Any] = {"status_code": 200, "opt": {"scope": "write"}}
+
+EngineAnswer = Response[Answer]
 
 
 class Searches(Controller):
     path = METHODS_ROOT
     tags = ("searches",)
 
-    @post("/visualKNN", status_code=200, opt={"scope": "read"}, dto=JsonBody[Search])
+    @post("/visualKNN", dto=JsonBody[Search], **READ)
     async def visual_knn(
         self, data: Search, collection: Collection, services: Services
-    ) -> Response[Answer]:
-        """The k records that look most like a stored record or a picture."""
-        clock = Clock()
+    ) -> EngineAnswer:
+        """The k records that look most like a stored record, a picture or several."""
+        return await _search(data, query_of(data, collection, services), collection, services)
 
-        def run(query: Query) -> Awaitable[Hits]:
-            return search.nearest(services.engine, collection, query)
-
-        outcome = await answer_query(
-            data, query_of(data, collection, services), run, collection, services
-        )
-        return respond(envelopes.hits(outcome, clock), services.settings.mirror_status)
-
-    @post("/visualTagsKNN", status_code=200, opt={"scope": "read"}, dto=JsonBody[SearchWithTags])
+    @post("/visualTagsKNN", dto=JsonBody[Search], **READ)
     async def visual_tags_knn(
-        self, data: SearchWithTags, collection: Collection, services: Services
-    ) -> Response[Answer]:
+        self, data: Search, collection: Collection, services: Services
+    ) -> EngineAnswer:
         """As visualKNN, with the tags of the query or of the stored record mixed in."""
+        record = data.query_record or {}
+        query = structs.replace(
+            query_of(data, collection, services),
+            tags=tags_of(record) if "tags" in record else None,
+            tag_weight=collection.tag_weight if data.tag_weight is None else data.tag_weight,
+        )
+        return await _search(data, query, collection, services)
+
+    @post("/visualRange", dto=JsonBody[Search], **READ)
+    async def visual_range(
+        self, data: Search, collection: Collection, services: Services
+    ) -> EngineAnswer:
+        """All records within `radius`, which is required."""
+        if data.radius is None:
+            raise InvalidRequest("radius is needed", place="$.radius")
+        query = query_of(data, collection, services, k=services.settings.max_results)
+        return await _search(data, query, collection, services)
+
+    @post("/nearDuplicates", dto=JsonBody[Search], **READ)
+    async def near_duplicates(
+        self, data: Search, collection: Collection, services: Services
+    ) -> EngineAnswer:
+        """The records that are as good as the same picture: within a small default `radius`."""
+        query = query_of(data, collection, services)
+        if query.radius is None:
+            query = structs.replace(query, radius=near_duplicate_radius(collection))
+        if data.group_by is None:  # photos are what is duplicated, not products
+            query = structs.replace(query, grouping=None)
+        return await _search(data, query, collection, services)
+
+    @post("/text", dto=JsonBody[Search], **READ)
+    async def text(self, data: Search, collection: Collection, services: Services) -> EngineAnswer:
+        """The k records that a text describes best."""
+        if queries.text_of(data.query_record or {}, queries.QUERY_RECORD) is None:
+            place = f"{queries.QUERY_RECORD}._text_data"
+            raise InvalidRequest("_text_data is needed", place=place)
+        return await _search(data, query_of(data, collection, services), collection, services)
+
+    @post("/visualRankRecords", dto=JsonBody[RankRecords], **READ)
+    async def visual_rank_records(
+        self, data: RankRecords, collection: Collection, services: Services
+    ) -> EngineAnswer:
+        """Orders the given records, stored ones and others, by distance from the query."""
         clock = Clock()
-        weight = collection.tag_weight if data.tag_weight is None else data.tag_weight
-        tags = tags_of(data.query_record) if "tags" in data.query_record else None
-        query = structs.replace(query_of(data, collection, services), tags=tags)
-
-        def run(query: Query) -> Awaitable[Hits]:
-            return search.nearest_with_tags(services.engine, collection, query, weight)
-
-        outcome = await answer_query(data, query, run, collection, services)
-        return respond(envelopes.hits(outcome, clock), services.settings.mirror_status)
-
-
-def query_of(data: Search, collection: Collection, services: Services) -> Query:
-    """All of the request but what it looks for. Raises InvalidFilter."""
-    most = services.settings.max_results
-    return Query(
-        k=min(DEFAULT_K if data.k is None else data.k, most),
-        offset=data.from_ or 0,
-        radius=data.radius,
-        selection=Selection.of(data.filter, collection),
-        fields=shown_fields(data.fields_to_return),
-    )
-
-
-async def answer_query(
-    data: Search,
-    query: Query,
-    run: Callable[[Query], Awaitable[Hits]],
-    collection: Collection,
-    services: Services,
-) -> Hits:
-    """By the stored record where the query names one that exists, else by its picture.
-
-    Raises InvalidRequest for a query without either or with a picture that cannot be read, and
-    RecordsNotFound for an unknown `_id` without a picture.
-    """
-    source = query_source(data.query_record)
-    id_ = data.query_record.get("_id")
-    if id_ is None and source is None:
-        raise InvalidRequest("_id, _url or _base64 is needed", place=QUERY_RECORD)
-    if id_ is not None:
-        try:
-            return await run(
-                structs.replace(query, record_id=record_id(id_, f"{QUERY_RECORD}._id"))
+        check_batch(data.records, services)
+        ((query, _),) = await queries.examples(
+            [data.query_record], queries.QUERY_RECORD, collection, services
+        )
+        known, refused = await queries.vectors_of(data.records, collection, services)
+        ranked = sorted(
+            zip(
+                distances(query, [v for _, v in known], collection.distance),
+                range(len(known)),
+                strict=True,
             )
-        except RecordsNotFound:
-            if source is None:
-                raise
-    assert source is not None
-    (embedded,) = await services.embed(collection, [source], query=True)
-    if isinstance(embedded, RecordRefused):
-        raise InvalidRequest(embedded.text, place=QUERY_RECORD)
-    return await run(structs.replace(query, vector=embedded.vector))
+        )
+        kept = [(d, i) for d, i in ranked if data.radius is None or d <= data.radius][: data.k]
+        fields = shown_fields(data.fields_to_return or RANK_FIELDS)
+        body = envelopes.answer(
+            envelopes.OK,
+            [shown(known[index][0], fields) for _, index in kept],
+            clock,
+            refused=refused,
+        )
+        body.answer_distances = [distance for distance, _ in kept]
+        return respond(body, services.settings.mirror_status)
+
+    @post("/nearDupsInsert", dto=JsonBody[NearDuplicatesInsert], **WRITE)
+    async def near_dups_insert(
+        self, data: NearDuplicatesInsert, collection: Collection, services: Services
+    ) -> EngineAnswer:
+        """Inserts the records that have no near duplicate, stored or before them in the batch."""
+        clock = Clock()
+        check_batch(data.records, services)
+
+        async def embed(sources: Any) -> Any:
+            return await services.embed(collection, sources)
+
+        radius = near_duplicate_radius(collection) if data.radius is None else data.radius
+        outcome = await services.writer.insert(
+            collection,
+            data.records,
+            embed,
+            shown_fields(data.fields_to_return),
+            unless_within=radius,
+        )
+        return respond(envelopes.inserted(outcome, clock), services.settings.mirror_status)
+
+    @post("/descriptor", dto=JsonBody[Descriptor], **READ)
+    async def descriptor(
+        self, data: Descriptor, collection: Collection, services: Services
+    ) -> dict[str, Any]:
+        """The vector of each picture, as `_descriptor`, in a collection's own space."""
+        clock = Clock()
+        check_batch(data.records, services)
+        known, refused = await queries.vectors_of(data.records, collection, services)
+        records = [
+            {**record, "_descriptor": vector, "_status": {"code": 200, "text": "OK"}}
+            for record, vector in known
+        ] + [{**record, "_status": {"code": why.code, "text": why.text}} for record, why in refused]
+        return {
+            "records": records,
+            "status": {"code": 200, "text": "OK"},
+            "statistics": clock.statistics(),
+        }
+
+    @post("/facets", dto=JsonBody[FacetsOf], **READ)
+    async def facets_of(
+        self, data: FacetsOf, collection: Collection, services: Services
+    ) -> dict[str, Any]:
+        """How many of the matching records have each value of a field."""
+        clock = Clock()
+        selection = Selection.of(data.filter, collection)
+        limit = min(data.limit or DEFAULT_FACET_VALUES, services.settings.max_results)
+        found = await facets(services.engine, collection, data.field, limit, selection)
+        return {
+            "status": {"code": 200, "text": "OK"},
+            "statistics": clock.statistics(**envelopes.residual(found.residual_records)),
+            "facets": found.values,
+        }
 
 
-def query_source(record: dict[str, Any]) -> ImageSource | None:
-    try:
-        return ImageSource.of(record)
-    except RecordRefused as refusal:
-        raise InvalidRequest(refusal.text, place=QUERY_RECORD) from None
+async def _search(
+    data: Search, query: Query, collection: Collection, services: Services
+) -> EngineAnswer:
+    clock = Clock()
+    outcome: Hits = await queries.answer(data, query, collection, services)
+    return respond(envelopes.hits(outcome, clock), services.settings.mirror_status)
+
+
+def near_duplicate_radius(collection: Collection) -> float:
+    return NEAR_DUPLICATE_RADIUS.get(collection.distance, DEFAULT_NEAR_DUPLICATE_RADIUS)

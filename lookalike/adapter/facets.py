@@ -1,0 +1,60 @@
+"""How many records have each value of a field."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from lookalike.adapter import listing
+from lookalike.adapter.collection import Collection, index_key
+from lookalike.adapter.engine import Engine
+from lookalike.adapter.grouping import group_keys
+from lookalike.adapter.selection import Selection, Work
+
+MAX_ENGINE_VALUES = 100_000
+
+
+class ValueCount(msgspec.Struct):
+    value: Any
+    count: int
+
+
+class Facets(msgspec.Struct):
+    values: list[ValueCount]
+    """Most frequent first, then by value."""
+    residual_records: int = 0
+
+
+async def facets(
+    engine: Engine, collection: Collection, field: str, limit: int, selection: Selection
+) -> Facets:
+    """The values of `field` among the matching records, with the number of records of each.
+
+    Strings, numbers and booleans count, in a list once each. With a keyword index the engine counts
+    the strings and only records with other values are read; without, all matching ones are.
+    """
+    work = Work()
+    counts: Counter[tuple[str, Any]] = Counter()
+    by_engine = collection.indexes.get(field) == "keyword" and selection.residual is None
+    if by_engine:
+        answer = await engine.facet(
+            collection.id,
+            key=index_key(field),
+            facet_filter=selection.filter,
+            limit=MAX_ENGINE_VALUES,
+            exact=True,
+        )
+        counts.update({("string", hit.value): hit.count for hit in answer.hits})
+        others: Any = {field: {"$type": ["number", "bool"]}}
+        both = others if not selection.source else {"$and": [selection.source, others]}
+        selection = Selection.of(both, collection)
+    fields = frozenset({field.split(".")[0]})
+    async for page in listing.scan(engine, collection, selection, fields, work=work):
+        for entry in page:
+            keys = set(group_keys(entry.payload, field))
+            counts.update(key for key in keys if not (by_engine and key[0] == "string"))
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0][0], item[0][1]))
+    values = [ValueCount(value, count) for (_, value), count in ranked[:limit]]
+    return Facets(values, work.residual_records)

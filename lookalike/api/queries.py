@@ -1,0 +1,207 @@
+"""What a search request looks for, turned into vectors or a stored record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import structs
+
+from lookalike.adapter import listing, search
+from lookalike.adapter.collection import Collection
+from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
+from lookalike.adapter.grouping import Grouping
+from lookalike.adapter.ranking import Vector
+from lookalike.adapter.records import UNSTORED_FIELDS, record_id, shown_fields
+from lookalike.adapter.search import Hits, Query
+from lookalike.adapter.selection import Selection
+from lookalike.adapter.writes import Embedded, ImageSource
+from lookalike.api.schemas import DEFAULT_K, Record, Search
+from lookalike.api.services import Services
+
+QUERY_RECORD = "$.query_record"
+
+
+async def answer(data: Search, query: Query, collection: Collection, services: Services) -> Hits:
+    """Raises InvalidRequest for a query without content or with a picture that cannot be read, and
+    RecordsNotFound for an unknown `_id` without a picture."""
+    engine = services.engine
+    if data.positive or data.negative:
+        query = await _by_examples(data, query, collection, services)
+    elif data.query_records:
+        query = await _by_several(data, query, collection, services)
+    elif data.query_record is not None:
+        if (id_ := data.query_record.get("_id")) is not None:
+            id_ = record_id(id_, f"{QUERY_RECORD}._id")
+            try:
+                return await search.nearest(
+                    engine, collection, structs.replace(query, record_id=id_)
+                )
+            except RecordsNotFound:
+                if not has_content(data.query_record, QUERY_RECORD):
+                    raise
+        vector = await embed_query(data.query_record, QUERY_RECORD, collection, services)
+        query = structs.replace(query, vectors=(vector,))
+    else:
+        raise InvalidRequest("query_record is needed", place="$")
+    return await search.nearest(engine, collection, query)
+
+
+def query_of(
+    data: Search, collection: Collection, services: Services, *, k: int = DEFAULT_K
+) -> Query:
+    """All of the request but what it looks for; `k` is the default. Raises InvalidFilter."""
+    grouping = grouping_of(data, collection)
+    if grouping is not None and data.diversity is not None:
+        raise InvalidRequest("diversity cannot be combined with grouping", place="$.diversity")
+    return Query(
+        k=min(k if data.k is None else data.k, services.settings.max_results),
+        offset=data.from_ or 0,
+        radius=data.radius,
+        selection=Selection.of(data.filter, collection),
+        fields=shown_fields(data.fields_to_return),
+        grouping=grouping,
+        diversity=data.diversity,
+    )
+
+
+def grouping_of(data: Search, collection: Collection) -> Grouping | None:
+    """By the request's field, else by the collection's product field; an empty name for none."""
+    if data.group_by is None and data.diversity is not None and data.group_size is None:
+        return None
+    field = collection.product_id_field if data.group_by is None else data.group_by
+    if field:
+        return Grouping(field, data.group_size or 1)
+    if data.group_size is not None:
+        raise InvalidRequest("group_size needs a field to group by", place="$.group_by")
+    return None
+
+
+async def _by_examples(
+    data: Search, query: Query, collection: Collection, services: Services
+) -> Query:
+    if not data.positive:
+        raise InvalidRequest("negative examples need positive ones", place="$.positive")
+    positive = await examples(data.positive, "$.positive", collection, services)
+    negative = await examples(data.negative or [], "$.negative", collection, services)
+    stored = frozenset(id_ for _, id_ in positive + negative if id_ is not None)
+    vector = search.recommended([v for v, _ in positive], [v for v, _ in negative])
+    return structs.replace(query, vectors=(vector,), excluded=stored)
+
+
+async def _by_several(
+    data: Search, query: Query, collection: Collection, services: Services
+) -> Query:
+    found = await examples(data.query_records or [], "$.query_records", collection, services)
+    vectors = [vector for vector, _ in found]
+    if data.weights is None:
+        return structs.replace(query, vectors=tuple(vectors))
+    if len(data.weights) != len(vectors):
+        raise InvalidRequest("there must be one weight for each query record", place="$.weights")
+    if collection.distance != "cosine":
+        raise InvalidRequest("weights need a collection with cosine distance", place="$.weights")
+    total, length = search.weighted_sum(vectors, data.weights)
+    return structs.replace(query, vectors=(total,), length=length)
+
+
+async def examples(
+    records: Sequence[Record], place: str, collection: Collection, services: Services
+) -> list[tuple[Vector, str | None]]:
+    """A vector for each, and its `_id` where it is stored. Raises as `answer` does."""
+    most = services.settings.effective_max_records
+    if len(records) > most:
+        raise InvalidRequest(f"A request has at most {most} records", place=place)
+    ids = [
+        None if record.get("_id") is None else record_id(record["_id"], f"{place}[{number}]._id")
+        for number, record in enumerate(records)
+    ]
+    wanted = [id_ for id_ in ids if id_ is not None]
+    stored = await search.stored_vectors(services.engine, collection, wanted)
+    found: list[tuple[Vector, str | None]] = []
+    for number, (record, id_) in enumerate(zip(records, ids, strict=True)):
+        here = f"{place}[{number}]"
+        if id_ is not None and id_ in stored:
+            found.append((stored[id_], id_))
+        elif id_ is not None and not has_content(record, here):
+            raise RecordsNotFound("records not found")
+        else:
+            found.append((await embed_query(record, here, collection, services), None))
+    return found
+
+
+def has_content(record: Record, place: str) -> bool:
+    return text_of(record, place) is not None or source_of(record, place) is not None
+
+
+async def embed_query(
+    record: Record, place: str, collection: Collection, services: Services
+) -> Vector:
+    """The vector of a picture or a text that is not stored."""
+    source = source_of(record, place)
+    if source is not None:
+        (embedded,) = await services.embed(collection, [source], query=True)
+        if isinstance(embedded, RecordRefused):
+            raise InvalidRequest(embedded.text, place=place)
+        return embedded.vector
+    text = text_of(record, place)
+    if text is None:
+        raise InvalidRequest("_id, _url, _base64 or _text_data is needed", place=place)
+    return await services.embed_text(collection, text, f"{place}._text_data")
+
+
+def source_of(record: Record, place: str) -> ImageSource | None:
+    try:
+        return ImageSource.of(record)
+    except RecordRefused as refusal:
+        raise InvalidRequest(refusal.text, place=place) from None
+
+
+def text_of(record: Record, place: str) -> str | None:
+    text: Any = record.get("_text_data")
+    if text is not None and (not isinstance(text, str) or not text.strip()):
+        raise InvalidRequest("_text_data must be a text", place=f"{place}._text_data")
+    return text
+
+
+async def vectors_of(
+    records: Sequence[Record], collection: Collection, services: Services
+) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
+    """The given records with their vectors, and those that have none with the reason.
+
+    A record that is stored comes with its stored fields; another as it was given.
+    """
+    fields = shown_fields(["*"])
+    ids = [None if r.get("_id") is None else str(r["_id"]) for r in records]
+    wanted = [id_ for id_ in ids if id_]
+    vectors = await search.stored_vectors(services.engine, collection, wanted)
+    found = await listing.get(services.engine, collection, list(vectors), fields)
+    stored = {record["_id"]: record for record in found}
+    items: list[tuple[Record, Vector | ImageSource | RecordRefused]] = [
+        (stored[id_], vectors[id_])
+        if id_ is not None and id_ in stored
+        else (without_pixels(record), _source_or_refusal(record))
+        for record, id_ in zip(records, ids, strict=True)
+    ]
+    sources = [item for _, item in items if isinstance(item, ImageSource)]
+    embedded = iter(await services.embed(collection, sources))
+    known: list[tuple[Record, Vector]] = []
+    refused: list[tuple[Record, RecordRefused]] = []
+    for record, item in items:
+        result = next(embedded) if isinstance(item, ImageSource) else item
+        if isinstance(result, RecordRefused):
+            refused.append((record, result))
+        else:
+            known.append((record, result.vector if isinstance(result, Embedded) else result))
+    return known, refused
+
+
+def _source_or_refusal(record: Record) -> ImageSource | RecordRefused:
+    try:
+        source = ImageSource.of(record)
+    except RecordRefused as refusal:
+        return refusal
+    return source or RecordRefused(404, "no stored record has this _id, and there is no picture")
+
+
+def without_pixels(record: Record) -> Record:
+    return {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
