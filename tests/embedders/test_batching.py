@@ -155,14 +155,21 @@ async def test_closing_finishes_the_running_batch_and_refuses_the_rest() -> None
 
 
 async def test_text_goes_to_the_tower_or_is_refused() -> None:
-    talking = BatchedEmbedder(Talking(batch_size=8))
+    embedder = Talking(batch_size=8, gate=threading.Event())
+    talking = BatchedEmbedder(embedder)
     assert talking.has_text
-    mixed = await asyncio.gather(
-        talking.embed_text("abc"),
+    first = await held(embedder, talking)
+    mixed = asyncio.gather(
+        *(talking.embed_text(text) for text in ("abc", "de")),
         talking.embed_image(picture(7), query=True),
-        talking.embed_text("d"),
+        talking.embed_text("f"),
     )
-    assert [vector[0] for vector in mixed] == [97, 7, 100]
+    await asyncio.sleep(0)
+    assert embedder.gate is not None
+    embedder.gate.set()
+    assert [vector[0] for vector in await mixed] == [97, 100, 7, 102]
+    assert embedder.batches == [[0], [-3, -2], [7], [-1]], "one call, one kind"
+    await first
     silent = BatchedEmbedder(Shade())
     assert not silent.has_text
     with pytest.raises(NoTextTower, match="shade"):
