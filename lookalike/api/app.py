@@ -37,6 +37,7 @@ from lookalike.api.auth import Grant
 from lookalike.api.routes.account import Account
 from lookalike.api.routes.collections import Collections
 from lookalike.api.routes.health import healthz, readyz
+from lookalike.api.routes.matching import ImageMatching
 from lookalike.api.routes.methods import RecordMethods
 from lookalike.api.routes.searches import Searches
 from lookalike.api.services import Services
@@ -98,7 +99,15 @@ def create_app(settings: Settings, engine_socket: Path) -> LookalikeApp:
             await services.close()
 
     app = LookalikeApp(
-        route_handlers=[RecordMethods, Searches, Collections, Account, healthz, readyz],
+        route_handlers=[
+            RecordMethods,
+            Searches,
+            ImageMatching,
+            Collections,
+            Account,
+            healthz,
+            readyz,
+        ],
         dependencies={
             "services": Provide(provide_services, sync_to_thread=False),
             "grant": Provide(provide_grant, sync_to_thread=False),

@@ -15,9 +15,10 @@ from lookalike.adapter.ranking import Vector
 from lookalike.adapter.records import UNSTORED_FIELDS, record_id, shown_fields
 from lookalike.adapter.search import Hits, Query
 from lookalike.adapter.selection import Selection
-from lookalike.adapter.writes import Embedded, ImageSource
+from lookalike.adapter.writes import Embed, Embedded, ImageSource
 from lookalike.api.schemas import DEFAULT_K, Record, Search
 from lookalike.api.services import Services
+from lookalike.embedders.batching import BatchedEmbedder
 
 QUERY_RECORD = "$.query_record"
 
@@ -182,14 +183,31 @@ async def vectors_of(
         else (without_pixels(record), _source_or_refusal(record))
         for record, id_ in zip(records, ids, strict=True)
     ]
+    return await _split(items, records, lambda sources: services.embed(collection, sources))
+
+
+async def embedded(
+    records: Sequence[Record], embedder: BatchedEmbedder, services: Services
+) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
+    """The given records with the vectors of their pictures by this embedder, whatever is stored."""
+    items = [(without_pixels(record), _source_or_refusal(record)) for record in records]
+    return await _split(items, records, lambda sources: services.embed_with(embedder, sources))
+
+
+async def _split(
+    items: Sequence[tuple[Record, Vector | ImageSource | RecordRefused]],
+    records: Sequence[Record],
+    embed: Embed,
+) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
+    """Embeds what is still a source, all together, and sets apart what is refused."""
     sources = [item for _, item in items if isinstance(item, ImageSource)]
-    embedded = iter(await services.embed(collection, sources))
+    vectors = iter(await embed(sources))
     known: list[tuple[Record, Vector]] = []
     refused: list[tuple[Record, RecordRefused]] = []
-    for record, item in items:
-        result = next(embedded) if isinstance(item, ImageSource) else item
+    for given, (record, item) in zip(records, items, strict=True):
+        result = next(vectors) if isinstance(item, ImageSource) else item
         if isinstance(result, RecordRefused):
-            refused.append((record, result))
+            refused.append((given, result))
         else:
             known.append((record, result.vector if isinstance(result, Embedded) else result))
     return known, refused

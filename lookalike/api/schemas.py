@@ -119,6 +119,25 @@ class Descriptor(Body):
     records: list[Record]
 
 
+class Hash(Body):
+    records: list[Record]
+    hash_type: str | None = None
+
+
+class RemoveDuplicates(Body):
+    records: list[Record]
+    radius: Distance | None = None
+    """Bits that may differ in pictures taken for the same."""
+    hash_type: str | None = None
+
+
+class RankImages(Body):
+    query_record: Record
+    records: list[Record]
+    fields_to_return: list[str] | None = None
+    hash_type: str | None = None
+
+
 class FacetsOf(Body):
     field: Annotated[str, Meta(min_length=1)]
     filter: Record | None = None

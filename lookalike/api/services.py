@@ -97,8 +97,11 @@ class Services:
         self, collection: Collection, sources: Sequence[ImageSource], *, query: bool = False
     ) -> list[Embedded | RecordRefused]:
         """Reads and embeds pictures together; each gets its vector or the reason why not."""
-        embedder = await self.embedder_of(collection)
+        return await self.embed_with(await self.embedder_of(collection), sources, query=query)
 
+    async def embed_with(
+        self, embedder: BatchedEmbedder, sources: Sequence[ImageSource], *, query: bool = False
+    ) -> list[Embedded | RecordRefused]:
         async def one(source: ImageSource) -> Embedded | RecordRefused:
             try:
                 image = await self.images.read(
