@@ -167,8 +167,13 @@ async def keep_refreshing(catalogue: Catalogue) -> None:
         await asyncio.sleep(CATALOGUE_REFRESH_SECONDS)
 
 
-def check_token(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Every handler says in `opt["scope"]` what it needs; one that says nothing needs admin."""
+async def check_token(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Every handler says in `opt["scope"]` what it needs; one that says nothing needs admin.
+
+    Asynchronous although it waits for nothing: Litestar runs other guards in a thread.
+    """
     scope = handler.opt.get("scope", "admin")
     if scope == "public" or connection.scope["path"].startswith("/schema"):
         return
@@ -190,12 +195,12 @@ def provide_grant(request: AnyRequest) -> Grant:
 
 async def provide_collection(
     request: AnyRequest,
+    services: Services,
     collection_id: Annotated[
         str | None, Parameter(header="collection-id", description="Id of the collection")
     ] = None,
 ) -> Collection:
     """Raises InvalidRequest for a missing header, CollectionNotFound and Forbidden."""
-    services: Services = request.app.state.services
     wanted = services.collection_named_by(request.headers)
     if wanted is None:
         raise InvalidRequest("The header collection-id is missing")
