@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -46,7 +47,10 @@ from lookalike.api.settings import Settings, from_environment
 log = logging.getLogger("lookalike")
 
 ENGINE_SOCKET = "LOOKALIKE_INTERNAL_ENGINE_SOCKET"
+MAIN_PID = "LOOKALIKE_INTERNAL_MAIN_PID"
+
 CATALOGUE_REFRESH_SECONDS = 2.0
+MAIN_PROCESS_SECONDS = 0.5
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -89,6 +93,7 @@ def create_app(settings: Settings, engine_socket: Path) -> LookalikeApp:
         tasks = [
             asyncio.create_task(readiness.prepare()),
             asyncio.create_task(keep_refreshing(services.catalogue)),
+            asyncio.create_task(end_with_main_process()),
         ]
         try:
             yield
@@ -165,6 +170,15 @@ async def keep_refreshing(catalogue: Catalogue) -> None:
         with contextlib.suppress(LookalikeError):
             await catalogue.refresh()
         await asyncio.sleep(CATALOGUE_REFRESH_SECONDS)
+
+
+async def end_with_main_process() -> None:
+    """Ends an API process whose main process was killed, so that the port is free for the next."""
+    main = int(os.environ.get(MAIN_PID, os.getpid()))
+    while main in (os.getpid(), os.getppid()):
+        await asyncio.sleep(MAIN_PROCESS_SECONDS)
+    log.error("the main process is gone")
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def check_token(

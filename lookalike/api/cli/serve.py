@@ -30,6 +30,7 @@ def serve(host: str | None, port: int | None, data: str | None, workers: int | N
     except DataFolderLocked as error:
         raise click.ClickException(str(error)) from None
     try:
+        os.environ["LOOKALIKE_INTERNAL_MAIN_PID"] = str(os.getpid())
         os.environ["LOOKALIKE_INTERNAL_ENGINE_SOCKET"] = str(engine.socket_path)
         run(settings)
     finally:
