@@ -26,6 +26,8 @@ _DATA = "saleor/static/populatedb_data.json"
 _PHOTOS = "saleor/static/placeholders/"
 # The shop's database names a photo `…_stdygda.png` that the wheel keeps as `….png`.
 _SUFFIX = re.compile(r"_[A-Za-z0-9]{7}\.png$")
+# The shop shows somebody else's bottle for these.
+_WITHOUT_PHOTO = frozenset({"Apple Juice", "Coconut Juice", "Pineapple Juice"})
 
 Rows = dict[int, dict[str, Any]]
 
@@ -60,15 +62,16 @@ class DemoPhoto(msgspec.Struct, frozen=True, kw_only=True):
 def read_products(wheel: Path) -> list[DemoPhoto]:
     """The 45 photos, in the order of their ids in the shop's database.
 
-    A photo that the shop uses for two products is given to the first. Raises OSError or
+    A photo that the shop uses for two products is given to the one that it shows. Raises OSError or
     `zipfile.BadZipFile` for a file that is not the wheel, KeyError for another version.
     """
     with ZipFile(wheel) as files:
         tables = _tables(json.loads(files.read(_DATA)))
         shots: dict[str, tuple[int, int]] = {}
         for key, shot in sorted(tables["productimage"].items()):
-            name = _SUFFIX.sub(".png", Path(shot["image"]).name)
-            shots.setdefault(name, (key, shot["product"]))
+            if tables["product"][shot["product"]]["name"] not in _WITHOUT_PHOTO:
+                name = _SUFFIX.sub(".png", Path(shot["image"]).name)
+                shots.setdefault(name, (key, shot["product"]))
         tags = _tags(tables)
         return [
             _photo(key, product, files.read(_PHOTOS + name), tags[product], tables)

@@ -34,6 +34,13 @@ def test_what_the_shop_knows_of_them(products: list[DemoPhoto]) -> None:
     assert by_id["1"].name == "Nebula Night Sky Paint"
     assert by_id["1"].tags == ["accessories", "paints", "paint"]
     assert by_id["1"].variants == 3
+    assert by_id["12"].name == "Power Juice"
+    assert by_id["12"].tags == [
+        "groceries",
+        "juices",
+        "juice",
+        "salty, like the tears of your enemy",
+    ]
     assert all(photo.price > 0 and photo.description for photo in products)
 
 

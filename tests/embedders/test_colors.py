@@ -1,0 +1,113 @@
+"""Pictures of like colours: on real photos labelled with their main colour, beside baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lookalike.demo import DemoPhoto
+from lookalike.embedders import cielab, lite0
+from lookalike.embedders.colors import foreground, load, palette
+from lookalike.embedders.images.decode import decode
+
+from .test_quality import colours, nearest_has_same
+
+# The main colour of each product photo as two eyes see it, background not counted. Two photos
+# have no main colour or one of their own, and are left out.
+MAIN_COLOUR = {
+    "white": "22 27 28 29 30 34 35 42 49 50",
+    "black": "15 31 32 33 36 46",
+    "red": "3 26 37 38 39",
+    "yellow to orange": "4 6 8 9 18 20 23 24 25 48",
+    "blue": "1 2 12 21 47",
+    "turquoise": "5 40 41",
+    "green": "13 17",
+    "brown": "14 19",
+}
+
+
+def plain(colour: str, size: int = 64) -> Image.Image:
+    return Image.new("RGB", (size, size), colour)
+
+
+def product(colour: str, background: str = "white") -> Image.Image:
+    image = plain(background)
+    image.paste(plain(colour, 24), (20, 20))
+    return image
+
+
+def distance(one: Image.Image, other: Image.Image) -> float:
+    a, b = load(Path()).embed_images([one, other]).astype(np.float64)
+    return float(1 - a @ b)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "lab"),
+    [
+        ((255, 255, 255), (100, 0, 0)), ((0, 0, 0), (0, 0, 0)), ((255, 0, 0), (53.24, 80.09, 67.20)),
+        ((0, 255, 0), (87.73, -86.18, 83.18)), ((0, 0, 255), (32.30, 79.19, -107.86)),
+        ((119, 119, 119), (50.03, 0, 0)),
+    ],
+)  # fmt: skip
+def test_cielab_of_known_colours(
+    rgb: tuple[int, int, int], lab: tuple[float, float, float]
+) -> None:
+    np.testing.assert_allclose(cielab.from_srgb(rgb), lab, atol=0.02)
+
+
+def test_unit_vectors_that_depend_on_colour_alone() -> None:
+    images = [plain("red"), product("red"), Image.new("RGB", (1, 1)), Image.new("RGB", (900, 2))]
+    vectors = load(Path()).embed_images(images)
+    assert vectors.shape == (4, 128)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+    assert vectors.min() >= 0
+    assert load(Path()).embed_images([]).shape == (0, 128)
+    mirrored = product("teal").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    assert distance(product("teal"), mirrored) < 1e-6
+
+
+def test_the_distance_follows_the_eye() -> None:
+    shades = [
+        distance(plain("#c03030"), plain(other)) for other in ("#c43434", "#d05030", "#30c030")
+    ]
+    assert 0 <= shades[0] < 0.01 < shades[1] < shades[2]
+    assert shades[2] > 0.9
+
+
+def test_the_background_does_not_count() -> None:
+    assert distance(product("red"), product("red", "black")) < 0.1
+    assert distance(product("red"), product("blue")) > 0.9
+    assert distance(plain("white"), product("white")) < 1e-6, "a white product stays white"
+
+
+def test_a_picture_without_a_background_is_taken_whole(interiors: dict[str, bytes]) -> None:
+    photo = decode(next(iter(interiors.values())), max_pixels=2**24, image_px=64)
+    assert foreground(cielab.from_srgb(np.asarray(photo))).min() == 1
+
+
+def test_the_palette_is_spread_over_all_colours() -> None:
+    colours = palette()
+    apart = np.linalg.norm(colours[:, None] - colours[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert apart.min() > 15
+
+
+def test_main_colours_of_product_photos(products: list[DemoPhoto], network: lite0.Lite0) -> None:
+    label_of = {key: name for name, keys in MAIN_COLOUR.items() for key in keys.split()}
+    labelled = [photo for photo in products if photo.id in label_of]
+    assert len(labelled) == 43
+    labels = np.array([label_of[photo.id] for photo in labelled])
+    images = [decode(photo.image, max_pixels=2**21, image_px=64) for photo in labelled]
+    ways = {"colors": load(Path()).embed_images, "HSV histogram": colours}
+    ways["lite0"] = network.embed_images
+    scores = {name: nearest_has_same(labels, embed(images)) for name, embed in ways.items()}
+    print()
+    for name, (first, average) in scores.items():
+        print(f"{name:>16}: nearest of the same colour {first:.3f}, mAP {average:.3f}")
+    first, average = scores["colors"]
+    assert first >= 0.75
+    assert average >= 0.75
+    assert average > scores["HSV histogram"][1] + 0.2
