@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from lookalike.embedders.base import Embedder, fingerprint
 from lookalike.embedders.errors import EmbedderBroken, EmbedderClosed, UnknownEmbedder
@@ -22,12 +23,19 @@ def registry(folder: Path, **targets: str) -> Registry:
     return Registry(folder, points=points)
 
 
-async def test_the_bundled_embedder_is_installed(cache_folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "dimension", "distance"),
+    [("lite0", 1280, "cosine"), ("phash", 128, "manhattan"), ("colors", 128, "cosine")],
+)
+async def test_the_bundled_embedders_are_installed(
+    cache_folder: Path, name: str, dimension: int, distance: str
+) -> None:
     embedders = Registry(cache_folder)
-    assert "lite0" in embedders.names
-    embedder = await embedders.get("lite0")
-    assert (embedder.name, embedder.dimension, embedder.distance) == ("lite0", 1280, "cosine")
+    embedder = await embedders.get(name)
+    assert (embedder.name, embedder.dimension, embedder.distance) == (name, dimension, distance)
     assert not embedder.has_text
+    images = [Image.new("RGB", (640, 480), colour) for colour in ("red", "green")]
+    assert (await embedder.embed_images(images)).shape == (2, dimension)
     await embedders.close()
 
 
