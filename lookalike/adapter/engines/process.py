@@ -55,6 +55,8 @@ class DataFolderLocked(RuntimeError):
 class EngineProcess:
     """Owns a data folder and its worker from `start` to `stop`."""
 
+    worker_module = "lookalike.adapter.engines.worker"
+
     def __init__(self, data: Path, settings: EngineSettings | None = None) -> None:
         self.data = data
         self.settings = settings or EngineSettings()
@@ -67,6 +69,11 @@ class EngineProcess:
     def socket_path(self) -> Path:
         """Where clients connect, from `start` to `stop`."""
         return self._socket_folder / "engine.sock"
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of the present worker, which may just have ended."""
+        return None if self._worker is None else self._worker.pid
 
     def start(self) -> None:
         """Lock the folder and start the worker, without waiting until it has loaded.
@@ -123,7 +130,7 @@ class EngineProcess:
         arguments = [str(self.data), str(listener), str(reading), str(int(faulted))]
         self._worker = subprocess.Popen(
             [
-                *(sys.executable, "-m", "lookalike.adapter.engines.worker"),
+                *(sys.executable, "-m", self.worker_module),
                 *arguments,
                 msgspec.json.encode(self.settings).decode(),
             ],

@@ -1,8 +1,9 @@
 """Who uses the engine next. One call runs at a time, so the order is all there is to decide.
 
-Reads go first. Writes run in slices between them, in order within a collection and in turn between
-collections; when reads never pause, a write gets its slice once the reads since the last one took
-READ_SHARE times as long as it did, so that neither can starve the other.
+Reads go first, in turn between the clients. Writes run in slices between them, in order within a
+collection and in turn between collections; when reads never pause, a write gets its slice once the
+reads since the last one took READ_SHARE times as long as it did, so that neither can starve the
+other.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ class Scheduler:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._reads: deque[Read] = deque()
+        self._reads: dict[object, deque[Read]] = {}
         self._writes: dict[str, deque[tuple[Iterator[None], Done]]] = {}
         self._held: set[str] = set()
         self._scheduled = False
         self._stopped = False
         self._reads_owed = 0.0
 
-    def read(self, run: Read) -> None:
-        """Queue a read; `run` answers it and never raises."""
-        self._reads.append(run)
+    def read(self, client: object, run: Read) -> None:
+        """Queue a read of a client; `run` answers it and never raises."""
+        self._reads.setdefault(client, deque()).append(run)
         self._schedule()
 
     def write(self, queue: str, steps: Iterator[None], done: Done) -> None:
@@ -70,10 +71,6 @@ class Scheduler:
         """Run nothing more: the engine is not to be touched again."""
         self._stopped = True
 
-    @property
-    def idle(self) -> bool:
-        return not self._reads and not self._writes
-
     def _schedule(self) -> None:
         if not self._scheduled and not self._stopped:
             self._scheduled = True
@@ -85,9 +82,8 @@ class Scheduler:
             return
         queue = next((name for name in self._writes if name not in self._held), None)
         if self._reads and (queue is None or self._reads_owed > 0):
-            run = self._reads.popleft()
             start = time.perf_counter()
-            run()
+            self._read_one()
             self._reads_owed -= time.perf_counter() - start
         elif queue is not None:
             start = time.perf_counter()
@@ -96,6 +92,15 @@ class Scheduler:
             self._reads_owed = max(READ_SHARE * taken, MIN_READ_SECONDS)
         if self._reads or any(name not in self._held for name in self._writes):
             self._schedule()
+
+    def _read_one(self) -> None:
+        """The first read of a client, which then goes behind the others."""
+        client, waiting = next(iter(self._reads.items()))
+        del self._reads[client]
+        run = waiting.popleft()
+        if waiting:
+            self._reads[client] = waiting
+        run()
 
     def _step(self, queue: str) -> None:
         """A slice of the first write of a queue, which then goes behind the other queues."""

@@ -1,4 +1,4 @@
-"""What can be tuned in the embedded engine; the owner of the data folder hands it to the worker."""
+"""What can be set of an engine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of one data folder; the defaults suit a machine of two cores and up."""
+    """Settings of one data folder, handed to its worker; the defaults suit two cores and up."""
 
     flush_seconds: float = 5.0
     """Written points reach the segment files at the latest after this time (a lost machine, not a
@@ -24,3 +24,17 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     build_threads: int = 0
     """Threads of the process that builds an index aside; 0 is one less than the machine has."""
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the Qdrant server is and how long it is waited for."""
+
+    url: str = "http://127.0.0.1:6333"
+    """`https://` encrypts. Without a port it is 6333."""
+
+    api_key: str = ""
+
+    read_timeout_s: float = 30.0
+    """For one read, its repetitions included."""
+
+    max_connections: int = 100

@@ -38,6 +38,8 @@ log = logging.getLogger("lookalike.engine")
 
 MAX_UNREAD_BYTES = 64 << 20
 """Answers that a client may leave unread before it is cut off."""
+MAX_PENDING = 512
+"""Requests of a client that may wait here; further ones wait in its socket."""
 EXIT_PANIC = 70
 EXIT_LOAD_FAILED = 71
 MALFORMED = (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError)
@@ -50,7 +52,6 @@ class Worker:
     def __init__(self, engine: Engine, scheduler: Scheduler) -> None:
         self.engine = engine
         self.scheduler = scheduler
-        self.clients: set[Client] = set()
 
     def submit(self, client: Client, number: int, body: bytes) -> None:
         """Queue a request; its answer goes to the client, whenever that is."""
@@ -58,7 +59,7 @@ class Worker:
         try:
             method, args = wire.decode(body)
             if method in READS or method in ("health", "get_collections", "get_aliases"):
-                self.scheduler.read(lambda: self._read(method, args, reply))
+                self.scheduler.read(client, lambda: self._read(client, method, args, reply))
             elif method in PLANS:
                 name = self.engine.resolve(args["collection"])
                 self._write(name, lambda: write(self.engine.collection(name), method, args), reply)
@@ -76,7 +77,11 @@ class Worker:
 
         return reply
 
-    def _read(self, method: str, args: Plain, reply: Callable[[bytes], None]) -> None:
+    def _read(
+        self, client: Client, method: str, args: Plain, reply: Callable[[bytes], None]
+    ) -> None:
+        if client.gone:
+            return
         try:
             if method in READS:
                 result = READS[method](self.engine.collection(args["collection"]), args)
@@ -127,39 +132,56 @@ class Client(asyncio.Protocol):
         self._worker = worker
         self._frames = wire.Frames()
         self._transport: asyncio.Transport | None = None
+        self._pending = 0
+        self._deaf = False
+
+    @property
+    def gone(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         transport.set_write_buffer_limits(high=1 << 20)
         self._transport = transport
-        self._worker.clients.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._transport = None
-        self._worker.clients.discard(self)
 
     def data_received(self, data: bytes) -> None:
         try:
             for number, body in self._frames.feed(data):
+                self._pending += 1
                 self._worker.submit(self, number, body)
         except wire.FrameTooLarge:
             if self._transport is not None:
                 self._transport.abort()
+        self._throttle()
 
     def send(self, data: bytes) -> None:
+        self._pending -= 1
         if self._transport is None:
             return
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > MAX_UNREAD_BYTES:
             self._transport.abort()
+        self._throttle()
 
     def pause_writing(self) -> None:
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._deaf = True
+        self._throttle()
 
     def resume_writing(self) -> None:
-        if self._transport is not None:
+        self._deaf = False
+        self._throttle()
+
+    def _throttle(self) -> None:
+        """Read from the client, or do not; either call does nothing when it is so already."""
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._deaf or self._pending >= MAX_PENDING:
+            self._transport.pause_reading()
+        else:
             self._transport.resume_reading()
 
 

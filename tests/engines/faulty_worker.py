@@ -1,0 +1,86 @@
+"""The worker, with the faults that the environment variable FAULT names.
+
+unchecked       sparse vectors reach the engine as they are, and make it panic
+kill:<moment>   the worker kills itself at this moment of a rebuild, once per data folder
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lookalike.adapter.engines import catalog, checks, worker
+from lookalike.adapter.engines.rebuild import Rebuild
+
+
+def kill_once() -> None:
+    mark = Path(sys.argv[1]) / "killed"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_after(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*args: Any) -> Any:
+        result = function(*args)
+        kill_once()
+        return result
+
+    return wrapped
+
+
+def killed_before(function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*args: Any) -> Any:
+        kill_once()
+        return function(*args)
+
+    return wrapped
+
+
+def killed_after_first_step(
+    function: Callable[..., Iterator[None]],
+) -> Callable[..., Iterator[None]]:
+    def wrapped(*args: Any) -> Iterator[None]:
+        for _ in function(*args):
+            kill_once()
+            yield
+
+    return wrapped
+
+
+def killed_in_swap(patch: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Let only the manifest that names the new shard be the moment."""
+    save = catalog.Home.save
+
+    def wrapped(home: catalog.Home) -> None:
+        (patch(save) if home.manifest.shard != "shard-1" else save)(home)
+
+    catalog.Home.save = wrapped  # type: ignore[method-assign]
+
+
+def unchecked() -> None:
+    checks.sparse = lambda plain: (plain["indices"], plain["values"])
+
+
+def patch_rebuild(name: str, patch: Callable[[Any], Any]) -> None:
+    setattr(Rebuild, name, patch(getattr(Rebuild, name)))
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "unchecked": unchecked,
+    "kill:before copying": lambda: patch_rebuild("_begin", killed_after_first_step),
+    "kill:loaded": lambda: patch_rebuild("_catch_up", killed_after_first_step),
+    "kill:catching up": lambda: patch_rebuild("_catch_up_page", killed_after),
+    "kill:before the swap": lambda: patch_rebuild("_swap", killed_before),
+    "kill:before the manifest": lambda: killed_in_swap(killed_before),
+    "kill:after the manifest": lambda: killed_in_swap(killed_after),
+    "kill:after the swap": lambda: patch_rebuild("_swap", killed_after_first_step),
+}
+
+if __name__ == "__main__":
+    FAULTS[os.environ["FAULT"]]()
+    worker.main()
