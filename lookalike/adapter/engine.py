@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from qdrant_client import AsyncQdrantClient
-
 from lookalike.adapter.engines.embedded import EmbeddedEngine
+from lookalike.adapter.engines.server import ServerEngine
 
-Engine: TypeAlias = AsyncQdrantClient | EmbeddedEngine
+Engine: TypeAlias = EmbeddedEngine | ServerEngine

@@ -103,8 +103,14 @@ class EmbedderFailed(LookalikeError):
 
 
 class Unavailable(LookalikeError):
+    """`retry_after_s`: the seconds after which a retry may help."""
+
     code = http_status = 503
     retry = True
+
+    def __init__(self, text: str, *, place: str | None = None, retry_after_s: int = 1) -> None:
+        super().__init__(text, place=place)
+        self.retry_after_s = retry_after_s
 
 
 class EngineUnavailable(Unavailable):

@@ -30,11 +30,12 @@ from litestar.types import (
 )
 
 from lookalike import __version__
+from lookalike.adapter import deadline
 from lookalike.adapter.collection import Catalogue, Collection
-from lookalike.adapter.engines.embedded import EmbeddedEngine
 from lookalike.adapter.errors import InvalidRequest, LookalikeError
 from lookalike.api import errors, paths
 from lookalike.api.auth import Grant
+from lookalike.api.engines import connect
 from lookalike.api.routes.account import Account
 from lookalike.api.routes.collections import Collections
 from lookalike.api.routes.health import healthz, readyz
@@ -66,6 +67,7 @@ class LookalikeApp(Litestar):
     """Litestar, with the provider's many paths mapped to ours before routing."""
 
     any_prefix = False
+    request_timeout_s = 300.0
 
     async def __call__(
         self,
@@ -74,6 +76,7 @@ class LookalikeApp(Litestar):
         send: Send | LifeSpanSend,
     ) -> None:
         if scope["type"] == ScopeType.HTTP:
+            deadline.start(self.request_timeout_s)
             request = cast(HTTPScope, scope)
             asked = request["path"]
             request["path"], prefix = paths.canonical(asked, self.any_prefix)
@@ -81,12 +84,13 @@ class LookalikeApp(Litestar):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings, engine_socket: Path) -> LookalikeApp:
-    """An application on the embedded engine whose worker listens at `engine_socket`."""
+def create_app(settings: Settings, engine_socket: Path | None = None) -> LookalikeApp:
+    """An application on the Qdrant server that the settings name, or else on the embedded engine
+    whose worker listens at `engine_socket`."""
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        engine = await EmbeddedEngine.connect(engine_socket)
+        engine = await connect(settings, engine_socket)
         services = Services(settings, engine)
         app.state.services = services
         readiness = app.state.readiness = Readiness(services)
@@ -131,12 +135,14 @@ def create_app(settings: Settings, engine_socket: Path) -> LookalikeApp:
         logging_config=None,
     )
     app.any_prefix = settings.any_prefix
+    app.request_timeout_s = settings.request_timeout_s
     return app
 
 
 def create_app_from_environment() -> LookalikeApp:
     """What an API process starts with; the main process has put the engine's socket there."""
-    return create_app(from_environment(), Path(os.environ[ENGINE_SOCKET]))
+    socket = os.environ.get(ENGINE_SOCKET)
+    return create_app(from_environment(), Path(socket) if socket else None)
 
 
 class Readiness:
@@ -157,7 +163,7 @@ class Readiness:
 
     async def report(self) -> tuple[bool, dict[str, Any]]:
         try:
-            engine = await self._services.engine.health()  # type: ignore[union-attr]
+            engine = await self._services.engine.health()
         except LookalikeError as error:
             return False, {"engine": error.text, "embedder": self._embedder}
         ready = self._embedder == "ready"

@@ -13,12 +13,11 @@ from typing import Any
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from lookalike.adapter.errors import BodyTooLarge, LookalikeError
+from lookalike.adapter.errors import BodyTooLarge, LookalikeError, Unavailable
 
 log = logging.getLogger("lookalike")
 
 PROBLEM_JSON = "application/problem+json"
-RETRY_AFTER_SECONDS = 1
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -28,7 +27,7 @@ def on_error(request: AnyRequest, error: LookalikeError) -> Response[Any]:
         return _outcome(request, error)
     if error.http_status >= 500:
         log.warning("%s %s: %s", request.method, request.url.path, error)
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.retry else {}
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else {}
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Token"
     return _response(request, error.http_status, error.code, error.text, error.place, headers)

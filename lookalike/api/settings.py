@@ -30,6 +30,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Port to listen on."""
     data: str = "data"
     """Folder of the embedded engine and of prepared models; created if missing."""
+    qdrant_url: str = ""
+    """URL of a Qdrant server, such as `http://qdrant:6333`; empty: the embedded engine."""
+    qdrant_api_key: str = ""
+    """API key of the Qdrant server."""
+    qdrant_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+    """Seconds that one read from the Qdrant server may take, its repetitions included."""
+    qdrant_wait_s: Annotated[float, Meta(ge=0)] = 60.0
+    """Seconds that the start waits for the Qdrant server."""
+    request_timeout_s: Annotated[float, Meta(gt=0)] = 300.0
+    """Seconds after which a request no longer waits for the Qdrant server."""
     workers: Positive = 1
     """API processes. All of them share one engine."""
     tokens: tuple[str, ...] = ()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from lookalike.adapter.engines.embedded import EmbeddedEngine
 from lookalike.adapter.engines.process import DataFolderLocked, EngineProcess, running_socket
 from lookalike.adapter.errors import LookalikeError
 from lookalike.api.cli.settings import engine_settings
+from lookalike.api.engines import connect
 from lookalike.api.services import Services
 from lookalike.api.settings import Settings
 
@@ -35,20 +35,30 @@ def run_with_services(settings: Settings, action: Callable[[Services], Awaitable
 
 @contextlib.asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Services]:
-    folder = Path(settings.data)
-    socket = running_socket(folder)
-    own = None
-    if socket is None:
-        own = EngineProcess(folder, engine_settings(settings))
-        own.start()
-        socket = own.socket_path
-    try:
-        services = Services(settings, await EmbeddedEngine.connect(socket))
+    with engine_socket(settings) as socket:
+        services = Services(settings, await connect(settings, socket))
         try:
             await services.catalogue.refresh()
             yield services
         finally:
             await services.close()
+
+
+@contextlib.contextmanager
+def engine_socket(settings: Settings) -> Iterator[Path | None]:
+    """The socket of the running service's engine, or of one that is started for the command; None
+    with a Qdrant server."""
+    if settings.qdrant_url:
+        yield None
+        return
+    folder = Path(settings.data)
+    running = running_socket(folder)
+    if running is not None:
+        yield running
+        return
+    own = EngineProcess(folder, engine_settings(settings))
+    own.start()
+    try:
+        yield own.socket_path
     finally:
-        if own is not None:
-            own.stop()
+        own.stop()

@@ -18,9 +18,17 @@ from lookalike.api.settings import Settings, SettingsError
 @click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
 @click.option("--workers", type=int, help="API processes.  [LOOKALIKE_WORKERS, default 1]")
 def serve(host: str | None, port: int | None, data: str | None, workers: int | None) -> None:
-    """Start the service with the embedded engine."""
+    """Start the service: the embedded engine, or the Qdrant server of LOOKALIKE_QDRANT_URL."""
     settings = settings_with(host=host, port=port, data=data, workers=workers)
     check_exposure(settings)
+    if settings.qdrant_url:
+        wait_for_qdrant(settings)
+        run(settings)
+    else:
+        run_with_engine(settings)
+
+
+def run_with_engine(settings: Settings) -> None:
     # The engine starts while this process is still importing the web framework.
     from lookalike.adapter.engines.process import DataFolderLocked, EngineProcess
 
@@ -35,6 +43,27 @@ def serve(host: str | None, port: int | None, data: str | None, workers: int | N
         run(settings)
     finally:
         engine.stop()
+
+
+def wait_for_qdrant(settings: Settings) -> None:
+    import asyncio
+
+    from lookalike.adapter.engines.server import ServerEngine, wait_for_server
+    from lookalike.adapter.errors import LookalikeError
+    from lookalike.api.engines import server_settings
+
+    async def wait() -> str:
+        engine = ServerEngine.connect(server_settings(settings))
+        try:
+            return await wait_for_server(engine, settings.qdrant_wait_s, click.echo)
+        finally:
+            await engine.close()
+
+    try:
+        version = asyncio.run(wait())
+    except LookalikeError as error:
+        raise click.ClickException(f"LOOKALIKE_QDRANT_URL: {error.text}") from None
+    click.echo(f"Collections are kept by Qdrant {version}.")
 
 
 def run(settings: Settings) -> None:

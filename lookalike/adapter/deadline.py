@@ -1,0 +1,22 @@
+"""How long the request at hand may still wait for the engine.
+
+A context variable and no argument: every call of an engine heeds it, and no plan has to carry it.
+"""
+
+from __future__ import annotations
+
+import time
+from contextvars import ContextVar
+
+_ends: ContextVar[float | None] = ContextVar("lookalike_deadline", default=None)
+
+
+def start(seconds: float) -> None:
+    """From now on the present task and those that it starts have `seconds` left."""
+    _ends.set(time.monotonic() + seconds)
+
+
+def left(most: float) -> float:
+    """Seconds that a call may take: `most`, or what the request has left, at least 0."""
+    ends = _ends.get()
+    return most if ends is None else max(0.0, min(most, ends - time.monotonic()))
