@@ -90,7 +90,7 @@ def engine_key(path: Path) -> str | None:
 def _quoted(step: str) -> str | None:
     if _PLAIN_KEY.fullmatch(step):
         return step
-    return None if '"' in step or "\\" in step else f'"{step}"'
+    return f'"{step}"' if step and '"' not in step and "\\" not in step else None
 
 
 def array_spellings(path: Path) -> list[tuple[str, tuple[Path, ...]]]:
