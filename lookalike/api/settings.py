@@ -47,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     tokens_file: str = ""
     """File with one token a line: SHA-256 of the token in hex, scopes, collection ids."""
     embedder: str = "lite0"
-    """Embedder of new collections that name none."""
+    """Embedder of new collections that name none, but for the types `matching` and `colors`."""
     strict: bool = False
     """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
     any_prefix: bool = False

@@ -22,6 +22,10 @@ from lookalike.api.services import Services
 ADMIN = {"scope": "admin"}
 READ = {"scope": "read"}
 
+TYPE_EMBEDDERS = {"matching": "phash", "colors": "colors"}
+"""Types whose pictures are compared in their own way; the others take the embedder of the settings.
+"""
+
 
 class Collections(Controller):
     path = "/similarity/v2/collection"
@@ -93,7 +97,7 @@ class Collections(Controller):
 
 async def create(data: NewCollection, services: Services) -> Collection:
     """Raises InvalidRequest for an unknown embedder and for a field that cannot be indexed."""
-    name = data.embedder or services.settings.embedder
+    name = data.embedder or TYPE_EMBEDDERS.get(data.type, services.settings.embedder)
     embedder = await services.embedder_named(name, "$.embedder")
     collection = Collection(
         id=collections.new_collection_id(),

@@ -21,9 +21,9 @@ from lookalike.api.services import Services
 
 HASH_EMBEDDER = "phash"
 HASH_TYPE = "bmh1"
-"""The provider's name of a hash, under which ours is answered; the bits are those of a pHash."""
+"""The provider's name of a hash, under which ours is answered; the bits are those of `embedders.phash`."""
 
-SAME_PICTURE_BITS = 5.0
+SAME_PICTURE_BITS = 8.0
 
 READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
 
@@ -34,7 +34,7 @@ class ImageMatching(Controller):
 
     @post("/visual_hash", dto=JsonBody[Hash], **READ)
     async def visual_hash(self, data: Hash, services: Services) -> dict[str, Any]:
-        """The perceptual hash of each picture, 64 bits in hex, under `_visual_hash`."""
+        """The perceptual hash of each picture, 128 bits in hex, under `_visual_hash`."""
         clock = Clock()
         check_batch(data.records, services)
         known, refused = await hashes(data.records, services)
@@ -93,7 +93,7 @@ class ImageMatching(Controller):
 async def hashes(
     records: list[Record], services: Services
 ) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
-    """Each record, without pixels, with the 64 bits of its picture's hash as 0 and 1."""
+    """Each record, without pixels, with the 128 bits of its picture's hash as 0 and 1."""
     embedder = await services.embedder_named(HASH_EMBEDDER, "$")
     return await queries.embedded(records, embedder, services)
 

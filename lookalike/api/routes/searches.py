@@ -33,7 +33,7 @@ from lookalike.api.services import Services
 
 RANK_FIELDS = ["_id", "_url", "_file"]
 
-NEAR_DUPLICATE_RADIUS = {"manhattan": 5.0}
+NEAR_DUPLICATE_RADIUS = {"manhattan": 8.0}
 """Bits for perceptual hashes; for all other distances `DEFAULT_NEAR_DUPLICATE_RADIUS`."""
 DEFAULT_NEAR_DUPLICATE_RADIUS = 0.1
 
