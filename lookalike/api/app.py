@@ -181,7 +181,8 @@ async def keep_refreshing(catalogue: Catalogue) -> None:
 async def end_with_main_process() -> None:
     """Ends an API process whose main process was killed, so that the port is free for the next."""
     main = int(os.environ.get(MAIN_PID, os.getpid()))
-    while main in (os.getpid(), os.getppid()):
+    # A process gets no event from the end of its parent, only another parent.
+    while main in (os.getpid(), os.getppid()):  # noqa: ASYNC110
         await asyncio.sleep(MAIN_PROCESS_SECONDS)
     log.error("the main process is gone")
     os.kill(os.getpid(), signal.SIGTERM)

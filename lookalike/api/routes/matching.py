@@ -21,7 +21,7 @@ from lookalike.api.services import Services
 
 HASH_EMBEDDER = "phash"
 HASH_TYPE = "bmh1"
-"""The provider's name of a hash, under which ours is answered; the bits are those of `embedders.phash`."""
+"""The provider's name of a hash, under which that of `embedders.phash` is answered."""
 
 SAME_PICTURE_BITS = 8.0
 
