@@ -233,7 +233,7 @@ class Writer:
         for record in records:
             try:
                 id_ = _id_of(record)
-                change = metadata(record) | {"_id": id_}
+                change = metadata(record | {"_id": id_})
             except RecordRefused as refusal:
                 refused.append((record, refusal))
                 continue
@@ -308,7 +308,7 @@ def _candidate(record: Record) -> _Candidate:
     candidate = _Candidate(record)
     try:
         id_ = str(uuid.uuid4()) if record.get("_id") is None else _id_of(record)
-        candidate.payload = {"_id": id_} | metadata(record) | {"_id": id_}
+        candidate.payload = metadata({"_id": id_} | record | {"_id": id_})
         candidate.point_id = point_id(id_)
         candidate.source = ImageSource.of(record)
         if candidate.source is None:

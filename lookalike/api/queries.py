@@ -16,11 +16,15 @@ from lookalike.adapter.records import UNSTORED_FIELDS, record_id, shown_fields
 from lookalike.adapter.search import Hits, Query
 from lookalike.adapter.selection import Selection
 from lookalike.adapter.writes import Embed, Embedded, ImageSource
+from lookalike.api import envelopes
 from lookalike.api.schemas import DEFAULT_K, Record, Search
 from lookalike.api.services import Services
 from lookalike.embedders.batching import BatchedEmbedder
 
 QUERY_RECORD = "$.query_record"
+
+MAX_FROM = 50_000
+"""The deepest page: what the engine ranks before it is thrown away."""
 
 
 async def answer(data: Search, query: Query, collection: Collection, services: Services) -> Hits:
@@ -40,7 +44,8 @@ async def answer(data: Search, query: Query, collection: Collection, services: S
                 )
             except RecordsNotFound:
                 if not has_content(data.query_record, QUERY_RECORD):
-                    raise
+                    # The engine has its own words for it.
+                    raise RecordsNotFound(envelopes.NOT_FOUND[1]) from None
         vector = await embed_query(data.query_record, QUERY_RECORD, collection, services)
         query = structs.replace(query, vectors=(vector,))
     else:
@@ -55,6 +60,8 @@ def query_of(
     grouping = grouping_of(data, collection)
     if grouping is not None and data.diversity is not None:
         raise InvalidRequest("diversity cannot be combined with grouping", place="$.diversity")
+    if data.from_ is not None and data.from_ > MAX_FROM:
+        raise InvalidRequest(f"from must not be larger than {MAX_FROM}", place="$.from")
     return Query(
         k=min(k if data.k is None else data.k, services.settings.max_results),
         offset=data.from_ or 0,
