@@ -68,8 +68,9 @@ def check_answer(response: httpx.Response) -> None:
         distances = body["answer_distances"]
         assert len(distances) == len(body["answer_records"])
         assert distances == sorted(distances)
-        assert all(0 <= distance <= 2 for distance in distances)
-    assert body.get("next", "") is not None
+        assert all(distance >= 0 for distance in distances)
+    if "status" in body:
+        assert body.get("next", "") is not None
 
 
 @pytest.fixture(scope="session")

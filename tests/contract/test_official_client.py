@@ -94,7 +94,7 @@ def test_every_method_of_every_class(
     client = connect(client_class, clean, clean.collection(type=type_))
     url = file_server.add("/footwear.jpg", thumbnails["26"])
     pixels = cv2.cvtColor(
-        cv2.imdecode(np.frombuffer(thumbnails["10"], np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
+        cv2.imdecode(np.frombuffer(thumbnails["9"], np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
     )
     records: list[dict[str, Any]] = [
         {"_id": "small", "_file": str(small), "price": 10, "tags": ["paint"]},
@@ -339,19 +339,40 @@ def test_a_client_without_a_collection(clean: Clean) -> None:
     assert "collection-id" in answer["detail"]
 
 
-def not_yet(answer: Any) -> None:
-    assert answer["status"]["code"] in (400, 404, 501)
-    assert answer["detail"]
-    assert "answer_records" not in answer
+@OF_EVERY_CLASS
+def test_given_records_are_ranked(
+    client_class: ClientClass,
+    type_: str,
+    clean: Clean,
+    thumbnails: dict[str, bytes],
+    file_server: FileServer,
+) -> None:
+    client = connect(client_class, clean, clean.collection(type=type_))
+    client.insert([{"_id": "stored", "_base64": base64_of(thumbnails["26"]), "noresize": True}])
+    url = file_server.add("/2.jpg", thumbnails["2"])
+    records = [
+        {"_id": "stored"},
+        {"_url": url},
+        {"_id": "new", "_base64": base64_of(thumbnails["1"])},
+    ]
+    query = {"_base64": base64_of(thumbnails["1"]), "noresize": True}
+    answer = client.search_and_rank(query, records, fields_to_return=["_id", "_url"])
+    assert answer["status"]["code"] == 200
+    assert answer["answer_count"] == 3 == len(answer["answer_distances"])
+    assert answer["answer_distances"] == sorted(answer["answer_distances"])
+    assert answer["answer_records"][0]["_id"] == "new"
+    assert url in [r.get("_url") for r in answer["answer_records"]]
 
 
-def test_what_is_not_there_yet_is_refused_in_json(clean: Clean, shop: str, picture: str) -> None:
-    """Ranking given records and searching by text come later: until then, a clear no."""
+def test_words_need_a_model_that_reads(clean: Clean, shop: str) -> None:
+    """The bundled model knows pictures only: a clear no, and nothing else."""
     client = connect(search.SimilarityProductsClient, clean, shop)
-    not_yet(client.search_and_rank({"_id": "1"}, [{"_id": "2"}, {"_base64": picture}]))
-    not_yet(client.search({"_text_data": "a red shoe"}))
-    client.PREDICT_ENDPOINT = "text"
-    not_yet(client.search({"_text_data": "a red shoe"}))
+    for method in ("visualKNN", "text"):
+        client.PREDICT_ENDPOINT = method
+        answer = client.search({"_text_data": "a red shoe"})
+        assert answer["status"]["code"] == 400
+        assert answer["detail"]
+        assert "answer_records" not in answer
     answer = client.insert([{"_id": "words", "_text_data": "a red shoe"}])
     assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
     assert answer["answer_records"] == []
