@@ -27,11 +27,14 @@ from lookalike.embedders.errors import (
     NoTextTower,
     Overloaded,
 )
+from lookalike.embedders.memory import give_back
 
 logger = logging.getLogger(__name__)
 
 # A decoded picture takes about 1.2 MB while it waits.
 MAX_WAITING = 256
+# After so long without work, the memory that the work has left behind is given back.
+IDLE_S = 2.0
 # Under a flood of searches, one batch in so many still belongs to the inserts.
 BULK_TURN = 8
 
@@ -57,6 +60,7 @@ class BatchedEmbedder:
         self._bulk: deque[_Waiting] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"embed-{embedder.name}")
         self._running: asyncio.Future[list[Vector | EmbedderError]] | None = None
+        self._idle: asyncio.TimerHandle | None = None
         self._since_bulk = 0
         self._closed = False
         self.name: str = embedder.name
@@ -101,6 +105,8 @@ class BatchedEmbedder:
     async def close(self) -> None:
         """Those who wait get `EmbedderClosed`; the running batch is finished first."""
         self._closed = True
+        if self._idle is not None:
+            self._idle.cancel()
         for queue in (self._queries, self._bulk):
             for waiting in list(queue):
                 if not waiting.future.done():
@@ -136,6 +142,8 @@ class BatchedEmbedder:
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._running is None and (batch := self._next_batch()):
+            if self._idle is not None:
+                self._idle.cancel()
             items = [entry.item for entry in batch]
             self._running = loop.run_in_executor(self._thread, self._embed, items)
             self._running.add_done_callback(lambda done: self._finish(loop, batch, done))
@@ -171,6 +179,8 @@ class BatchedEmbedder:
             else:
                 entry.future.set_result(answer)
         self._start(loop)
+        if self._running is None and not self._closed:
+            self._idle = loop.call_later(IDLE_S, self._thread.submit, give_back)
 
     def _embed(self, items: list[Any]) -> list[Vector | EmbedderError]:
         """In the worker thread. One bad picture must not take its neighbours along."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from lookalike.embedders.base import DISTANCES, Embedder
 from lookalike.embedders.batching import MAX_WAITING, BatchedEmbedder
 from lookalike.embedders.errors import EmbedderBroken, EmbedderClosed, UnknownEmbedder
+from lookalike.embedders.memory import give_back
 
 GROUP = "lookalike.embedders"
 
@@ -86,6 +87,7 @@ class Registry:
                 f"{type(error).__name__}: {error}"
             ) from error
         check_protocol(embedder, point.name)
+        give_back()  # reading a model takes more memory than keeping it
         return BatchedEmbedder(embedder, max_waiting=self._max_waiting)
 
     def _forget_failure(self, name: str, done: asyncio.Task[BatchedEmbedder]) -> None:

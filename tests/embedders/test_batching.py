@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lookalike.embedders import batching
 from lookalike.embedders.batching import BULK_TURN, BatchedEmbedder
 from lookalike.embedders.errors import (
     EmbedderBroken,
@@ -223,6 +224,28 @@ async def test_one_bad_picture_does_not_take_its_neighbours_along() -> None:
     assert isinstance(answers[2], EmbedderBroken)
     assert isinstance(answers[2].__cause__, ValueError)
     await batched.close()
+
+
+async def test_memory_is_given_back_once_there_is_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(batching, "IDLE_S", 0.03)
+    monkeypatch.setattr(
+        batching, "give_back", lambda: given.append(threading.current_thread().name)
+    )
+    batched = BatchedEmbedder(Shade())
+    for _ in range(20):
+        await batched.embed_image(picture(1))
+        await asyncio.sleep(0.005)
+    assert given == [], "not between two pictures"
+    await asyncio.sleep(0.1)
+    assert len(given) == 1
+    assert given[0].startswith("embed-shade")
+    await batched.embed_image(picture(1))
+    await batched.close()
+    await asyncio.sleep(0.1)
+    assert len(given) == 1
 
 
 Act = st.tuples(st.sampled_from(["query", "bulk", "many", "cancel", "breathe"]), st.integers(0, 9))

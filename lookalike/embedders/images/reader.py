@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeVar
 from PIL import Image
 
 from lookalike.embedders.images.base64 import decode_base64
+from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decode import decode
 from lookalike.embedders.images.errors import ImageTooLarge, ImageUnreadable
 from lookalike.embedders.images.fetch import Fetcher
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 
 class ReadImage(NamedTuple):
-    """`image` is RGB and upright; `content_hash` 32 hex digits of the encoded bytes."""
+    """`image` is RGB and upright; `content_hash` 32 hex digits of the encoded bytes and crop."""
 
     image: Image.Image
     content_hash: str
@@ -35,18 +36,23 @@ class ImageReader:
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
 
     async def read(
-        self, *, url: str | None = None, base64: str | None = None, image_px: int
+        self,
+        *,
+        url: str | None = None,
+        base64: str | None = None,
+        image_px: int,
+        crop: Box | None = None,
     ) -> ReadImage:
         """The picture of a record; `base64` wins over `url`, as it does at the provider.
 
-        `image_px` is the embedder's. Raises an `ImageError`, for a record without either as well.
+        `image_px` is the embedder's; `crop` the part that is wanted. Raises an `ImageError`, for a record without either as well.
         """
         if base64 is not None:
-            return await self._decode(lambda: self._from_base64(base64, image_px))
+            return await self._decode(lambda: self._from_base64(base64, image_px, crop))
         if url is None:
             raise ImageUnreadable("the record has no image: neither `_base64` nor `_url`")
         data = await self._fetcher.fetch(url)
-        return await self._decode(lambda: self._from_bytes(data, image_px))
+        return await self._decode(lambda: self._from_bytes(data, image_px, crop))
 
     async def close(self) -> None:
         """Closes connections; pictures that wait for their decoding are dropped."""
@@ -61,9 +67,13 @@ class ImageReader:
         except TimeoutError:
             raise ImageTooLarge(f"the image was not decoded within {limit_s:g} s") from None
 
-    def _from_base64(self, text: str, image_px: int) -> ReadImage:
-        return self._from_bytes(decode_base64(text, self._settings.max_bytes), image_px)
+    def _from_base64(self, text: str, image_px: int, crop: Box | None) -> ReadImage:
+        return self._from_bytes(decode_base64(text, self._settings.max_bytes), image_px, crop)
 
-    def _from_bytes(self, data: bytes, image_px: int) -> ReadImage:
-        image = decode(data, max_pixels=self._settings.max_pixels, image_px=image_px)
-        return ReadImage(image, hashlib.blake2b(data, digest_size=16).hexdigest())
+    def _from_bytes(self, data: bytes, image_px: int, crop: Box | None) -> ReadImage:
+        limit = self._settings.max_pixels
+        image = decode(data, max_pixels=limit, image_px=image_px, crop=crop)
+        content = hashlib.blake2b(data, digest_size=16)
+        if crop is not None:
+            content.update(repr(tuple(crop)).encode())
+        return ReadImage(image, content.hexdigest())
