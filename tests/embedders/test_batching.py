@@ -230,7 +230,7 @@ async def test_memory_is_given_back_once_there_is_nothing_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[str] = []
-    monkeypatch.setattr(batching, "IDLE_S", 0.03)
+    monkeypatch.setattr(batching, "IDLE_S", 0.4)
     monkeypatch.setattr(
         batching, "give_back", lambda: given.append(threading.current_thread().name)
     )
@@ -239,12 +239,12 @@ async def test_memory_is_given_back_once_there_is_nothing_to_do(
         await batched.embed_image(picture(1))
         await asyncio.sleep(0.005)
     assert given == [], "not between two pictures"
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.7)
     assert len(given) == 1
     assert given[0].startswith("embed-shade")
     await batched.embed_image(picture(1))
     await batched.close()
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.7)
     assert len(given) == 1
 
 

@@ -265,7 +265,7 @@ class TestHostileServers:
         web.pages["/photo"] = drip
         start = time.monotonic()
         assert "0.4 s" in await refusal(web.url(), ImageNotFetched, fetch_timeout_s=0.4)
-        assert time.monotonic() - start < 1.5
+        assert time.monotonic() - start < 4
 
     async def test_silence(self, web: Web) -> None:
         async def silence(writer: Writer) -> None:

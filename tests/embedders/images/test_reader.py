@@ -128,7 +128,7 @@ async def test_decoding_is_limited_in_time_and_off_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def slow(*_: Any, **__: Any) -> None:
-        time.sleep(0.5)
+        time.sleep(1.2)
 
     monkeypatch.setattr(reader_module, "decode", slow)
     reader = ImageReader(ImageSettings(decode_timeout_s=0.1))
@@ -137,7 +137,7 @@ async def test_decoding_is_limited_in_time_and_off_the_event_loop(
     with pytest.raises(ImageTooLarge, match=r"0\.1 s"):
         await reader.read(base64=TEXT, image_px=224)
     assert ticks.done()
-    assert time.monotonic() - start < 0.4
+    assert time.monotonic() - start < 1
     await reader.close()
 
 
