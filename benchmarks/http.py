@@ -63,7 +63,7 @@ async def _fill(folder: Path, vectors: Matrix) -> Collection:
             ]
             await engine.upsert(collection.id, points=points)
         loaded = time.perf_counter() - started
-        await wait_for_index(engine, collection.id, len(vectors))
+        await wait_for_index(engine, collection.physical, len(vectors))
         built = time.perf_counter() - started - loaded
         print(f"loaded in {loaded:.0f} s, indexed aside in {built:.0f} s more")
         await engine.close()
@@ -73,8 +73,10 @@ async def _fill(folder: Path, vectors: Matrix) -> Collection:
 
 
 def bench_collection() -> Collection:
+    id_ = collections.new_collection_id()
     return Collection(
-        id=collections.new_collection_id(),
+        id=id_,
+        physical=collections.physical_name(id_),
         name="bench",
         type="photos",
         embedder="bench",

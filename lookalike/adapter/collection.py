@@ -1,6 +1,11 @@
 """What a collection is, and where that is kept: in the metadata of the collection in Qdrant itself.
 
 Any number of API processes agree on a collection because none of them owns its settings.
+
+In the engine a collection is an alias, its id, for a *physical* collection
+`lookalike-<id>-<number>`; a migration makes another one and moves the alias. A request is served by
+the physical collection that its process knows, from beginning to end, and so never by settings of
+one and vectors of the other.
 """
 
 from __future__ import annotations
@@ -16,10 +21,13 @@ from typing import Any, Literal
 import msgspec
 from qdrant_client import models
 
+from lookalike.adapter import storage as storages
 from lookalike.adapter.engine import Engine
+from lookalike.adapter.engines.server import ServerEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from lookalike.adapter.filters import SHADOW_PATH, engine_key, split
 from lookalike.adapter.records import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
+from lookalike.adapter.storage import Storage
 
 CollectionType = Literal[
     "photos", "products", "fashion", "homedecor", "custom", "colors", "matching"
@@ -28,6 +36,7 @@ IndexType = Literal["keyword", "number"]
 Distance = Literal["cosine", "euclid", "dot", "manhattan"]
 
 METADATA_KEY = "lookalike"
+PHYSICAL_PREFIX = "lookalike-"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SCHEMA_VERSION = 1
 
@@ -56,9 +65,11 @@ class IndexedField(msgspec.Struct, frozen=True):
 
 
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
-    """The settings of a collection. `id` is also the name of the collection in Qdrant."""
+    """The settings of a collection. `id` is its alias in Qdrant."""
 
     id: str
+    physical: str
+    """The name of the collection in Qdrant that holds the records."""
     name: str
     type: CollectionType
     embedder: str
@@ -72,7 +83,12 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int | None = None
     """The largest number of records, or None for no limit."""
     tag_weight: float = 0.25
+    storage: Storage = Storage()
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def search_params(self) -> models.SearchParams | None:
+        return storages.search_params(self.storage, self.distance)
 
     @property
     def indexes(self) -> dict[str, str]:
@@ -118,29 +134,68 @@ def index_key(field: str) -> str:
     return key
 
 
+def physical_name(collection_id: str, number: int = 1) -> str:
+    return f"{PHYSICAL_PREFIX}{collection_id}-{number}"
+
+
 async def create(engine: Engine, collection: Collection) -> None:
-    """Makes the collection in the engine, with its indexes, before any record arrives."""
+    """Makes the collection in the engine. It exists once its alias does, which comes last."""
+    await create_physical(engine, collection)
+    await point_alias(engine, collection)
+
+
+async def create_physical(engine: Engine, collection: Collection) -> None:
+    """Makes the physical collection, with its indexes, before any record arrives."""
+    on_server = isinstance(engine, ServerEngine)
+    options = storages.create_options(collection.storage, collection.distance) if on_server else {}
     await engine.create_collection(
-        collection.id,
+        collection.physical,
         vectors_config={
             VISUAL_VECTOR: models.VectorParams(
-                size=collection.dimension, distance=_ENGINE_DISTANCE[collection.distance]
+                size=collection.dimension,
+                distance=_ENGINE_DISTANCE[collection.distance],
+                on_disk=(collection.storage.on_disk or None) if on_server else None,
             )
         },
         sparse_vectors_config={TAGS_VECTOR: models.SparseVectorParams()},
         metadata=_to_metadata(collection),
+        **options,
     )
     await engine.create_payload_index(
-        collection.id, SHADOW_PATH, field_schema=models.PayloadSchemaType.KEYWORD
+        collection.physical, SHADOW_PATH, field_schema=models.PayloadSchemaType.KEYWORD
     )
     for index in collection.fields_to_index:
-        await _create_index(engine, collection.id, index)
+        await _create_index(engine, collection.physical, index)
 
 
-async def _create_index(engine: Engine, collection_id: str, index: IndexedField) -> None:
+async def point_alias(engine: Engine, collection: Collection) -> None:
+    """The id stands for this physical collection from now on, in one step for everybody."""
+    await engine.update_collection_aliases(
+        [
+            models.CreateAliasOperation(
+                create_alias=models.CreateAlias(
+                    collection_name=collection.physical, alias_name=collection.id
+                )
+            )
+        ]
+    )
+
+
+async def delete(engine: Engine, collection_id: str) -> None:
+    """Deletes the collection: what the alias stands for, and what a migration has left."""
+    prefix = f"{PHYSICAL_PREFIX}{collection_id}-"
+    names = [entry.name for entry in (await engine.get_collections()).collections]
+    physical = (await _aliases(engine)).get(collection_id)
+    # First the one in use: with it goes the alias, and the collection is no more.
+    for name in sorted(names, key=lambda name: name != physical):
+        if name == physical or name.startswith(prefix):
+            await engine.delete_collection(name)
+
+
+async def _create_index(engine: Engine, physical: str, index: IndexedField) -> None:
     if index.type is not None:
         await engine.create_payload_index(
-            collection_id, index_key(index.field), field_schema=_ENGINE_INDEX[index.type]
+            physical, index_key(index.field), field_schema=_ENGINE_INDEX[index.type]
         )
 
 
@@ -149,15 +204,18 @@ async def save(engine: Engine, old: Collection, new: Collection) -> None:
     kept = {index.field: index.type for index in new.fields_to_index}
     for index in new.fields_to_index:
         if old.indexes.get(index.field) != index.type:
-            await _create_index(engine, new.id, index)
+            await _create_index(engine, new.physical, index)
     for field in old.indexes:
         if field not in kept:
-            await engine.delete_payload_index(new.id, index_key(field))
-    await engine.update_collection(new.id, metadata=_to_metadata(new))
+            await engine.delete_payload_index(new.physical, index_key(field))
+    await engine.update_collection(new.physical, metadata=_to_metadata(new))
 
 
 def _to_metadata(collection: Collection) -> dict[str, Any]:
-    return {METADATA_KEY: msgspec.to_builtins(collection)}
+    kept = msgspec.to_builtins(collection)
+    # Its own name is no business of a collection: a snapshot may be restored under another one.
+    del kept["physical"]
+    return {METADATA_KEY: kept}
 
 
 def infer_index_types(collection: Collection, payloads: Iterable[Mapping[str, Any]]) -> Collection:
@@ -224,7 +282,7 @@ class Catalogue:
         """Raises CollectionNotFound."""
         found = self._lookup(id_or_name)
         if found is None and _ID.fullmatch(id_or_name):
-            found = await read(self._engine, id_or_name)
+            found = await read(self._engine, id_or_name, await _aliases(self._engine))
             if found is not None:
                 self.put(found)
         elif found is None:
@@ -251,20 +309,34 @@ class Catalogue:
     async def refresh(self) -> None:
         """Reads every collection of ours from the engine; others in the same Qdrant are ignored."""
         self._refreshed = time.monotonic()
-        listing = await self._engine.get_collections()
+        aliases = await _aliases(self._engine)
         found: dict[str, Collection] = {}
-        for description in listing.collections:
-            collection = await read(self._engine, description.name)
+        for alias in aliases:
+            collection = await read(self._engine, alias, aliases)
             if collection is not None:
                 found[collection.id] = collection
         self._by_id = found
 
 
-async def read(engine: Engine, collection_id: str) -> Collection | None:
+async def _aliases(engine: Engine) -> dict[str, str]:
+    """Alias -> physical collection, of everything in the engine."""
+    listing = await engine.get_aliases()
+    return {entry.alias_name: entry.collection_name for entry in listing.aliases}
+
+
+async def read(engine: Engine, alias: str, aliases: Mapping[str, str]) -> Collection | None:
     """The settings of one collection; None where it is not ours or has just been deleted."""
+    if alias not in aliases:
+        return None
+    found = await read_physical(engine, aliases[alias])
+    return found if found is not None and found.id == alias else None
+
+
+async def read_physical(engine: Engine, physical: str) -> Collection | None:
+    """As `read`, of a physical collection with or without an alias."""
     try:
-        info = await engine.get_collection(collection_id)
+        info = await engine.get_collection(physical)
     except CollectionNotFound:
         return None
     kept = (info.config.metadata or {}).get(METADATA_KEY)
-    return None if kept is None else msgspec.convert(kept, Collection)
+    return None if kept is None else msgspec.convert(kept | {"physical": physical}, Collection)

@@ -40,7 +40,7 @@ async def facets(
     by_engine = collection.indexes.get(field) == "keyword" and selection.residual is None
     if by_engine:
         answer = await engine.facet(
-            collection.id,
+            collection.physical,
             key=index_key(field),
             facet_filter=selection.filter,
             limit=MAX_ENGINE_VALUES,

@@ -30,7 +30,9 @@ async def get(
     points = [point_id(id_) for id_ in dict.fromkeys(ids)]
     if not points:
         return []
-    found = await engine.retrieve(collection.id, points, with_payload=payload_selector(fields))
+    found = await engine.retrieve(
+        collection.physical, points, with_payload=payload_selector(fields)
+    )
     payloads = {str(point.id): point.payload for point in found}
     return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
 
@@ -58,7 +60,7 @@ async def scan(
     offset: Any = start
     while True:
         points, offset = await engine.scroll(
-            collection.id,
+            collection.physical,
             scroll_filter=selection.filter,
             limit=page,
             offset=offset,
@@ -80,7 +82,7 @@ async def scan(
 async def count(engine: Engine, collection: Collection, selection: Selection) -> int:
     """How many records match."""
     if selection.residual is None:
-        answer = await engine.count(collection.id, count_filter=selection.filter, exact=True)
+        answer = await engine.count(collection.physical, count_filter=selection.filter, exact=True)
         return answer.count
     pages = scan(engine, collection, selection, frozenset({"_id"}), work=Work())
     return sum([len(page) async for page in pages])
@@ -109,7 +111,7 @@ async def random(
         return await _seeded(engine, collection, count, selection, fields, seed)
     if selection.residual is None:
         answer = await engine.query_points(
-            collection.id,
+            collection.physical,
             query=models.SampleQuery(sample=models.Sample.RANDOM),
             query_filter=selection.filter,
             limit=count,
@@ -235,5 +237,5 @@ async def delete_by_filter(
         found += [Listed(entry.point_id, {"_id": entry.payload.get("_id")}) for entry in page]
     for begin in range(0, len(found), SCAN_PAGE):
         ids: list[Any] = [entry.point_id for entry in found[begin : begin + SCAN_PAGE]]
-        await engine.delete(collection.id, points_selector=ids)
+        await engine.delete(collection.physical, points_selector=ids)
     return [str(entry.payload["_id"]) for entry in found]

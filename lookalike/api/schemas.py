@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from lookalike.adapter.collection import CollectionType, IndexedField
+from lookalike.adapter.storage import Storage
 
 Record = dict[str, Any]
 Count = Annotated[int, Meta(ge=0)]
@@ -181,6 +182,7 @@ class NewCollection(Body, forbid_unknown_fields=True):
     product_id_field: str | None = None
     embedder: str | None = None
     capacity: Count | None = None
+    storage: Storage = Storage()
 
 
 class CollectionChange(Body, forbid_unknown_fields=True):
@@ -203,6 +205,7 @@ class CollectionView(msgspec.Struct, kw_only=True):
     fields_to_index: tuple[IndexedField, ...]
     product_id_field: str | None
     capacity: int | None
+    storage: Storage
     records_count: int
     created: str
     workspace: str = "Default"

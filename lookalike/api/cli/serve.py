@@ -38,7 +38,6 @@ def run_with_engine(settings: Settings) -> None:
     except DataFolderLocked as error:
         raise click.ClickException(str(error)) from None
     try:
-        os.environ["LOOKALIKE_INTERNAL_MAIN_PID"] = str(os.getpid())
         os.environ["LOOKALIKE_INTERNAL_ENGINE_SOCKET"] = str(engine.socket_path)
         run(settings)
     finally:
@@ -69,6 +68,7 @@ def wait_for_qdrant(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     import uvicorn
 
+    os.environ["LOOKALIKE_INTERNAL_MAIN_PID"] = str(os.getpid())
     click.echo(f"Lookalike listens on http://{settings.host}:{settings.port}")
     uvicorn.run(
         "lookalike.api.app:create_app_from_environment",

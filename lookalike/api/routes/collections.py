@@ -99,8 +99,10 @@ async def create(data: NewCollection, services: Services) -> Collection:
     """Raises InvalidRequest for an unknown embedder and for a field that cannot be indexed."""
     name = data.embedder or TYPE_EMBEDDERS.get(data.type, services.settings.embedder)
     embedder = await services.embedder_named(name, "$.embedder")
+    id_ = collections.new_collection_id()
     collection = Collection(
-        id=collections.new_collection_id(),
+        id=id_,
+        physical=collections.physical_name(id_),
         name=data.name,
         type=data.type,
         embedder=name,
@@ -113,6 +115,7 @@ async def create(data: NewCollection, services: Services) -> Collection:
         ),
         product_id_field=data.product_id_field,
         capacity=data.capacity,
+        storage=data.storage,
     )
     await collections.create(services.engine, collection)
     services.catalogue.put(collection)
@@ -123,7 +126,7 @@ async def delete(collection: Collection, asked: str, services: Services) -> None
     """Deletes by id only: a name is too easily a mistake. Raises CollectionNotFound."""
     if collection.id != asked:
         raise CollectionNotFound("Collection not found.")
-    await services.engine.delete_collection(collection.id)
+    await collections.delete(services.engine, collection.id)
     services.catalogue.forget(collection.id)
 
 
@@ -149,7 +152,7 @@ def changed(old: Collection, data: CollectionChange) -> Collection:
 
 
 async def view(collection: Collection, services: Services) -> CollectionView:
-    count = (await services.engine.count(collection.id, exact=True)).count
+    count = (await services.engine.count(collection.physical, exact=True)).count
     return CollectionView(
         id=collection.id,
         name=collection.name,
@@ -161,6 +164,7 @@ async def view(collection: Collection, services: Services) -> CollectionView:
         fields_to_index=collection.fields_to_index,
         product_id_field=collection.product_id_field,
         capacity=collection.capacity,
+        storage=collection.storage,
         records_count=count,
         created=collection.created,
     )

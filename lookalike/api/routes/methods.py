@@ -51,7 +51,7 @@ class RecordMethods(Controller):
         if wanted is None:
             return _pong("visual similarity search", clock)
         collection = await services.collection(wanted, grant)
-        count = (await services.engine.count(collection.id, exact=True)).count
+        count = (await services.engine.count(collection.physical, exact=True)).count
         info = f"{collection.type} similarity, {count} records, {collection.distance} distance"
         return _pong(info, clock, total_records=count)
 
@@ -173,7 +173,7 @@ class RecordMethods(Controller):
             cursors=services.cursors,
             listing=name,
         )
-        total = (await services.engine.count(collection.id, exact=True)).count
+        total = (await services.engine.count(collection.physical, exact=True)).count
         more = envelopes.residual(found.residual_records)
         body = envelopes.answer(envelopes.OK, found.records, clock, total_records=total, **more)
         if found.has_next:

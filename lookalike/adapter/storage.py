@@ -1,0 +1,82 @@
+"""How a Qdrant server keeps a collection: shards, replicas, quantization, memory.
+
+These settings belong to a server. The embedded engine keeps them with the collection, so that they
+take effect where it is imported into a server, and otherwise does what suits one machine.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+from qdrant_client import models
+
+Quantization = Literal["none", "scalar", "binary", "turbo"]
+Count = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """None leaves a choice to the server's own configuration."""
+
+    shard_number: Count | None = None
+    """The server takes one for each of its nodes; more let a cluster grow without re-sharding."""
+    replication_factor: Count | None = None
+    """Copies of each shard, on different nodes; 2 survives the loss of a node."""
+    write_consistency_factor: Count | None = None
+    """Copies that must have a write before it is answered; the others follow or are replaced."""
+    quantization: Quantization = "turbo"
+    """What is scanned: 4-bit TurboQuant, 8-bit scalars or bits; the originals decide the order."""
+    on_disk: bool = False
+    """Keeps the original vectors on disk; the quantized ones stay in memory."""
+
+
+OVERSAMPLING = {"scalar": 2.0, "turbo": 4.0, "binary": 10.0}
+"""How many times the wanted number of candidates is rescored with the original vectors. Measured:
+recall@10 of 0.98 to 1.00; the default of the server, 1, leaves 0.94 (turbo) or 0.6 (binary)."""
+
+_QUANTIZATIONS: dict[str, Any] = {
+    "scalar": models.ScalarQuantization(
+        scalar=models.ScalarQuantizationConfig(
+            type=models.ScalarType.INT8, memory=models.Memory.PINNED
+        )
+    ),
+    "binary": models.BinaryQuantization(
+        binary=models.BinaryQuantizationConfig(memory=models.Memory.PINNED)
+    ),
+    "turbo": models.TurboQuantization(
+        turbo=models.TurboQuantQuantizationConfig(
+            bits=models.TurboQuantBitSize.BITS4, memory=models.Memory.PINNED
+        )
+    ),
+}
+
+
+def effective(storage: Storage, distance: str) -> Quantization:
+    """TurboQuant and bits turn or forget the axes, and Manhattan distances do not survive that."""
+    if distance == "manhattan" and storage.quantization in ("turbo", "binary"):
+        return "none"
+    return storage.quantization
+
+
+def create_options(storage: Storage, distance: str) -> dict[str, Any]:
+    """Arguments of `create_collection` on a server."""
+    return {
+        "shard_number": storage.shard_number,
+        "replication_factor": storage.replication_factor,
+        "write_consistency_factor": storage.write_consistency_factor,
+        "quantization_config": _QUANTIZATIONS.get(effective(storage, distance)),
+        # On, new points of a large collection are invisible until they are indexed: an insert that
+        # has been answered could not be found.
+        "optimizers_config": models.OptimizersConfigDiff(prevent_unoptimized=False),
+    }
+
+
+def search_params(storage: Storage, distance: str) -> models.SearchParams | None:
+    """How to search dense vectors that are kept like this."""
+    oversampling = OVERSAMPLING.get(effective(storage, distance))
+    if oversampling is None:
+        return None
+    return models.SearchParams(
+        quantization=models.QuantizationSearchParams(rescore=True, oversampling=oversampling)
+    )
