@@ -22,7 +22,7 @@ from lookalike.api.auth import Grant, tokens_from
 from lookalike.api.settings import Settings
 from lookalike.embedders.batching import BatchedEmbedder
 from lookalike.embedders.errors import EmbedderError, NoTextTower, UnknownEmbedder
-from lookalike.embedders.images import ImageError, ImageReader, ImageSettings
+from lookalike.embedders.images import Box, ImageError, ImageReader, ImageSettings
 from lookalike.embedders.registry import Registry
 
 
@@ -105,7 +105,10 @@ class Services:
         async def one(source: ImageSource) -> Embedded | RecordRefused:
             try:
                 image = await self.images.read(
-                    url=source.url, base64=source.base64, image_px=embedder.image_px
+                    url=source.url,
+                    base64=source.base64,
+                    image_px=embedder.image_px,
+                    crop=None if source.crop is None else Box(*source.crop),
                 )
             except ImageError as error:
                 return RecordRefused(error.code, error.text)

@@ -47,9 +47,7 @@ assert WebPImagePlugin
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode(
-    data: bytes, *, max_pixels: int, image_px: int, crop: Box | None = None
-) -> Image.Image:
+def decode(data: bytes, *, max_pixels: int, image_px: int, crop: Box | None = None) -> Image.Image:
     """An RGB image, upright, on white where it was transparent; the first frame of several.
 
     If the picture has so many pixels, both sides have at least `2 * image_px` of them, and the
@@ -63,10 +61,9 @@ def decode(
             pixels = image.width * image.height
             if pixels > max_pixels:
                 raise ImageTooLarge(f"the image has more than {max_pixels} pixels")
-            orientation = _orientation(image)
             part, least_px = None, 2 * image_px
             if crop is not None:
-                part = crop.fractions(*_upright_size(image, orientation))
+                part = crop.fractions(*_upright_size(image))
                 least_px = part.needed_px(least_px)
             if image.format in ("JPEG", "MPO"):
                 _refuse_many_scans(data)
@@ -74,7 +71,7 @@ def decode(
                 image.draft("RGB", (least_px, least_px))
             with _large if pixels > LARGE_PIXELS else nullcontext():
                 image.load()
-                upright = _upright(_to_rgb(image, least_px), orientation)
+                upright = _upright(_to_rgb(image, least_px), _orientation(image))
                 return upright if part is None else part.cut(upright)
     except ImageError:
         raise
@@ -142,9 +139,10 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _upright_size(image: Image.Image, orientation: int) -> tuple[int, int]:
-    # The turns from 5 on put the picture on its side.
-    return (image.height, image.width) if orientation in (5, 6, 7, 8) else image.size
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    # The turns from 5 on put the picture on its side. Pillow turns a TIFF itself, size and all.
+    turned = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
+    return (image.height, image.width) if turned else image.size
 
 
 def _upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -45,7 +45,8 @@ class ImageReader:
     ) -> ReadImage:
         """The picture of a record; `base64` wins over `url`, as it does at the provider.
 
-        `image_px` is the embedder's; `crop` the part that is wanted. Raises an `ImageError`, for a record without either as well.
+        `image_px` is the embedder's, `crop` the part that is wanted. Raises an `ImageError`, for a
+        record without either as well.
         """
         if base64 is not None:
             return await self._decode(lambda: self._from_base64(base64, image_px, crop))
