@@ -22,6 +22,12 @@ from lookalike.adapter.engines.settings import EngineSettings
 START_SECONDS = 20.0
 
 
+class EagerEngineProcess(EngineProcess):
+    """Restarts its worker at once, however often it was killed."""
+
+    max_backoff_seconds = 0.1
+
+
 class FaultyEngineProcess(EngineProcess):
     """Its worker has the faults that the environment variable FAULT names."""
 

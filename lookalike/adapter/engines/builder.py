@@ -7,6 +7,7 @@ Says `ready`, waits for a line, copies, says `copied`, optimises, and ends with 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -16,23 +17,32 @@ import sys
 import msgspec
 import qdrant_edge as edge
 
-from lookalike.adapter.engines.rebuild import Job
-from lookalike.adapter.engines.schema import NEVER_KB, edge_config
+from lookalike.adapter.engines.schema import NEVER_KB, Schema, edge_config
 
 PR_SET_PDEATHSIG = 1
 GRAPH_KB = 1
 
 
+class Job(msgspec.Struct, frozen=True):
+    """What the child is to do; this is its argument."""
+
+    source: str
+    target: str
+    collection_schema: Schema
+    graph: bool
+    threads: int
+
+
 def main() -> None:
     job = msgspec.json.decode(sys.argv[1], type=Job)
     _die_with_parent()
-    print("ready", flush=True)
+    os.write(sys.stdout.fileno(), b"ready\n")
     if not sys.stdin.readline():
         return
     # A copy, not hard links: the engine writes into mapped files in place. The log comes along, for
     # without it the operations would be counted from 0 and changes to older points be ignored.
     shutil.copytree(job.source, job.target)
-    print("copied", flush=True)
+    os.write(sys.stdout.fileno(), b"copied\n")
     os.nice(19)
     config = edge_config(
         job.collection_schema,
@@ -52,4 +62,5 @@ def _die_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(BrokenPipeError):  # The parent ended before it could be watched.
+        main()

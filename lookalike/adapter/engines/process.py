@@ -35,7 +35,6 @@ LOCK_WAIT_SECONDS = 5.0
 STOP_SECONDS = 30.0
 BACKLOG = 1024
 FIRST_BACKOFF_SECONDS = 0.1
-MAX_BACKOFF_SECONDS = 10.0
 STEADY_SECONDS = 60.0
 """A worker that lived this long crashed for a reason of its own: the back-off starts anew."""
 FAULTS = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE}
@@ -56,6 +55,8 @@ class EngineProcess:
     """Owns a data folder and its worker from `start` to `stop`."""
 
     worker_module = "lookalike.adapter.engines.worker"
+    max_backoff_seconds = 10.0
+    """The longest wait before a worker that keeps crashing is started again."""
 
     def __init__(self, data: Path, settings: EngineSettings | None = None) -> None:
         self.data = data
@@ -153,7 +154,7 @@ class EngineProcess:
             log.error("the engine's worker ended with %s; restarting in %.1f s", code, backoff)
             if self._stopping.wait(backoff):
                 return
-            backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
+            backoff = min(2 * backoff, self.max_backoff_seconds)
             self._spawn(faulted=code in FAULTS)
 
     def _release_lifeline(self) -> None:

@@ -28,11 +28,11 @@ from pathlib import Path
 import msgspec
 import qdrant_edge as edge
 
+from lookalike.adapter.engines.builder import Job
 from lookalike.adapter.engines.catalog import remove_tree
 from lookalike.adapter.engines.checks import PointId
 from lookalike.adapter.engines.collection import Collection, plain_id
 from lookalike.adapter.engines.scheduler import Scheduler
-from lookalike.adapter.engines.schema import Schema
 from lookalike.adapter.engines.settings import EngineSettings
 
 log = logging.getLogger("lookalike.engine")
@@ -41,16 +41,6 @@ PAGE = 256
 """Points a step of catching up: twice a slice of a write, so that it ends under any load."""
 GROWTH = 0.2
 """A graph is built anew when the points outside it exceed this part of those inside."""
-
-
-class Job(msgspec.Struct, frozen=True):
-    """What the child is to do; it gets it as its argument."""
-
-    source: str
-    target: str
-    collection_schema: Schema
-    graph: bool
-    threads: int
 
 
 class BuildFailed(Exception):
