@@ -55,6 +55,8 @@ class ImageSource(msgspec.Struct, frozen=True):
 
     url: str | None
     base64: str | None
+    crop: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom of the part that counts, in pixels, or in fractions up to 1."""
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> ImageSource | None:
@@ -63,7 +65,20 @@ class ImageSource(msgspec.Struct, frozen=True):
         for name, value in (("_url", url), ("_base64", base64)):
             if value is not None and not isinstance(value, str):
                 raise RecordRefused(400, f"{name} must be a string")
-        return cls(url, base64) if url or base64 else None
+        return cls(url, base64, _crop_of(record)) if url or base64 else None
+
+
+def _crop_of(record: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    box = record.get("_crop")
+    if box is None:
+        return None
+    try:
+        left, top, right, bottom = msgspec.convert(box, tuple[float, float, float, float])
+    except msgspec.ValidationError:
+        raise RecordRefused(400, "_crop must be four numbers: left, top, right, bottom") from None
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise RecordRefused(400, "_crop must hold a part of the picture")
+    return left, top, right, bottom
 
 
 class NearDuplicate(RecordRefused):
@@ -154,7 +169,7 @@ class Writer:
         ids = [c.point_id for c in candidates if c.refusal is None]
         if not ids:
             return
-        found = await self._engine.retrieve(collection.id, ids, with_payload=False)
+        found = await self._engine.retrieve(collection.physical, ids, with_payload=False)
         existing = {str(point.id) for point in found}
         for candidate in candidates:
             if candidate.refusal is None and candidate.point_id in existing:
@@ -186,7 +201,7 @@ class Writer:
     async def _refuse_over_capacity(
         self, collection: Collection, candidates: list[_Candidate], capacity: int
     ) -> None:
-        count = (await self._engine.count(collection.id, exact=True)).count
+        count = (await self._engine.count(collection.physical, exact=True)).count
         accepted = [c for c in candidates if c.refusal is None]
         for candidate in accepted[max(capacity - count, 0) :]:
             candidate.refusal = RecordRefused(412, "hard capacity exceeded")
@@ -198,7 +213,7 @@ class Writer:
         await self._index_new_fields(collection, [c.payload for c in accepted])
         token = uuid.uuid4().hex
         await self._engine.upsert(
-            collection.id,
+            collection.physical,
             points=[_point(c, collection, token) for c in accepted],
             update_mode=models.UpdateMode.INSERT_ONLY,
         )
@@ -209,7 +224,9 @@ class Writer:
                 candidate.refusal = DuplicateRecord()
 
     async def _tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
-        found = await self._engine.retrieve(collection.id, ids, with_payload=[WRITE_TOKEN_PATH])
+        found = await self._engine.retrieve(
+            collection.physical, ids, with_payload=[WRITE_TOKEN_PATH]
+        )
         return {str(point.id): _token_of(point.payload) for point in found}
 
     async def _index_new_fields(self, collection: Collection, payloads: list[Record]) -> None:
@@ -261,7 +278,9 @@ class Writer:
         token = uuid.uuid4().hex
         operations: list[models.UpdateOperation] = []
         written: dict[str, Record] = {}
-        for point in await self._engine.retrieve(collection.id, list(pending), with_payload=True):
+        for point in await self._engine.retrieve(
+            collection.physical, list(pending), with_payload=True
+        ):
             old = point.payload or {}
             change = pending[str(point.id)]
             try:
@@ -274,7 +293,7 @@ class Writer:
         if not operations:
             return {}
         await self._index_new_fields(collection, list(written.values()))
-        await self._engine.batch_update_points(collection.id, update_operations=operations)
+        await self._engine.batch_update_points(collection.physical, update_operations=operations)
         tokens = await self._tokens(collection, list(written))
         for id_, new in written.items():
             if tokens.get(id_) == token:
@@ -292,11 +311,11 @@ class Writer:
         if not points:
             return []
         found = await self._engine.retrieve(
-            collection.id, points, with_payload=payload_selector(fields)
+            collection.physical, points, with_payload=payload_selector(fields)
         )
         payloads = {str(point.id): point.payload for point in found}
         if payloads:
-            await self._engine.delete(collection.id, points_selector=list(payloads))
+            await self._engine.delete(collection.physical, points_selector=list(payloads))
         return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
 
 
