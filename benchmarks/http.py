@@ -61,7 +61,7 @@ async def _fill(folder: Path, vectors: Matrix) -> Collection:
                 )
                 for row, vector in enumerate(vectors[begin : begin + BATCH].tolist())
             ]
-            await engine.upsert(collection.id, points=points)
+            await engine.upsert(collection.physical, points=points)
         loaded = time.perf_counter() - started
         await wait_for_index(engine, collection.physical, len(vectors))
         built = time.perf_counter() - started - loaded
