@@ -1,0 +1,180 @@
+"""Collections are managed over HTTP: what an administrator's script relies on."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+import pytest
+
+from tests.contract.conftest import Clean
+
+PATH = "/similarity/v2/collection/"
+TYPES = ["photos", "products", "fashion", "homedecor", "custom", "colors", "matching"]
+
+
+@pytest.mark.parametrize("type_", TYPES)
+def test_create_and_show(type_: str, clean: Clean) -> None:
+    answer = clean.http.post(PATH, json={"name": f"of {type_}", "type": type_})
+    assert answer.status_code == 201
+    made = answer.json()
+    assert str(uuid.UUID(made["id"])) == made["id"]
+    assert made["name"] == f"of {type_}"
+    assert made["type"] == type_
+    assert made["records_count"] == 0
+    assert made["embedder"]
+    assert made["revision"]
+    for path in (PATH + made["id"], f"{PATH}{made['id']}/", f"/localhost{PATH}{made['id']}"):
+        assert clean.http.get(path).json() == made
+    assert made in clean.http.get(PATH).json()["results"]
+
+
+def test_all_settings(clean: Clean) -> None:
+    body = {
+        "name": "all",
+        "type": "products",
+        "fields_to_index": ["color", {"field": "price", "type": "number"}, "deep.field"],
+        "product_id_field": "sku",
+        "embedder": "lite0",
+        "capacity": 1000,
+    }
+    made = clean.http.post(PATH, json=body).json()
+    assert made["fields_to_index"] == [
+        {"field": "color", "type": None},
+        {"field": "price", "type": "number"},
+        {"field": "deep.field", "type": None},
+        {"field": "sku", "type": None},
+    ]
+    assert made["product_id_field"] == "sku"
+    assert made["capacity"] == 1000
+    assert made["embedder"] == "lite0"
+
+
+def test_an_index_gets_the_type_of_what_arrives(clean: Clean, picture: str) -> None:
+    """Float for numbers, keyword for strings; it makes filters fast and never changes an answer."""
+    collection = clean.collection(fields_to_index=["color", "price"])
+    records = [
+        {"_id": "1", "color": "red", "price": 1},
+        {"_id": "2", "color": 7, "price": 1.5},
+        {"_id": "3", "color": ["red", "blue"], "price": "1"},
+        {"_id": "4", "price": None},
+    ]
+    clean.load(collection, [record | {"_base64": picture} for record in records])
+    shown = clean.http.get(PATH + collection).json()
+    assert shown["fields_to_index"] == [
+        {"field": "color", "type": "keyword"},
+        {"field": "price", "type": "number"},
+    ]
+    assert shown["records_count"] == 4
+
+    def matching(filter_: dict[str, Any]) -> list[str]:
+        answer = clean.answer("allRecords", collection, {"filter": filter_})
+        return sorted(r["_id"] for r in answer["answer_records"])
+
+    assert matching({"color": "red"}) == ["1", "3"]
+    assert matching({"color": 7}) == ["2"]
+    assert matching({"color": {"$in": [7, "blue"]}}) == ["2", "3"]
+    assert matching({"price": 1.5}) == ["2"]
+    assert matching({"price": 1}) == ["1"]
+    assert matching({"price": "1"}) == ["3"]
+    assert matching({"$and": [{"color": "red"}, {"price": 1.0}]}) == ["1"]
+
+
+def test_change(clean: Clean, picture: str) -> None:
+    collection = clean.collection(name="before", fields_to_index=["a"], capacity=5)
+    clean.load(collection, [{"_id": "1", "_base64": picture, "a": 1, "b": "x"}])
+    path = PATH + collection
+    changed = clean.http.patch(path, json={"name": "after"}).json()
+    assert changed["name"] == "after"
+    assert changed["capacity"] == 5
+    assert changed["fields_to_index"] == [{"field": "a", "type": "number"}]
+    body = {"fields_to_index": ["a", {"field": "b", "type": "keyword"}], "capacity": None}
+    changed = clean.http.put(f"{path}/", json=body).json()
+    assert changed["fields_to_index"] == [
+        {"field": "a", "type": "number"},
+        {"field": "b", "type": "keyword"},
+    ]
+    assert changed["capacity"] is None
+    assert clean.http.get(path).json() == changed
+    for filter_ in ({"a": 1}, {"b": "x"}):
+        assert clean.answer("allRecords", collection, {"filter": filter_})["answer_count"] == 1
+
+
+def test_delete(clean: Clean, picture: str) -> None:
+    collection = clean.collection(name="to be deleted")
+    clean.load(collection, [{"_id": "1", "_base64": picture}])
+    by_name = clean.http.delete(PATH + "to be deleted")
+    assert by_name.status_code == 404  # a name is too easily a mistake
+    assert clean.ids(collection) == ["1"]
+    assert clean.http.delete(f"{PATH}{collection}/").status_code == 204
+    for answer in (
+        clean.http.get(PATH + collection),
+        clean.http.delete(PATH + collection),
+        clean.call("allRecords", collection),
+        clean.call("visualKNN", collection, {"query_record": {"_id": "1"}}),
+        clean.call("insert", collection, {"records": [{"_id": "2", "_base64": picture}]}),
+    ):
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == "Collection not found."
+
+
+def test_one_process_deletes_what_another_knows(admin: Clean, picture: str) -> None:
+    collection = admin.collection(name="short-lived")
+    for _ in range(4):  # both processes know it
+        assert admin.ids(collection) == []
+    assert admin.http.delete(PATH + collection).status_code == 204
+    for _ in range(8):
+        answer = admin.call("insert", collection, {"records": [{"_id": "1", "_base64": picture}]})
+        assert answer.status_code == 404
+        assert answer.json()["detail"] == "Collection not found."
+
+
+def test_a_changed_capacity_reaches_every_process(admin: Clean, picture: str) -> None:
+    collection = admin.collection(capacity=0)
+    assert admin.http.patch(PATH + collection, json={"capacity": 50}).status_code == 200
+    deadline = time.monotonic() + 10  # documented: a few seconds
+    inserted = 0
+    while inserted < 8 and time.monotonic() < deadline:
+        records = [{"_base64": picture}]
+        inserted += admin.answer("insert", collection, {"records": records})["answer_count"]
+        time.sleep(0.1)
+    assert inserted == 8
+
+
+def test_lists_by_name(clean: Clean) -> None:
+    name = f"name {uuid.uuid4()}"
+    made = [clean.collection(name=name) for _ in range(2)]
+    page = clean.http.get(PATH, params={"name": name}).json()
+    assert page["count"] == 2
+    assert sorted(view["id"] for view in page["results"]) == sorted(made)
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({}, "name"),
+        ({"name": ""}, "$.name"),
+        ({"name": 7}, "$.name"),
+        ({"name": "x" * 201}, "$.name"),
+        ({"name": "x", "type": "unknown"}, "$.type"),
+        ({"name": "x", "fields_to_index": "a"}, "$.fields_to_index"),
+        ({"name": "x", "fields_to_index": [""]}, "$.fields_to_index[0]"),
+        ({"name": "x", "fields_to_index": ["a", 'b"c']}, "$.fields_to_index[1]"),
+        ({"name": "x", "fields_to_index": [{"field": "a", "type": "integer"}]}, "type"),
+        ({"name": "x", "fields_to_index": ["_lookalike.shadow"]}, "$.fields_to_index[0]"),
+        ({"name": "x", "product_id_field": ""}, "$.product_id_field"),
+        ({"name": "x", "embedder": "no such"}, "$.embedder"),
+        ({"name": "x", "capacity": -1}, "$.capacity"),
+        ({"name": "x", "unknown": 1}, "unknown"),
+    ],
+)
+def test_wrong_settings(body: dict[str, Any], place: str, clean: Clean) -> None:
+    before = clean.http.get(PATH).json()["count"]
+    answer = clean.http.post(PATH, json=body)
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["status"] == 400
+    assert place in problem["detail"]
+    assert clean.http.get(PATH).json()["count"] == before
