@@ -169,6 +169,8 @@ def pattern(reader: Reader, operand: object, spot: Spot, siblings: Mapping[str, 
         raise spot.refuse("$regex takes a string")
     if not isinstance(options, str) or not set(options) <= regex.OPTIONS:
         raise spot.refuse("$options takes the letters i, m, s and x")
+    if "\0" in operand:
+        raise spot.refuse("$regex takes no null characters")
     reader.literal(operand, spot)
     reader.spend(operand, spot)
     made = regex.Pattern(operand, "".join(sorted(set(options))))

@@ -22,6 +22,8 @@ MAX_NODES: Final = 1_000
 """Conditions and logical operators together."""
 MAX_VALUES: Final = 10_000
 """Values in all operands together, those in lists and sub-documents included."""
+CONTAINER_VALUES: Final = 4
+"""A list or a sub-document counts as this many values: it takes as long to read."""
 MAX_LIST: Final = 10_000
 MAX_PATH_CHARS: Final = 512
 MAX_STEPS: Final = 32
@@ -54,8 +56,11 @@ class Spot:
 
     def deeper(self) -> Spot:
         if self.depth >= MAX_DEPTH:
-            raise InvalidFilter(f"nested more than {MAX_DEPTH} levels deep", place=self.place)
+            raise self.too_deep()
         return replace(self, depth=self.depth + 1)
+
+    def too_deep(self) -> InvalidFilter:
+        return self.refuse(f"nested more than {MAX_DEPTH} levels deep")
 
     def refuse(self, text: str) -> InvalidFilter:
         return InvalidFilter(text, place=self.place)
@@ -131,18 +136,18 @@ class Reader:
 
     def literal(self, value: object, spot: Spot) -> Frozen:
         """A value to compare with, frozen. Its own keys are no operators."""
-        self._check_value(value, spot)
+        self._check_value(value, spot, spot.depth)
         return freeze(value)
 
-    def _check_value(self, value: object, spot: Spot) -> None:
-        self.values += 1
+    def _check_value(self, value: object, spot: Spot, depth: int) -> None:
+        kind = type(value)
+        self.values += CONTAINER_VALUES if kind is list or kind is dict else 1
         if self.values > MAX_VALUES:
             raise spot.refuse(f"more than {MAX_VALUES} values in one filter")
-        kind = type(value)
         if kind is str:
             self._check_text(str(value), spot)
         elif kind is list or kind is dict:
-            self._check_container(value, spot)
+            self._check_container(value, spot, depth + 1)
         elif kind is int or kind is float:
             self._check_number(value, spot)
         elif value is not None and kind is not bool:
@@ -153,17 +158,18 @@ class Reader:
         if not (isinstance(value, (int, float)) and abs(value) <= 1e308):
             raise spot.refuse("a number out of range")
 
-    def _check_container(self, value: object, spot: Spot) -> None:
-        inner = spot.deeper()
+    def _check_container(self, value: object, spot: Spot, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise spot.too_deep()
         if isinstance(value, list):
             for item in value:
-                self._check_value(item, inner)
+                self._check_value(item, spot, depth)
             return
         for key, item in self.fields(value, spot, "a value").items():
             if key.startswith("$"):
                 text = "an operator inside a value: write the path with dots instead"
                 raise spot.refuse(text)
-            self._check_value(item, inner)
+            self._check_value(item, spot, depth)
 
     def fields(self, value: object, spot: Spot, what: str) -> Mapping[str, object]:
         if not isinstance(value, dict):

@@ -127,6 +127,8 @@ def shadow_tokens(record: Mapping[str, object]) -> list[str]:
 
 def _field_tokens(key: str, value: object, room: int) -> set[str] | None:
     """All tokens of one top-level field; None if they are more than `room`."""
+    if not isinstance(value, (list, dict)):
+        return {token(letter(value), (key,))}
     found: set[str] = set()
     lookups = 0
     pending: list[tuple[Path, list[object]]] = [((key,), [value])]
