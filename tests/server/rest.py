@@ -198,6 +198,13 @@ class RestServer(Stub):
         self._thread.join()
         self._loop.close()
 
+    def away(self) -> None:
+        """From now on each connection is broken off."""
+        self.answer = lambda _: None
+
+    def back(self) -> None:
+        self.answer = self._answer
+
     async def _answer(self, request: Request) -> Answer:
         self.requests.clear()  # Nobody asks for them here, and they hold vectors.
         if request.path == "/":

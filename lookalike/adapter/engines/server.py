@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import httpx
-import stamina
+import tenacity
 from qdrant_client import AsyncQdrantClient, models
 
 from lookalike.adapter import deadline
@@ -30,6 +31,7 @@ MIN_VERSION = (1, 20)
 
 WRITE_TIMEOUT_SECONDS = 120.0
 ATTEMPTS = 4
+BACKOFF = tenacity.wait_exponential(multiplier=0.1, max=2.0) + tenacity.wait_random(0, 0.1)
 KEEPALIVE_SECONDS = 4.0
 """Less than the 5 s after which the server closes an idle connection: no race with its closing."""
 
@@ -263,32 +265,36 @@ class ServerEngine:
 async def _attempt(seconds: float, repeatable: bool, call: Callable[[], Awaitable[T]]) -> T:
     """The answer of `call`, after some attempts if need be, `seconds` at most for all of them."""
     seconds = deadline.left(seconds)
-    ends = asyncio.get_running_loop().time() + seconds
+    ends = time.monotonic() + seconds
 
-    def again(error: Exception) -> bool | float:
-        if not isinstance(error, NotSent if not repeatable else EngineUnavailable):
+    def again(error: BaseException) -> bool:
+        if not isinstance(error, EngineUnavailable if repeatable else NotSent):
             return False
-        if error.retry_after_s == 1:
-            return True
-        # The server has said when; past the deadline the client had better hear of it now.
-        left = ends - asyncio.get_running_loop().time()
-        return float(error.retry_after_s) if error.retry_after_s < left else False
+        # Where the server says when, and that is past the deadline, the client hears of it now.
+        return time.monotonic() + _asked(error) < ends
 
+    attempts = tenacity.AsyncRetrying(
+        retry=tenacity.retry_if_exception(again),
+        stop=tenacity.stop_after_attempt(ATTEMPTS),
+        wait=_pause,
+        reraise=True,
+    )
     try:
         async with asyncio.timeout(seconds):
-            async for attempt in stamina.retry_context(
-                again,
-                attempts=ATTEMPTS,
-                timeout=None,
-                wait_initial=0.1,
-                wait_jitter=0.1,
-                wait_max=2.0,
-            ):
-                with attempt:
-                    return await _translating(call)
+            return await attempts(_translating, call)
     except TimeoutError:
         raise EngineUnavailable("The engine did not answer in time.") from None
-    raise AssertionError("the last attempt returns or raises")
+
+
+def _pause(state: tenacity.RetryCallState) -> float:
+    assert state.outcome is not None
+    return max(BACKOFF(state), _asked(state.outcome.exception()))
+
+
+def _asked(error: BaseException | None) -> float:
+    """The seconds that the server asks to wait; a single one is our own default."""
+    after = error.retry_after_s if isinstance(error, EngineUnavailable) else 1
+    return 0.0 if after == 1 else float(after)
 
 
 async def _translating(call: Callable[[], Awaitable[T]]) -> T:
@@ -305,7 +311,7 @@ async def wait_for_server(
 
     Raises EngineUnavailable after `seconds`, EngineFailed for a refused API key or an old server.
     """
-    ends = asyncio.get_running_loop().time() + seconds
+    ends = time.monotonic() + seconds
     waiting = False
     while True:
         try:
@@ -313,9 +319,9 @@ async def wait_for_server(
             await engine.get_collections()  # Unlike the version, this needs the API key.
             return version
         except EngineUnavailable:
-            if asyncio.get_running_loop().time() >= ends:
-                raise
             if not waiting:
                 say(f"Waiting for the Qdrant server, {seconds:g} s at most ...")
                 waiting = True
+            if time.monotonic() >= ends:
+                raise
             await asyncio.sleep(0.2)

@@ -157,7 +157,7 @@ class RecordMethods(Controller):
     ) -> EngineAnswer | Stream:
         """All records: a page with `?size=…&page=…`, else everything in one streamed answer."""
         if not size:
-            return stream_all(
+            return await stream_all(
                 data.filter, shown_fields(data.fields_to_return), collection, services
             )
         clock = Clock()
@@ -184,7 +184,7 @@ class RecordMethods(Controller):
     @post("/allIDs", status_code=200, opt={"scope": "read"}, dto=JsonBody[AllIds])
     async def all_ids(self, data: AllIds, collection: Collection, services: Services) -> Stream:
         """The `_id` of every record."""
-        return stream_all(data.filter, shown_fields(None), collection, services)
+        return await stream_all(data.filter, shown_fields(None), collection, services)
 
 
 def _pong(info: str, clock: Clock, **statistics: Any) -> Pong:
@@ -212,7 +212,7 @@ def ids_of(records: list[Record]) -> list[str]:
     )
 
 
-def stream_all(
+async def stream_all(
     filter_: Record | None,
     fields: frozenset[str] | None,
     collection: Collection,
@@ -220,20 +220,29 @@ def stream_all(
 ) -> Stream:
     """All matching records as one JSON document, written while the engine is being read.
 
-    Where reading fails midway, the connection is closed before the document is complete: a client
-    sees broken JSON and never a short list.
+    Where the first page cannot be read, the answer is an error. Where reading fails midway, the
+    connection is closed before the document is complete: a client sees broken JSON and never a
+    short list.
     """
     selection = Selection.of(filter_, collection)
 
     async def chunks() -> AsyncIterator[bytes]:
-        clock, count, separator = Clock(), 0, b""
-        yield b'{"status":{"code":200,"text":"OK"},"answer_records":['
+        clock, count = Clock(), 0
+        before = b'{"status":{"code":200,"text":"OK"},"answer_records":['
         async for page in listing.scan(services.engine, collection, selection, fields):
             records = [shown(entry.payload, fields) for entry in page]
-            yield separator + msgspec.json.encode(records)[1:-1]
-            separator = b","
+            yield before + msgspec.json.encode(records)[1:-1]
+            before = b","
             count += len(records)
         tail = {"answer_count": count, "statistics": clock.statistics(total_records=count)}
-        yield b"]," + msgspec.json.encode(tail)[1:]
+        yield (b"" if count else before) + b"]," + msgspec.json.encode(tail)[1:]
 
-    return Stream(chunks, media_type="application/json", status_code=200)
+    written = chunks()
+    first = await anext(written)
+
+    async def all_chunks() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in written:
+            yield chunk
+
+    return Stream(all_chunks, media_type="application/json", status_code=200)
