@@ -8,20 +8,26 @@ own, and product ids may be strings, numbers or booleans.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from lookalike.adapter import listing
-from lookalike.adapter.collection import Collection, values_at
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
+from lookalike.adapter.filters import split
+from lookalike.adapter.filters.paths import candidates
 from lookalike.adapter.ranking import Hit
 from lookalike.adapter.selection import Selection
 from lookalike.adapter.stream import Stream
 
 PHOTOS_PER_GROUP = 3
 """A first guess at how many photos have to be fetched for one more product."""
+
+MAX_VALUES = 50
+"""Products named in one filter. Fewer than the numbers that a filter asks the engine for."""
 
 Key = tuple[str, Any]
 
@@ -37,24 +43,83 @@ PRODUCT_COUNT = "_product_count"
 """In `fields_to_return`: the number of photos of the record's product that match the filter."""
 
 
+Narrowed = Callable[[Selection], Awaitable[Stream]]
+"""The same ranking, of the records of another selection."""
+
+
 async def grouped(
-    engine: Engine,
+    narrowed: Narrowed,
     collection: Collection,
-    stream: Stream,
+    selection: Selection,
     grouping: Grouping,
     offset: int,
     k: int,
 ) -> list[Hit]:
     """The photos of the k products after the first `offset`."""
-    wanted = offset + k
-    limit = wanted * PHOTOS_PER_GROUP * grouping.size
+    groups = Groups(grouping)
+    await _open(groups, offset + k, narrowed, collection, selection)
+    wanted = groups.photos[offset : offset + k]
+    if grouping.size > 1:
+        await _fill(groups, wanted, narrowed, collection, selection)
+    return [hit for photos in wanted for hit in photos]
+
+
+async def _open(
+    groups: Groups, wanted: int, narrowed: Narrowed, collection: Collection, selection: Selection
+) -> None:
+    """Reads the ranking until there are as many groups as wanted, or no more.
+
+    One product may have thousands of photos, all nearer than those of the next: from the second
+    round on, the products that took up most of the last one are left out.
+    """
+    limit = wanted * PHOTOS_PER_GROUP
+    stream = await narrowed(selection)
     while True:
         hits = await stream.first(limit)
-        groups = group(hits, grouping)
-        full = sum(len(photos) >= grouping.size for photos in groups[:wanted])
-        if stream.exhausted or (len(groups) >= wanted and full == wanted):
-            return [hit for photos in groups[offset:wanted] for hit in photos]
+        groups.add(hits)
+        if len(hits) < limit or len(groups.photos) >= wanted:
+            return
         limit *= 2
+        if crowded := groups.largest(MAX_VALUES):
+            others = _among(crowded, groups, collection, selection, "$nin")
+            if others.residual is None or selection.residual is not None:
+                stream = await narrowed(others)
+
+
+async def _fill(
+    groups: Groups,
+    wanted: Sequence[list[Hit]],
+    narrowed: Narrowed,
+    collection: Collection,
+    selection: Selection,
+) -> None:
+    """Reads on, among the photos of the wanted products that are not full."""
+    size = groups.grouping.size
+    short = [photos for photos in wanted if len(photos) < size and groups.keys_of(photos[0])]
+    for begin in range(0, len(short), MAX_VALUES):
+        some = short[begin : begin + MAX_VALUES]
+        keys = [key for photos in some for key in groups.keys_of(photos[0])]
+        stream = await narrowed(_among(keys, groups, collection, selection, "$in"))
+        limit = size * len(some) * PHOTOS_PER_GROUP
+        while any(len(photos) < size for photos in some):
+            hits = await stream.first(limit)
+            groups.add(hits)
+            if len(hits) < limit:
+                break
+            limit *= 2
+
+
+def _among(
+    keys: Iterable[Key],
+    groups: Groups,
+    collection: Collection,
+    selection: Selection,
+    operator: str,
+) -> Selection:
+    """Those of the selection with, or without, one of the products."""
+    condition: Any = {groups.grouping.field: {operator: [value for _, value in keys]}}
+    both = {"$and": [selection.source, condition]} if selection.source else condition
+    return Selection.of(both, collection)
 
 
 async def add_counts(
@@ -78,30 +143,56 @@ async def add_counts(
     return list(await asyncio.gather(*map(counted, hits)))
 
 
-def group(hits: Iterable[Hit], grouping: Grouping) -> list[list[Hit]]:
-    """Products by their nearest photo, each with its nearest `size` photos."""
-    groups: list[list[Hit]] = []
-    known: dict[Key, list[Hit]] = {}
-    for hit in hits:
-        keys = group_keys(hit.payload, grouping.field)
-        photos = next((known[key] for key in keys if key in known), None)
-        if photos is None:
-            photos = []
-            groups.append(photos)
-        for key in keys:
-            known.setdefault(key, photos)
-        if len(photos) < grouping.size:
-            photos.append(hit)
-    return groups
+class Groups:
+    """Products by their nearest photo, each with its nearest photos, `size` at most.
+
+    Photos are added in the order of their ranking; one that is known is passed over.
+    """
+
+    def __init__(self, grouping: Grouping) -> None:
+        self.grouping = grouping
+        self.photos: list[list[Hit]] = []
+        self._of_key: dict[Key, int] = {}
+        self._seen: set[str] = set()
+        self._numbers: Counter[int] = Counter()
+
+    def add(self, hits: Iterable[Hit]) -> None:
+        for hit in hits:
+            if hit.id not in self._seen:
+                self._seen.add(hit.id)
+                self._place(hit)
+
+    def _place(self, hit: Hit) -> None:
+        keys = self.keys_of(hit)
+        known = [self._of_key[key] for key in keys if key in self._of_key]
+        if known:
+            index = min(known)
+            if len(self.photos[index]) < self.grouping.size:
+                self.photos[index].append(hit)
+        else:
+            index = len(self.photos)
+            self.photos.append([hit])
+            self._of_key |= dict.fromkeys(keys, index)
+        self._numbers[index] += 1
+
+    def largest(self, most: int) -> list[Key]:
+        """Products with several photos so far, those with the most of them first."""
+        crowded = [i for i, number in self._numbers.most_common(most) if number > 1]
+        return [key for index in crowded for key in self.keys_of(self.photos[index][0])]
+
+    def keys_of(self, hit: Hit) -> list[Key]:
+        return group_keys(hit.payload, self.grouping.field)
 
 
 def group_keys(payload: Mapping[str, Any], field: str) -> list[Key]:
-    """What identifies a record's product: the values at the field.
+    """What identifies a record's product: the values that a filter finds at the field.
 
     1 and 1.0 are one product, "1" and true are others. A list of ids stands for all of them: the
-    photo belongs to the first of its products that has come up. Null and objects identify nothing.
+    photo belongs to that of its products which came up first, and is a new product, with all of the
+    ids, only if none has. Null and objects identify nothing.
     """
-    return [key for value in values_at(payload, field.split(".")) if (key := _key(value))]
+    values = candidates(payload, split(field), leaf=True)
+    return list(dict.fromkeys(key for value in values if (key := _key(value))))
 
 
 def _key(value: Any) -> Key | None:

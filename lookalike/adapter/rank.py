@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapter.ranking import distance_of
+from lookalike.adapter.ranking import value_of
 
 Rows = NDArray[np.float64]
 
@@ -28,12 +28,22 @@ _SCORES: dict[str, Callable[[Rows, Rows], Any]] = {
 }
 
 
-def distances(
+def values(
     query: Sequence[float], vectors: Sequence[Sequence[float]], distance: str
 ) -> list[float]:
-    """From the query to each of the vectors, on the scale of a collection with this distance."""
+    """From the query to each of the vectors, on the scale of a collection with this distance.
+
+    Of dot products, which may exceed 1, before they are cut off at 0.
+    """
     if not vectors:
         return []
     rows = np.asarray(vectors, dtype=np.float64)
     scores = _SCORES[distance](rows, np.asarray(query, dtype=np.float64))
-    return [distance_of(float(score), distance) for score in scores]
+    return [value_of(float(score), distance) for score in scores]
+
+
+def distances(
+    query: Sequence[float], vectors: Sequence[Sequence[float]], distance: str
+) -> list[float]:
+    """As an answer gives them: at least 0."""
+    return [max(0.0, value) for value in values(query, vectors, distance)]

@@ -13,12 +13,13 @@ from lookalike.adapter.diversity import diverse
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordsNotFound
 from lookalike.adapter.grouping import PRODUCT_COUNT, Grouping, add_counts, grouped
+from lookalike.adapter.mixed import ByVectorAndTags
 from lookalike.adapter.ranking import (
     ByNearestOf,
     ByRecord,
     ByVector,
-    ByVectorAndTags,
     Hit,
+    InOrder,
     Ranking,
     Scope,
     Vector,
@@ -29,13 +30,15 @@ from lookalike.adapter.records import (
     Record,
     point_id,
     shown,
+    tag_vector,
     tags_of,
 )
 from lookalike.adapter.selection import EVERYTHING, Selection, Work
 from lookalike.adapter.stream import Stream
 
-DIVERSITY_CANDIDATES = 10
-"""A diverse answer of k is chosen among this many times k of the nearest."""
+DIVERSITY_WINDOW = 300
+"""A diverse answer is chosen among this many of the nearest, then among as many after them. The
+windows do not depend on `k` and `from`, so that pages fit together."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,11 +86,17 @@ async def nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
     if query.k == 0:
         return Hits([], [])
     work = Work()
-    ranking = await _ranking(engine, collection, query)
-    if query.grouping is None and query.diversity is None and query.selection.residual is None:
-        hits = await _exact(ranking, query.offset, query.k)
+    if query.grouping is not None:
+        hits = await _grouped(engine, collection, query, query.grouping, work)
+    elif query.diversity is not None:
+        hits = await _diverse(engine, collection, query, query.diversity, work)
     else:
-        hits = await _from_stream(engine, collection, query, Stream(ranking, query.selection, work))
+        ranking = await _ranking(engine, collection, query)
+        if query.selection.residual is None:
+            hits = await _exact(ranking, query.offset, query.k)
+        else:
+            stream = Stream(ranking, query.selection, work)
+            hits = (await stream.first(query.offset + query.k))[query.offset :]
     if query.grouping is not None and query.fields and PRODUCT_COUNT in query.fields:
         hits = await add_counts(engine, collection, query.selection, query.grouping, hits)
     return Hits(
@@ -107,21 +116,34 @@ async def _exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
     return others[:k] if own else others[1:]
 
 
-async def _from_stream(
-    engine: Engine, collection: Collection, query: Query, stream: Stream
+async def _grouped(
+    engine: Engine, collection: Collection, query: Query, grouping: Grouping, work: Work
 ) -> list[Hit]:
+    async def narrowed(selection: Selection) -> Stream:
+        of_selection = msgspec.structs.replace(query, selection=selection)
+        return Stream(await _ranking(engine, collection, of_selection), selection, work)
+
+    return await grouped(narrowed, collection, query.selection, grouping, query.offset, query.k)
+
+
+async def _diverse(
+    engine: Engine, collection: Collection, query: Query, diversity: float, work: Work
+) -> list[Hit]:
+    stream = Stream(await _ranking(engine, collection, query), query.selection, work)
     end = query.offset + query.k
-    if query.grouping is not None:
-        return await grouped(engine, collection, stream, query.grouping, query.offset, query.k)
-    if query.diversity is None:
-        return (await stream.first(end))[query.offset :]
-    candidates = await stream.first(DIVERSITY_CANDIDATES * end)
-    vectors = await stored_vectors(engine, collection, [hit.id for hit in candidates])
-    known = [hit for hit in candidates if hit.id in vectors]
-    chosen = diverse(
-        [vectors[hit.id] for hit in known], [h.distance for h in known], query.diversity, end
-    )
-    return [known[index] for index in chosen][query.offset :]
+    chosen: list[Hit] = []
+    before: list[Vector] = []
+    for begin in range(0, end, DIVERSITY_WINDOW):
+        window = (await stream.first(begin + DIVERSITY_WINDOW))[begin:]
+        vectors = await stored_vectors(engine, collection, [hit.id for hit in window])
+        known = [hit for hit in window if hit.id in vectors]
+        rows = [vectors[hit.id] for hit in known]
+        order = diverse(rows, [hit.distance for hit in known], diversity, before)
+        chosen += [known[index] for index in order]
+        before += rows
+        if len(window) < DIVERSITY_WINDOW:
+            break
+    return chosen[query.offset : end]
 
 
 async def _ranking(engine: Engine, collection: Collection, query: Query) -> Ranking:
@@ -138,9 +160,9 @@ async def _ranking(engine: Engine, collection: Collection, query: Query) -> Rank
         if mixed is not None:
             return mixed
     if query.record_id is not None:
-        return ByRecord(scope, query.record_id)
+        return InOrder(ByRecord(scope, query.record_id))
     if len(query.vectors) == 1:
-        return ByVector(scope, query.vectors[0], query.length)
+        return InOrder(ByVector(scope, query.vectors[0], query.length))
     return ByNearestOf(scope, query.vectors)
 
 
@@ -162,12 +184,13 @@ async def _mixed(scope: Scope, query: Query, weight: float) -> Ranking | None:
         return None
     if scope.collection.distance != "cosine" or len(vectors) != 1:
         raise InvalidRequest("Tags go with one picture, in a collection with cosine distance")
-    return ByVectorAndTags(scope, vectors[0], tags, weight, own)
+    sparse = tag_vector(tags)
+    return None if sparse is None else ByVectorAndTags(scope, vectors[0], sparse, weight, own)
 
 
 async def _stored(scope: Scope, record_id: str) -> tuple[Record, Vector]:
     found = await scope.engine.retrieve(
-        scope.collection.id,
+        scope.collection.physical,
         [point_id(record_id)],
         with_payload=models.PayloadSelectorExclude(exclude=[RESERVED_KEY]),
         with_vectors=[VISUAL_VECTOR],
@@ -185,7 +208,7 @@ async def stored_vectors(
         return {}
     by_point = {point_id(id_): id_ for id_ in ids}
     found = await engine.retrieve(
-        collection.id, list(by_point), with_payload=False, with_vectors=[VISUAL_VECTOR]
+        collection.physical, list(by_point), with_payload=False, with_vectors=[VISUAL_VECTOR]
     )
     return {by_point[str(point.id)]: _visual(point) for point in found}
 

@@ -6,6 +6,7 @@ from lookalike.adapter.ranking import Hit, Ranking
 from lookalike.adapter.selection import Selection, Work
 
 MARGIN = 16
+MAX_PAGE = 20_000
 
 
 class Stream:
@@ -28,7 +29,8 @@ class Stream:
         """The first `wanted` hits, fewer only if there are no more."""
         while len(self._hits) < wanted and not self.exhausted:
             # The engine's part of a filter is often nearly all of it: little more may do.
-            self._limit = max(2 * self._limit, wanted - len(self._hits) + MARGIN)
+            missing = wanted - len(self._hits)
+            self._limit = min(max(2 * self._limit, missing + MARGIN), MAX_PAGE)
             await self._fetch_page()
         return self._hits[:wanted]
 
