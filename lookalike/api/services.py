@@ -39,7 +39,7 @@ class Services:
         self.catalogue = Catalogue(engine)
         self.writer = Writer(engine, self.catalogue)
         self.cursors = PageCursors()
-        self.embedders = Registry(Path(settings.data) / "models")
+        self.embedders = Registry(Path(settings.data) / "models", options=settings.embedder_options)
         self.images = ImageReader(
             ImageSettings(
                 max_bytes=settings.max_image_bytes,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -48,6 +48,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """File with one token a line: SHA-256 of the token in hex, scopes, collection ids."""
     embedder: str = "lite0"
     """Embedder of new collections that name none, but for the types `matching` and `colors`."""
+    clip_model: str = ""
+    """Model of the embedder `clip`: a folder, or a name on the Hugging Face hub."""
+    clip_download: bool = False
+    """Fetch that name from the hub if it is not on this machine."""
+    clip_device: str = "auto"
+    """Where `clip` computes: `cpu`, `cuda`, `cuda:1`, `mps`; `auto`: the first GPU that there is."""
+    clip_precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    """Numbers that `clip` computes with; `auto`: half precision where the device is fast with it."""
     strict: bool = False
     """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
     any_prefix: bool = False
@@ -76,6 +84,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def effective_max_records(self) -> int:
         return min(self.max_records, 10) if self.strict else self.max_records
+
+    @property
+    def embedder_options(self) -> dict[str, dict[str, Any]]:
+        """What the bundled embedders are loaded with, by their name: `clip_model` for `clip` …"""
+        options: dict[str, dict[str, Any]] = {name: {} for name in ("clip",)}
+        for field, value in msgspec.structs.asdict(self).items():
+            name, _, option = field.partition("_")
+            if name in options:
+                options[name][option] = value
+        return options
 
 
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:

@@ -2,7 +2,8 @@
 
 A plug-in is an entry point of the group `lookalike.embedders`: its name is the embedder's name,
 its target a callable `load(cache_folder: Path) -> Embedder`, called once, in a thread, when the
-embedder is first needed. Files that the plug-in wants to find again go into `cache_folder`.
+embedder is first needed. Files that the plug-in wants to find again go into `cache_folder`; its
+settings are environment variables of its own, with a prefix other than `LOOKALIKE_`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -19,7 +19,8 @@ class Registry:
     """All embedders of this installation, each loaded once, in a thread, when first asked for.
 
     `cache_folder` is where embedders keep files that they want to find again. `points` are the
-    entry points; by default those of every installed package.
+    entry points; by default those of every installed package. `options` are keyword arguments for
+    the `load` of the embedder of that name.
     """
 
     def __init__(
@@ -27,9 +28,11 @@ class Registry:
         cache_folder: Path,
         *,
         points: Iterable[EntryPoint] | None = None,
+        options: Mapping[str, Mapping[str, object]] | None = None,
         max_waiting: int = MAX_WAITING,
     ) -> None:
         self._cache_folder = cache_folder
+        self._options = options or {}
         self._max_waiting = max_waiting
         self._points: dict[str, list[EntryPoint]] = {}
         for point in entry_points(group=GROUP) if points is None else points:
@@ -78,7 +81,7 @@ class Registry:
 
     def _load(self, point: EntryPoint) -> BatchedEmbedder:
         try:
-            embedder = point.load()(self._cache_folder)
+            embedder = point.load()(self._cache_folder, **self._options.get(point.name, {}))
         except EmbedderBroken:
             raise
         except Exception as error:

@@ -1,7 +1,7 @@
 """The bundled network computes what its authors' network computes, starts fast and stays small.
 
 Three independent witnesses: PyTorch with a network of its own (run where PyTorch is installed:
-`pip install 'lookalike[torch]'`), numbers that PyTorch answered once, and plain NumPy.
+`pip install 'lookalike[clip]'`), numbers that PyTorch answered once, and plain NumPy.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def test_numpy_computes_the_same(network: lite0.Lite0, weights: Weights) -> None
 
 
 def test_torch_computes_the_same(network: lite0.Lite0, products: list[DemoPhoto]) -> None:
-    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `torch`)")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `clip`)")
     model = torch_lite0(torch)
     pictures = [pattern()] + [
         fit_to_square(decode(product.image, max_pixels=2**21, image_px=224), 224)
