@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -78,12 +79,18 @@ def _container() -> Iterator[ServerSettings]:
     try:
         from testcontainers.community.qdrant import QdrantContainer
     except ImportError:
-        pytest.skip(HOW)
+        _missing()
     docker = shutil.which("docker")
     if not docker or subprocess.run([docker, "info"], capture_output=True).returncode:
-        pytest.skip(HOW)
+        _missing()
     with QdrantContainer(image=QDRANT_IMAGE, api_key="test-key") as container:
         yield ServerSettings(url=f"http://{container.rest_host_address}", api_key="test-key")
+
+
+def _missing() -> NoReturn:
+    if os.environ.get("LOOKALIKE_TEST_SERVER_REQUIRED"):
+        pytest.fail(HOW)
+    pytest.skip(HOW)
 
 
 SUBJECTS = {"embedded": embedded, "memory": memory, "server": server}
