@@ -17,6 +17,8 @@ INDEXED = {
     "0": "number",
     "v": "keyword",
     "v.a": "number",
+    "t": "keyword",
+    "d.t": "keyword",
 }
 """On mixed values, an index of either kind sees a part of them only."""
 

@@ -110,6 +110,10 @@ class Subject:
             if residual is None or match(residual, payload)
         }
 
+    def candidates(self, filter: object) -> set[int]:
+        """What the engine finds, before the residual."""
+        return set(self.scroll(translate(parse(filter), self.indexed, complete=True).filter))
+
     def expected(self, filter: object) -> set[int]:
         node = parse(filter)
         return {point for point, record in self.records.items() if match(node, record)}

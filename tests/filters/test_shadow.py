@@ -103,3 +103,35 @@ def test_the_tokens_of_a_product_are_small() -> None:
     assert len(tokens) <= 30
     cost = len(json.dumps(tokens, separators=(",", ":")))
     assert cost < 0.6 * len(json.dumps(PRODUCT, separators=(",", ":")))
+
+
+ISO = [
+    *("2024-01-05", "2024-02-29", "2024-01-05T10:00:00", "2024-01-05T10:00:00Z"),
+    *("2024-01-05T10:00:00.5Z", "2024-01-05T10:00:00.123456+05:30", "2024-01-05T23:59:59-23:59"),
+]
+NOT_ISO = [
+    *("2024-1-5", "2023-02-29", "2024-13-01", "2024-01-05 10:00:00", "2024-01-05T10:00", "x", ""),
+    *("2024-01-05T25:00:00", "0001-01-01", "2024-01-05\n", "2024-01-05T10:00:00.1234567Z", "2024"),
+    "\u0662\u0660\u0662\u0664-01-05",
+]
+
+
+def test_what_is_a_date() -> None:
+    assert [text for text in ISO if not shadow.is_iso(text)] == []
+    assert [text for text in NOT_ISO if shadow.is_iso(text)] == []
+
+
+def test_the_first_day_of_a_text() -> None:
+    days = {
+        "2024": "2024-01-01",
+        "2024-06": "2024-06-01",
+        "2024-06-15": "2024-06-15",
+        "2024-06-15T10:00:00Z": "2024-06-15",
+        "2024-06-15x": "2024-06-15",
+    }
+    for text, day in days.items():
+        found = shadow.first_day(text)
+        assert found is not None
+        assert found.date().isoformat() == day
+    for text in ("", "x", "202", "2024-", "2024-6", "2024-06-3", "2024-13", "0001-01-01", "2024x"):
+        assert shadow.first_day(text) is None

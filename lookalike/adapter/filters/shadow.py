@@ -53,8 +53,9 @@ PRESENT: Final = "stnilfTFoOaANE"
 _LETTERS: Final = {"int": "i", "long": "l", "double": "f", "null": "n", "missing": "u"}
 
 _ISO: Final = re.compile(
-    r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d))?", re.ASCII
+    r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)?)?", re.ASCII
 )
+_DAY: Final = re.compile(r"(\d{4})(?:\Z|-(\d\d)(?:\Z|-(\d\d)))", re.ASCII)
 
 
 def token(letter: str, path: Path) -> str:
@@ -85,6 +86,23 @@ def is_iso(text: str) -> bool:
         return datetime.datetime.fromisoformat(text).year > 1
     except ValueError:
         return False
+
+
+def first_day(text: str) -> datetime.datetime | None:
+    """The day that a text begins with, or the first of the month or year; None if with none.
+
+    A text of the form of `is_iso` that is not smaller than `text` is not of an earlier day, and one
+    that is not greater is not of a later one.
+    """
+    found = _DAY.match(text)
+    if found is None:
+        return None
+    year, month, day = (int(part or 1) for part in found.groups())
+    try:
+        # Years at the ends of the calendar leave no room for the zones.
+        return datetime.datetime(year, month, day, tzinfo=datetime.UTC) if 1 < year < 9999 else None
+    except ValueError:
+        return None
 
 
 def letter(value: object) -> str:

@@ -7,6 +7,7 @@ what they can, and left to `match`.
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -45,7 +46,8 @@ MAX_HINTS: Final = 8
 class Scope:
     """What is known of the collection.
 
-    `indexed`: field path -> `keyword` or `number`. It may change the speed, never the result.
+    `indexed`: field path -> `keyword` or `number`. It may change the speed, never the result, as
+    long as no field that is named here has an index of another type.
     `complete`: no record carries the token `TRUNCATED`, so that an absent token says something.
     """
 
@@ -179,7 +181,29 @@ def _compare_null(path: Path, operator: str, scope: Scope) -> Bounds:
 def _compare_text(path: Path, operator: str, operand: str, scope: Scope) -> Bounds:
     if operator == "$eq":
         return _equals_text(path, operand, scope)
-    return at_most(tokens(path, "st", scope).over)
+    dates = tokens(path, "t", scope).over
+    # A float index would answer for a range of dates, and wrongly; a keyword index leaves it to the
+    # payload, and where there is one there is no other.
+    keyword = scope.indexed.get(".".join(path)) == "keyword"
+    if keyword and (day := shadow.first_day(operand)) is not None:
+        dates = all_of([dates, _in_days(path, operator, day, scope)])
+    return at_most(any_of([tokens(path, "s", scope).over, dates]))
+
+
+def _in_days(path: Path, operator: str, day: datetime.datetime, scope: Scope) -> Condition:
+    """The dates that a comparison of texts can accept, as instants.
+
+    Texts of the form of `shadow.is_iso` are in order up to their day. What follows the day may
+    differ by a zone, and so by less than a day more.
+    """
+    earliest, latest = day - datetime.timedelta(days=1), day + datetime.timedelta(days=2)
+    limits = {"gte": earliest} if operator in ("$gt", "$gte") else {"lt": latest}
+    found = spelled(
+        path,
+        scope,
+        lambda key: models.FieldCondition(key=key, range=models.DatetimeRange(**limits)),
+    )
+    return found.over
 
 
 def _compare_array(path: Path, operator: str, operand: Array, scope: Scope) -> Bounds:

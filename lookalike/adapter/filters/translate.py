@@ -47,9 +47,13 @@ def translate(node: Node, indexed: Mapping[str, str], *, complete: bool = False)
     """The filter to send and the rest to decide.
 
     `indexed`: the payload indexes of the collection, field path -> `keyword` or `number` (a float
-    index); it may change the speed, never the result. `complete`: the caller knows that no record
-    of the collection has more shadow tokens than are kept, see `TRUNCATED_FILTER`; without that
-    knowledge, what is read from an absent token is decided by the residual. Pure; never raises.
+    index). It may change the speed, never the result, if no field in it has another index.
+
+    `complete`: the caller knows that no record of the collection has more shadow tokens than are
+    kept, see `TRUNCATED_FILTER`. Without that knowledge, what is read from an absent token is
+    decided by the residual.
+
+    Pure; never raises.
     """
     scope = Scope(indexed, complete)
     conditions: list[Condition] = []
