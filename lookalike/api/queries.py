@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from lookalike.adapter import listing, search
 from lookalike.adapter.collection import Collection
@@ -23,6 +23,8 @@ from lookalike.embedders.batching import BatchedEmbedder
 
 QUERY_RECORD = "$.query_record"
 
+CANCELLED = "the pictures cancel each other out, which leaves nothing to look for"
+
 MAX_FROM = 50_000
 """The deepest page: what the engine ranks before it is thrown away."""
 
@@ -36,8 +38,8 @@ async def answer(data: Search, query: Query, collection: Collection, services: S
     elif data.query_records:
         query = await _by_several(data, query, collection, services)
     elif data.query_record is not None:
-        if (id_ := data.query_record.get("_id")) is not None:
-            id_ = record_id(id_, f"{QUERY_RECORD}._id")
+        id_ = id_of(data.query_record, QUERY_RECORD)
+        if id_ is not None:
             try:
                 return await search.nearest(
                     engine, collection, structs.replace(query, record_id=id_)
@@ -94,6 +96,8 @@ async def _by_examples(
     negative = await examples(data.negative or [], "$.negative", collection, services)
     stored = frozenset(id_ for _, id_ in positive + negative if id_ is not None)
     vector = search.recommended([v for v, _ in positive], [v for v, _ in negative])
+    if collection.distance == "cosine" and not any(vector):
+        raise InvalidRequest(CANCELLED, place="$.negative")
     return structs.replace(query, vectors=(vector,), excluded=stored)
 
 
@@ -109,6 +113,8 @@ async def _by_several(
     if collection.distance != "cosine":
         raise InvalidRequest("weights need a collection with cosine distance", place="$.weights")
     total, length = search.weighted_sum(vectors, data.weights)
+    if length == 0:
+        raise InvalidRequest(CANCELLED, place="$.query_records")
     return structs.replace(query, vectors=(total,), length=length)
 
 
@@ -119,10 +125,7 @@ async def examples(
     most = services.settings.effective_max_records
     if len(records) > most:
         raise InvalidRequest(f"A request has at most {most} records", place=place)
-    ids = [
-        None if record.get("_id") is None else record_id(record["_id"], f"{place}[{number}]._id")
-        for number, record in enumerate(records)
-    ]
+    ids = [id_of(record, f"{place}[{number}]") for number, record in enumerate(records)]
     wanted = [id_ for id_ in ids if id_ is not None]
     stored = await search.stored_vectors(services.engine, collection, wanted)
     found: list[tuple[Vector, str | None]] = []
@@ -135,6 +138,13 @@ async def examples(
         else:
             found.append((await embed_query(record, here, collection, services), None))
     return found
+
+
+def id_of(record: Record, place: str) -> str | None:
+    """The `_id` whose stored vector is looked for; None where only a part of a picture is."""
+    if record.get("_id") is None or record.get("_crop") is not None:
+        return None
+    return record_id(record["_id"], f"{place}._id")
 
 
 def has_content(record: Record, place: str) -> bool:
@@ -171,53 +181,80 @@ def text_of(record: Record, place: str) -> str | None:
     return text
 
 
-async def vectors_of(
+class Described(Struct):
+    """A record of a request, as it was given and as it is answered, and its vector."""
+
+    given: Record
+    record: Record
+    vector: Vector | RecordRefused
+
+    @property
+    def status(self) -> Record:
+        """For the envelope of the provider's model services."""
+        if isinstance(self.vector, RecordRefused):
+            return {"code": self.vector.code, "text": self.vector.text}
+        return {"code": 200, "text": "OK"}
+
+
+async def described(
     records: Sequence[Record], collection: Collection, services: Services
-) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
-    """The given records with their vectors, and those that have none with the reason.
-
-    A record that is stored comes with its stored fields; another as it was given.
-    """
-    fields = shown_fields(["*"])
-    ids = [None if r.get("_id") is None else str(r["_id"]) for r in records]
-    wanted = [id_ for id_ in ids if id_]
+) -> list[Described]:
+    """The records in their order. What is stored of one stands behind what is given."""
+    ids = [_id_or_refusal(record) for record in records]
+    wanted = [id_ for id_ in ids if isinstance(id_, str)]
     vectors = await search.stored_vectors(services.engine, collection, wanted)
-    found = await listing.get(services.engine, collection, list(vectors), fields)
+    found = await listing.get(services.engine, collection, list(vectors), shown_fields(["*"]))
     stored = {record["_id"]: record for record in found}
-    items: list[tuple[Record, Vector | ImageSource | RecordRefused]] = [
-        (stored[id_], vectors[id_])
-        if id_ is not None and id_ in stored
-        else (without_pixels(record), _source_or_refusal(record))
-        for record, id_ in zip(records, ids, strict=True)
-    ]
-    return await _split(items, records, lambda sources: services.embed(collection, sources))
+    items: list[tuple[Record, Vector | ImageSource | RecordRefused]] = []
+    for record, id_ in zip(records, ids, strict=True):
+        given = without_pixels(record)
+        if isinstance(id_, RecordRefused):
+            items.append((given, id_))
+        elif id_ is not None and id_ in stored:
+            items.append((stored[id_] | given | {"_id": id_}, vectors[id_]))
+        else:
+            items.append((given, _source_or_refusal(record)))
+    return await _embedded(items, records, lambda sources: services.embed(collection, sources))
 
 
-async def embedded(
-    records: Sequence[Record], embedder: BatchedEmbedder, services: Services
-) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
-    """The given records with the vectors of their pictures by this embedder, whatever is stored."""
+async def described_by(
+    embedder: BatchedEmbedder, records: Sequence[Record], services: Services
+) -> list[Described]:
+    """The records in their order, by their pictures, whatever is stored."""
     items = [(without_pixels(record), _source_or_refusal(record)) for record in records]
-    return await _split(items, records, lambda sources: services.embed_with(embedder, sources))
+    return await _embedded(items, records, lambda sources: services.embed_with(embedder, sources))
 
 
-async def _split(
+async def _embedded(
     items: Sequence[tuple[Record, Vector | ImageSource | RecordRefused]],
     records: Sequence[Record],
     embed: Embed,
-) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
-    """Embeds what is still a source, all together, and sets apart what is refused."""
+) -> list[Described]:
+    """Embeds what is still a source, all together."""
     sources = [item for _, item in items if isinstance(item, ImageSource)]
     vectors = iter(await embed(sources))
-    known: list[tuple[Record, Vector]] = []
-    refused: list[tuple[Record, RecordRefused]] = []
+    found: list[Described] = []
     for given, (record, item) in zip(records, items, strict=True):
         result = next(vectors) if isinstance(item, ImageSource) else item
-        if isinstance(result, RecordRefused):
-            refused.append((given, result))
-        else:
-            known.append((record, result.vector if isinstance(result, Embedded) else result))
+        vector = result.vector if isinstance(result, Embedded) else result
+        found.append(Described(given, record, vector))
+    return found
+
+
+def split(
+    records: Sequence[Described],
+) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
+    """Those with a vector, and the others as they were given, with the reason."""
+    known = [(r.record, r.vector) for r in records if not isinstance(r.vector, RecordRefused)]
+    refused = [(r.given, r.vector) for r in records if isinstance(r.vector, RecordRefused)]
     return known, refused
+
+
+def _id_or_refusal(record: Record) -> str | RecordRefused | None:
+    try:
+        return id_of(record, "$")
+    except InvalidRequest as error:
+        return RecordRefused(error.code, error.text)
 
 
 def _source_or_refusal(record: Record) -> ImageSource | RecordRefused:

@@ -37,14 +37,16 @@ class ImageMatching(Controller):
         """The perceptual hash of each picture, 128 bits in hex, under `_visual_hash`."""
         clock = Clock()
         check_batch(data.records, services)
-        known, refused = await hashes(data.records, services)
         name = data.hash_type or HASH_TYPE
+        described = await hashes(data.records, services)
         records = [
-            {**record, "_visual_hash": {name: as_hex(bits)}, "_status": _status(200, "OK")}
-            for record, bits in known
-        ] + [
-            {**queries.without_pixels(record), "_status": _status(why.code, why.text)}
-            for record, why in refused
+            {**one.record, "_status": one.status}
+            | (
+                {}
+                if isinstance(one.vector, RecordRefused)
+                else {"_visual_hash": {name: as_hex(one.vector)}}
+            )
+            for one in described
         ]
         return {
             "records": records,
@@ -59,7 +61,7 @@ class ImageMatching(Controller):
         """The first of each set of equal pictures, with the `_ids` of all of the set."""
         clock = Clock()
         check_batch(data.records, services)
-        known, refused = await hashes(data.records, services)
+        known, refused = queries.split(await hashes(data.records, services))
         radius = SAME_PICTURE_BITS if data.radius is None else data.radius
         kept: list[tuple[Record, Vector]] = []
         for record, bits in known:
@@ -76,10 +78,10 @@ class ImageMatching(Controller):
         """The given pictures by Hamming distance of their hashes from the query's."""
         clock = Clock()
         check_batch(data.records, services)
-        query, unreadable = await hashes([data.query_record], services)
+        query, unreadable = queries.split(await hashes([data.query_record], services))
         if unreadable:
             raise InvalidRequest(unreadable[0][1].text, place=queries.QUERY_RECORD)
-        known, refused = await hashes(data.records, services)
+        known, refused = queries.split(await hashes(data.records, services))
         apart = distances(query[0][1], [bits for _, bits in known], "manhattan")
         order = sorted(range(len(known)), key=lambda index: (apart[index], index))
         # The given fields without being asked: callers look for their `_url` in the answer.
@@ -90,12 +92,10 @@ class ImageMatching(Controller):
         return respond(body, services.settings.mirror_status)
 
 
-async def hashes(
-    records: list[Record], services: Services
-) -> tuple[list[tuple[Record, Vector]], list[tuple[Record, RecordRefused]]]:
+async def hashes(records: list[Record], services: Services) -> list[queries.Described]:
     """Each record, without pixels, with the 128 bits of its picture's hash as 0 and 1."""
     embedder = await services.embedder_named(HASH_EMBEDDER, "$")
-    return await queries.embedded(records, embedder, services)
+    return await queries.described_by(embedder, records, services)
 
 
 def as_hex(bits: Vector) -> str:

@@ -8,9 +8,9 @@ from litestar import Controller, Response, post
 from msgspec import structs
 
 from lookalike.adapter.collection import Collection
-from lookalike.adapter.errors import InvalidRequest
+from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.facets import facets
-from lookalike.adapter.rank import distances
+from lookalike.adapter.rank import values
 from lookalike.adapter.records import shown, shown_fields, tags_of
 from lookalike.adapter.search import Hits, Query
 from lookalike.adapter.selection import Selection
@@ -62,7 +62,7 @@ class Searches(Controller):
         record = data.query_record or {}
         query = structs.replace(
             query_of(data, collection, services),
-            tags=tags_of(record) if "tags" in record else None,
+            tags=None if record.get("tags") is None else tags_of(record),
             tag_weight=collection.tag_weight if data.tag_weight is None else data.tag_weight,
         )
         return await _search(data, query, collection, services)
@@ -92,10 +92,18 @@ class Searches(Controller):
     @post("/text", dto=JsonBody[Search], **READ)
     async def text(self, data: Search, collection: Collection, services: Services) -> EngineAnswer:
         """The k records that a text describes best."""
-        if queries.text_of(data.query_record or {}, queries.QUERY_RECORD) is None:
+        text = queries.text_of(data.query_record or {}, queries.QUERY_RECORD)
+        if text is None:
             place = f"{queries.QUERY_RECORD}._text_data"
             raise InvalidRequest("_text_data is needed", place=place)
-        return await _search(data, query_of(data, collection, services), collection, services)
+        alone = structs.replace(
+            data,
+            query_record={"_text_data": text},
+            query_records=None,
+            positive=None,
+            negative=None,
+        )
+        return await _search(alone, query_of(alone, collection, services), collection, services)
 
     @post("/visualRankRecords", dto=JsonBody[RankRecords], **READ)
     async def visual_rank_records(
@@ -107,10 +115,11 @@ class Searches(Controller):
         ((query, _),) = await queries.examples(
             [data.query_record], queries.QUERY_RECORD, collection, services
         )
-        known, refused = await queries.vectors_of(data.records, collection, services)
+        records = await queries.described(data.records, collection, services)
+        known, refused = queries.split(records)
         ranked = sorted(
             zip(
-                distances(query, [v for _, v in known], collection.distance),
+                values(query, [v for _, v in known], collection.distance),
                 range(len(known)),
                 strict=True,
             )
@@ -123,7 +132,7 @@ class Searches(Controller):
             clock,
             refused=refused,
         )
-        body.answer_distances = [distance for distance, _ in kept]
+        body.answer_distances = [max(0.0, value) for value, _ in kept]
         return respond(body, services.settings.mirror_status)
 
     @post("/nearDupsInsert", dto=JsonBody[NearDuplicatesInsert], **WRITE)
@@ -154,11 +163,12 @@ class Searches(Controller):
         """The vector of each picture, as `_descriptor`, in a collection's own space."""
         clock = Clock()
         check_batch(data.records, services)
-        known, refused = await queries.vectors_of(data.records, collection, services)
+        described = await queries.described(data.records, collection, services)
         records = [
-            {**record, "_descriptor": vector, "_status": {"code": 200, "text": "OK"}}
-            for record, vector in known
-        ] + [{**record, "_status": {"code": why.code, "text": why.text}} for record, why in refused]
+            {**one.record, "_status": one.status}
+            | ({} if isinstance(one.vector, RecordRefused) else {"_descriptor": one.vector})
+            for one in described
+        ]
         return {
             "records": records,
             "status": {"code": 200, "text": "OK"},
