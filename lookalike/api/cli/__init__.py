@@ -9,6 +9,7 @@ from lookalike.api.cli.collections import collections
 from lookalike.api.cli.demo import demo
 from lookalike.api.cli.serve import serve
 from lookalike.api.cli.tokens import tokens
+from lookalike.api.cli.transfer import export, import_
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,5 +18,5 @@ def main() -> None:
     """Self-hosted visual similarity search. Settings are environment variables, LOOKALIKE_…"""
 
 
-for command in (serve, collections, demo, tokens):
+for command in (serve, collections, demo, tokens, export, import_):
     main.add_command(command)

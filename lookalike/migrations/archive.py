@@ -1,0 +1,207 @@
+"""A collection as a file: to move it between engines, with its vectors, and to keep it.
+
+JSON lines, compressed with gzip where the name ends in `.gz`:
+
+    {"format": "lookalike-export", "version": 1, "collection": {...}}    settings, as in Qdrant
+    {"id": "...", "vectors": {...}, "payload": {...}}                     one line per record
+    {"end": true, "records": 123}
+
+A dense vector is the base64 of its float32 numbers (little endian), a sparse one has `indices` and
+`values`. A file without its last line is cut short and is refused. The payload is the point's, with
+our bookkeeping in it, so that an imported record is the same record.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import gzip
+import os
+from array import array
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+from qdrant_client import models
+
+from lookalike.adapter import collection as collections
+from lookalike.adapter.collection import Collection
+from lookalike.adapter.engine import Engine
+from lookalike.adapter.errors import CollectionConflict, InvalidRequest
+
+FORMAT, VERSION = "lookalike-export", 1
+PAGE = 64
+"""Records in one exchange with the engine: 28 MB at the most, below a server's limit of 32 MB."""
+
+Progress = Callable[[int], object]
+
+
+class Header(msgspec.Struct, frozen=True):
+    format: str
+    version: int
+    collection: dict[str, Any]
+
+
+class Line(msgspec.Struct, omit_defaults=True):
+    id: str | int = ""
+    vectors: dict[str, Any] = {}
+    payload: dict[str, Any] = {}
+    end: bool = False
+    records: int = 0
+
+
+class Damaged(InvalidRequest):
+    """The file is not an export of ours, or not a whole one."""
+
+
+async def scroll(
+    engine: Engine,
+    physical: str,
+    *,
+    start: Any = None,
+    payload: Any = True,
+    vectors: bool = True,
+    page: int = PAGE,
+) -> AsyncIterator[tuple[list[models.Record], Any]]:
+    """Pages of points in the order of their ids, each with the id at which the next one begins."""
+    offset = start
+    while True:
+        points, offset = await engine.scroll(
+            physical, limit=page, offset=offset, with_payload=payload, with_vectors=vectors
+        )
+        yield points, offset
+        if offset is None:
+            return
+
+
+async def export(engine: Engine, collection: Collection, file: Path, progress: Progress) -> int:
+    """Writes the collection to `file`, which appears once it is whole; the number of records.
+
+    What is written to the collection meanwhile may or may not be in the file.
+    """
+    partial = file.with_name(file.name + ".part")
+    records = 0
+    with _opened(partial, "wb", compressed=file.suffix == ".gz") as out:
+        settings = msgspec.to_builtins(collection)
+        del settings["physical"]
+        out.write(msgspec.json.encode(Header(FORMAT, VERSION, settings)) + b"\n")
+        async for points, _ in scroll(engine, collection.physical):
+            for point in points:
+                out.write(msgspec.json.encode(_line(point)) + b"\n")
+            records += len(points)
+            progress(records)
+        out.write(msgspec.json.encode(Line(end=True, records=records)) + b"\n")
+    os.replace(partial, file)
+    return records
+
+
+async def load(
+    engine: Engine, file: Path, progress: Progress, *, as_new: bool = False
+) -> tuple[Collection, int]:
+    """Makes the collection of `file`; it appears once it is whole. The collection and its records.
+
+    After an interruption the same call goes on: records that are there are not written again.
+    `as_new` gives it an id of its own. Raises CollectionConflict where the id exists, and Damaged,
+    after which nothing can be seen of it.
+    """
+    collection = _collection(file, as_new)
+    aliases = {entry.alias_name for entry in (await engine.get_aliases()).aliases}
+    if collection.id in aliases:
+        raise CollectionConflict(f"The collection {collection.id} exists already.")
+    if not await engine.collection_exists(collection.physical):
+        await collections.create_physical(engine, collection)
+    expected = 0
+    batch: list[Line] = []
+    for line in _lines(file):
+        if line.end:
+            expected = line.records
+            break
+        batch.append(line)
+        if len(batch) == PAGE:
+            progress(await _write_missing(engine, collection, batch))
+            batch = []
+    progress(await _write_missing(engine, collection, batch))
+    count = (await engine.count(collection.physical, exact=True)).count
+    if count != expected:
+        raise Damaged(f"{expected} records were exported and {count} are there after the import.")
+    await collections.point_alias(engine, collection)
+    return collection, count
+
+
+async def _write_missing(engine: Engine, collection: Collection, lines: Sequence[Line]) -> int:
+    if not lines:
+        return 0
+    ids = [line.id for line in lines]
+    found = await engine.retrieve(collection.physical, ids, with_payload=False)
+    existing = {str(point.id) for point in found}
+    points = [_point(line) for line in lines if str(line.id) not in existing]
+    if points:
+        await engine.upsert(collection.physical, points=points)
+    return len(lines)
+
+
+def _collection(file: Path, as_new: bool) -> Collection:
+    with _opened(file, "rb") as source:
+        try:
+            header = msgspec.json.decode(source.readline(), type=Header)
+        except (msgspec.DecodeError, OSError, EOFError):
+            raise Damaged("The file is not an export of Lookalike.") from None
+    if header.format != FORMAT or header.version > VERSION:
+        raise Damaged(f"The file is {header.format} {header.version}; known is {FORMAT} {VERSION}.")
+    id_ = collections.new_collection_id() if as_new else str(header.collection.get("id"))
+    own = {"id": id_, "physical": collections.physical_name(id_)}
+    return msgspec.convert(header.collection | own, Collection)
+
+
+def _lines(file: Path) -> Iterator[Line]:
+    """The lines after the first; raises Damaged where the last one is missing."""
+    decode = msgspec.json.Decoder(Line).decode
+    try:
+        with _opened(file, "rb") as source:
+            source.readline()
+            for number, text in enumerate(source, 2):
+                try:
+                    line = decode(text)
+                except msgspec.DecodeError:
+                    raise Damaged(f"Line {number} of the file cannot be read.") from None
+                if line.end:
+                    source.read()  # gzip checks its sum at the very end.
+                    yield line
+                    return
+                yield line
+    except (EOFError, gzip.BadGzipFile):
+        pass
+    raise Damaged("The file is cut short: its last line is missing.")
+
+
+def _opened(file: Path, mode: str, *, compressed: bool | None = None) -> IO[bytes]:
+    """A file to be read is known by its first bytes, whatever its name."""
+    if compressed is None:
+        with open(file, "rb") as start:
+            compressed = start.read(2) == b"\x1f\x8b"
+    opener: Any = functools.partial(gzip.open, compresslevel=1) if compressed else open
+    stream: IO[bytes] = opener(file, mode)
+    return stream
+
+
+def _line(point: models.Record) -> Line:
+    found: Any = point.vector or {}
+    vectors = {
+        name: {"indices": vector.indices, "values": vector.values}
+        if isinstance(vector, models.SparseVector)
+        else base64.b64encode(array("f", vector).tobytes()).decode()
+        for name, vector in found.items()
+    }
+    id_: Any = point.id
+    return Line(id=id_, vectors=vectors, payload=point.payload or {})
+
+
+def _point(line: Line) -> models.PointStruct:
+    vectors = {
+        name: list(array("f", base64.b64decode(vector)))
+        if isinstance(vector, str)
+        else models.SparseVector(**vector)
+        for name, vector in line.vectors.items()
+    }
+    return models.PointStruct.model_construct(id=line.id, vector=vectors, payload=line.payload)

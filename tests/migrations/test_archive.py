@@ -1,0 +1,158 @@
+"""A collection goes from one engine to another and is the same collection there."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lookalike.adapter import collection as collections
+from lookalike.adapter import listing
+from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.engine import Engine
+from lookalike.adapter.errors import CollectionConflict, CollectionNotFound
+from lookalike.adapter.search import Query, nearest
+from lookalike.adapter.storage import Storage
+from lookalike.adapter.writes import Writer
+from lookalike.migrations.archive import Damaged, export, load
+from tests.engine_suite.records import embed, record
+from tests.engine_suite.subjects import memory
+
+COUNT = 150
+
+
+def quiet(_: int) -> None:
+    """Nobody watches."""
+
+
+@pytest.fixture
+async def filled(engine: Engine, catalogue: Catalogue, collection_of: Any) -> Collection:
+    made: Collection = collection_of(storage=Storage(quantization="scalar"), capacity=1000)
+    await collections.create(engine, made)
+    catalogue.put(made)
+    await Writer(engine, catalogue).insert(made, [record(n) for n in range(COUNT)], embed, None)
+    return await catalogue.find(made.id)
+
+
+@pytest.fixture
+async def elsewhere(tmp_path: Path) -> AsyncIterator[Engine]:
+    with memory(tmp_path) as subject:
+        other = await subject.connect()
+        yield other
+        await other.close()
+
+
+async def everything(engine: Engine, collection: Collection) -> dict[str, Any]:
+    points, _ = await engine.scroll(
+        collection.physical, limit=10_000, with_payload=True, with_vectors=True
+    )
+    return {str(point.id): (point.payload, point.vector) for point in points}
+
+
+async def test_there_and_back_again(
+    engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    before = await everything(engine, filled)
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl.gz"
+    assert await export(engine, filled, first, quiet) == COUNT
+    there, count = await load(elsewhere, first, quiet)
+    assert (there, count) == (filled, COUNT)
+    assert await Catalogue(elsewhere).find(filled.name) == filled
+    query = Query(record_id="r5", k=20)
+    hits = await nearest(elsewhere, there, query)
+    original = await nearest(engine, filled, query)
+    assert hits.records == original.records
+    assert hits.distances == pytest.approx(original.distances, abs=2e-6)
+
+    await export(elsewhere, there, second, quiet)
+    assert second.read_bytes()[:2] == b"\x1f\x8b"
+    await collections.delete(engine, filled.id)
+    back, _ = await load(engine, second, quiet)
+    assert back == filled
+    after = await everything(engine, back)
+    assert {id_: payload for id_, (payload, _) in after.items()} == {
+        id_: payload for id_, (payload, _) in before.items()
+    }
+    for id_, (_, vectors) in after.items():
+        assert vectors["visual"] == pytest.approx(before[id_][1]["visual"], abs=1e-6)
+        assert vectors["tags"] == before[id_][1]["tags"]
+
+
+async def test_an_existing_collection_is_not_touched_and_a_copy_gets_its_own_id(
+    engine: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.jsonl"
+    await export(engine, filled, file, quiet)
+    with pytest.raises(CollectionConflict):
+        await load(engine, file, quiet)
+    copy, _ = await load(engine, file, quiet, as_new=True)
+    assert copy.id != filled.id
+    assert msgspec.structs.replace(copy, id=filled.id, physical=filled.physical) == filled
+    await collections.delete(engine, copy.id)
+    assert await listing.count(engine, filled, listing.Selection()) == COUNT
+
+
+@pytest.mark.parametrize("cut", [1, 40, 9_000])
+@pytest.mark.parametrize("name", ["export.jsonl", "export.jsonl.gz"])
+async def test_a_file_that_is_cut_short_makes_nothing_visible(
+    engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path, cut: int, name: str
+) -> None:
+    file = tmp_path / name
+    await export(engine, filled, file, quiet)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-cut])
+    if cut == 1 and not name.endswith(".gz"):
+        return  # Only the newline is missing.
+    with pytest.raises(Damaged):
+        await load(elsewhere, file, quiet)
+    with pytest.raises(CollectionNotFound):
+        await Catalogue(elsewhere).find(filled.id)
+    file.write_bytes(whole)
+    _, count = await load(elsewhere, file, quiet)
+    assert count == COUNT, "what was there is used, and completed"
+
+
+async def test_an_interrupted_import_goes_on(
+    engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.jsonl"
+    await export(engine, filled, file, quiet)
+
+    def interrupt(_: int) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await load(elsewhere, file, interrupt)
+    with pytest.raises(CollectionNotFound):
+        await Catalogue(elsewhere).find(filled.id)
+    _, count = await load(elsewhere, file, quiet)
+    assert count == COUNT
+
+
+async def test_other_files_are_refused(elsewhere: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "other"
+    for content in (
+        b"",
+        b"hello\n",
+        b'{"format":"x","version":1,"collection":{}}\n',
+        gzip.compress(b""),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(Damaged):
+            await load(elsewhere, file, quiet)
+
+
+async def test_an_interrupted_export_leaves_no_file_under_its_name(
+    engine: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    def interrupt(_: int) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await export(engine, filled, tmp_path / "export.jsonl", interrupt)
+    assert not (tmp_path / "export.jsonl").exists()
