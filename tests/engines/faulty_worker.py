@@ -25,8 +25,8 @@ def kill_once() -> None:
 
 
 def killed_after(function: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapped(*args: Any) -> Any:
-        result = function(*args)
+    def wrapped(*args: Any, **options: Any) -> Any:
+        result = function(*args, **options)
         kill_once()
         return result
 
@@ -34,9 +34,9 @@ def killed_after(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def killed_before(function: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapped(*args: Any) -> Any:
+    def wrapped(*args: Any, **options: Any) -> Any:
         kill_once()
-        return function(*args)
+        return function(*args, **options)
 
     return wrapped
 
@@ -56,14 +56,18 @@ def killed_in_swap(patch: Callable[[Callable[..., Any]], Callable[..., Any]]) ->
     """Let only the manifest that names the new shard be the moment."""
     save = catalog.Home.save
 
-    def wrapped(home: catalog.Home) -> None:
-        (patch(save) if home.manifest.shard != "shard-1" else save)(home)
+    def wrapped(home: catalog.Home, **changes: Any) -> None:
+        (patch(save) if "shard" in changes else save)(home, **changes)
 
-    catalog.Home.save = wrapped  # type: ignore[method-assign]
+    catalog.Home.save = wrapped  # type: ignore[assignment, method-assign]
 
 
 def unchecked() -> None:
-    checks.sparse = lambda plain: (plain["indices"], plain["values"])
+    checks.sparse = lambda value: (value["indices"], value["values"])
+
+
+def no_builder() -> None:
+    Rebuild.builder_module = "tests.engines.no_such_module"
 
 
 def patch_rebuild(name: str, patch: Callable[[Any], Any]) -> None:
@@ -72,6 +76,7 @@ def patch_rebuild(name: str, patch: Callable[[Any], Any]) -> None:
 
 FAULTS: dict[str, Callable[[], None]] = {
     "unchecked": unchecked,
+    "no builder": no_builder,
     "kill:before copying": lambda: patch_rebuild("_begin", killed_after_first_step),
     "kill:loaded": lambda: patch_rebuild("_catch_up", killed_after_first_step),
     "kill:catching up": lambda: patch_rebuild("_catch_up_page", killed_after),

@@ -17,8 +17,11 @@ def point_id(number: int) -> str:
 
 
 def vectors(count: int, dimension: int = DIMENSION, seed: int = 0) -> np.ndarray[Any, Any]:
-    rows = np.random.default_rng(seed).standard_normal((count, dimension)).astype("f4")
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    rows: np.ndarray[Any, Any] = (
+        np.random.default_rng(seed).standard_normal((count, dimension)).astype("f4")
+    )
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows
 
 
 def payload(number: int) -> dict[str, Any]:

@@ -72,7 +72,9 @@ async def test_payload_indexes_are_listed(engine: Any, collection: str) -> None:
     await engine.delete_payload_index(collection, "price")
     assert set((await engine.get_collection(collection)).payload_schema) == {"category"}
     await engine.create_payload_index(
-        collection, "t", models.TextIndexParams(type="text", phrase_matching=True)
+        collection,
+        "t",
+        models.TextIndexParams(type=models.TextIndexType.TEXT, phrase_matching=True),
     )
     index = (await engine.get_collection(collection)).payload_schema["t"]
     assert index.params.phrase_matching is True

@@ -41,6 +41,7 @@ RESTLESS = EngineSettings(
     hnsw_threshold_elements=400 * DIMENSION,
     vacuum_fraction=0.05,
     vacuum_min_points=20,
+    build_niceness=0,
 )
 POINTS = 1500
 ROWS = vectors(POINTS).tolist()

@@ -42,7 +42,7 @@ async def test_it_starts_quickly_and_ends_in_order(data: Path) -> None:
     assert started < 0.2
     assert time.perf_counter() - start < 1.5
     assert health["ready"] is True
-    assert health["broken"] == {}
+    assert health["broken"] == []
     assert running_socket(data) == owner.socket_path
     worker = owner.worker_pid
     assert worker is not None
@@ -166,7 +166,7 @@ async def test_searches_go_before_bulk_writes_and_both_go_on(
     name = await make_collection(embedded)
     await embedded.upsert(name, points(1000))
     row = vectors(1)[0].tolist()
-    bulk = asyncio.create_task(embedded.upsert(name, points(20_000)))
+    bulk = asyncio.create_task(embedded.upsert(name, points(8000)))
     waits: list[float] = []
 
     async def search() -> None:
@@ -177,10 +177,10 @@ async def test_searches_go_before_bulk_writes_and_both_go_on(
 
     # More searches than the worker can answer: the write must get its turns nevertheless.
     await asyncio.gather(*[search() for _ in range(8)], asyncio.wait_for(bulk, 60))
-    assert len(waits) > 50
+    assert len(waits) > 20
     assert sorted(waits)[len(waits) // 2] < 0.1
     assert max(waits) < 1.0
-    assert (await embedded.count(name)).count == 20_000
+    assert (await embedded.count(name)).count == 8000
 
 
 async def test_writes_of_a_collection_keep_their_order(embedded: EmbeddedEngine) -> None:

@@ -15,12 +15,16 @@ from lookalike.adapter.engines.embedded import EmbeddedEngine
 from lookalike.adapter.engines.rebuild import Slots
 from lookalike.adapter.engines.settings import EngineSettings
 from tests.engines.conftest import make_collection
-from tests.engines.owners import running, wait_for
+from tests.engines.owners import FaultyEngineProcess, running, wait_for
 from tests.engines.points import CATEGORIES, DIMENSION, payload, point_id, points, vectors
 
 COUNT = 3000
-GRAPH = EngineSettings(flush_seconds=0.1, hnsw_threshold_elements=2000 * DIMENSION)
-VACUUM = EngineSettings(flush_seconds=0.1, hnsw_threshold_elements=0, vacuum_min_points=500)
+GRAPH = EngineSettings(
+    flush_seconds=0.1, hnsw_threshold_elements=2000 * DIMENSION, build_niceness=0
+)
+VACUUM = EngineSettings(
+    flush_seconds=0.1, hnsw_threshold_elements=0, vacuum_min_points=500, build_niceness=0
+)
 
 
 def home(data: Path) -> Home:
@@ -79,7 +83,7 @@ async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> N
         versions = sorted(r.payload["version"] for r in records if r.payload)
         assert versions == list(range(version - 9, version + 1))
         assert (await engine.count(name)).count == COUNT
-        assert (await engine.get_collection(name)).indexed_vectors_count >= COUNT
+        assert ((await engine.get_collection(name)).indexed_vectors_count or 0) >= COUNT
         assert await recall(engine, name) >= 0.98
         assert await recall(engine, name, category="lamp") >= 0.98
         await engine.close()
@@ -168,6 +172,28 @@ async def test_a_collection_deleted_during_its_rebuild_is_gone(data: Path) -> No
         await engine.close()
 
 
+async def test_a_build_that_fails_leaves_everything_as_it_was(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAULT", "no builder")
+    with running(data, GRAPH, FaultyEngineProcess) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        for start in range(0, COUNT, 100):
+            await engine.upsert(name, points(100, start))
+            await asyncio.sleep(0.03)
+        await asyncio.sleep(0.5)
+        assert (await engine.count(name)).count == COUNT
+        assert await recall(engine, name) == 1.0
+        await engine.delete(name, [point_id(0)])
+        await engine.close()
+    assert '"shard-1"' in manifest(data)
+    with running(data) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        assert (await engine.count(name)).count == COUNT - 1
+        await engine.close()
+
+
 @pytest.mark.parametrize("distance", list(models.Distance))
 async def test_every_distance_finds_the_true_neighbours(
     embedded: EmbeddedEngine, distance: models.Distance
@@ -186,7 +212,7 @@ async def test_every_distance_finds_the_true_neighbours(
             for n in range(2000)
         ],
     )
-    apart = {
+    apart: Any = {
         models.Distance.COSINE: lambda q: -(rows @ q),
         models.Distance.DOT: lambda q: -(rows @ q),
         models.Distance.EUCLID: lambda q: np.linalg.norm(rows - q, axis=1),

@@ -52,7 +52,7 @@ def upsert(vector: Any = None, content: Any = None, identity: Any = None) -> Cal
     return lambda engine, name: engine.upsert(name, [points(1)[0], bad])
 
 
-def sparse(indices: list[Any], values: list[Any]) -> Call:
+def sparse(indices: Any, values: Any) -> Call:
     return upsert({"tags": models.SparseVector.model_construct(indices=indices, values=values)})
 
 
@@ -73,7 +73,7 @@ def delete_range(bound: float) -> Call:
 
 def create(**params: Any) -> Call:
     dense = models.VectorParams.model_construct(
-        **{"size": 4, "distance": models.Distance.COSINE} | params
+        **({"size": 4, "distance": models.Distance.COSINE} | params)
     )
     return lambda engine, name: engine.create_collection(f"{name}-new", {"visual": dense})
 

@@ -31,6 +31,7 @@ class Job(msgspec.Struct, frozen=True):
     collection_schema: Schema
     graph: bool
     threads: int
+    niceness: int
 
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
     # without it the operations would be counted from 0 and changes to older points be ignored.
     shutil.copytree(job.source, job.target)
     os.write(sys.stdout.fileno(), b"copied\n")
-    os.nice(19)
+    os.nice(job.niceness)
     config = edge_config(
         job.collection_schema,
         indexing_threshold_kb=GRAPH_KB if job.graph else NEVER_KB,

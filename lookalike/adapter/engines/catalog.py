@@ -32,7 +32,14 @@ LOADING = "loading"
 """Lies in a collection's directory while its shard is being loaded; holds the earlier failures."""
 
 
-class Manifest(msgspec.Struct, kw_only=True):
+class StorageFailed(BaseException):
+    """The disk took a file but not its name, so nobody knows what a restart would find.
+
+    Not an Exception: the process must end before it acknowledges anything on top of that.
+    """
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a collection that is not a point."""
 
     name: str
@@ -47,14 +54,20 @@ class Manifest(msgspec.Struct, kw_only=True):
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Replace a file; afterwards it is there as a whole even if the machine loses power."""
+    """Replace a file; afterwards it is there as a whole even if the machine loses power.
+
+    Raises OSError when the old file is still there, and StorageFailed when nobody knows.
+    """
     temporary = path.with_name(path.name + ".new")
     with open(temporary, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    sync_folder(path.parent)
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StorageFailed from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -81,9 +94,12 @@ class Home:
     def shard(self) -> Path:
         return self.folder / self.manifest.shard
 
-    def save(self) -> None:
-        content = msgspec.json.format(msgspec.json.encode(self.manifest), indent=1)
+    def save(self, **changes: Any) -> None:
+        """Write the manifest with these changes; what fails to be written is not changed."""
+        manifest = msgspec.structs.replace(self.manifest, **changes)
+        content = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         write_file(self.folder / MANIFEST, content)
+        self.manifest = manifest
 
     def discard(self) -> None:
         """Remove a directory that never became a collection."""

@@ -11,11 +11,11 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from lookalike.adapter.engines import checks
-from lookalike.adapter.engines.catalog import Catalog, Manifest
+from lookalike.adapter.engines.catalog import Catalog, Home, Manifest
 from lookalike.adapter.engines.checks import Refused
 from lookalike.adapter.engines.collection import Collection
 from lookalike.adapter.engines.conditions import Plain
-from lookalike.adapter.engines.loading import load_shard
+from lookalike.adapter.engines.loading import Damaged, load_shard
 from lookalike.adapter.engines.schema import Schema, edge_config, index_params
 from lookalike.adapter.engines.settings import EngineSettings
 
@@ -25,13 +25,13 @@ class NoCollection(Exception):
 
 
 class Engine:
-    """The collections by name. `broken` names those that could not be loaded, and why."""
+    """The collections by name; those that could not be loaded are `broken`."""
 
     def __init__(self, data: Path, settings: EngineSettings) -> None:
         self.settings = settings
         self.catalog = Catalog(data)
         self.collections: dict[str, Collection] = {}
-        self.broken: dict[str, str] = {}
+        self.broken: dict[str, Home] = {}
 
     def load(self, *, faulted: bool) -> None:
         """Load every collection; `faulted` when the last worker died of a fault of its own."""
@@ -39,8 +39,8 @@ class Engine:
             name = home.manifest.name
             try:
                 self.collections[name] = Collection(home, load_shard(home, faulted=faulted))
-            except Refused as error:
-                self.broken[name] = str(error)
+            except Damaged:
+                self.broken[name] = home
 
     def close(self) -> None:
         """Bring everything to the files."""
@@ -55,7 +55,7 @@ class Engine:
         """A collection by name or alias; raises NoCollection."""
         name = self.resolve(name)
         if name in self.broken:
-            raise Refused(f"the collection cannot be loaded: {self.broken[name]}")
+            raise Refused("the files of the collection are damaged")
         try:
             return self.collections[name]
         except KeyError:
@@ -68,7 +68,7 @@ class Engine:
         return {
             "ready": True,
             "collections": len(self.collections),
-            "broken": self.broken,
+            "broken": sorted(self.broken),
             "logs_aside": {
                 name: aside
                 for name, collection in self.collections.items()
@@ -109,10 +109,14 @@ class Engine:
         yield
 
     def delete_collection(self, name: str, _: Plain) -> Iterator[None]:
-        collection = self.collection(name)
-        del self.collections[name]
-        collection.shard.close()
-        self.catalog.remove(collection.home)
+        if name in self.broken:
+            home = self.broken.pop(name)
+        else:
+            collection = self.collection(name)
+            home = collection.home
+            del self.collections[name]
+            collection.shard.close()
+        self.catalog.remove(home)
         kept = {alias: of for alias, of in self.catalog.aliases.items() if of != name}
         if kept != self.catalog.aliases:
             self.catalog.save_aliases(kept)
@@ -122,8 +126,7 @@ class Engine:
         """Merge metadata; null removes a key."""
         home = self.collection(name).home
         merged = home.manifest.metadata | checks.payload(args.get("metadata"))
-        home.manifest.metadata = {k: v for k, v in merged.items() if v is not None}
-        home.save()
+        home.save(metadata={k: v for k, v in merged.items() if v is not None})
         yield
 
     def create_payload_index(self, name: str, args: Plain) -> Iterator[None]:
@@ -131,17 +134,17 @@ class Engine:
         path = checks.path(args.get("field"))
         params = index_params(args["field_schema"])
         collection.shard.update(edge.UpdateOperation.create_field_index(path, params))
-        collection.home.manifest.payload_indexes[path] = args["field_schema"]
-        collection.home.save()
+        indexes = collection.home.manifest.payload_indexes
+        collection.home.save(payload_indexes=indexes | {path: args["field_schema"]})
         yield
 
     def delete_payload_index(self, name: str, args: Plain) -> Iterator[None]:
         collection = self.collection(name)
         path = checks.path(args.get("field"))
-        if path in collection.home.manifest.payload_indexes:
+        indexes = dict(collection.home.manifest.payload_indexes)
+        if indexes.pop(path, None) is not None:
             collection.shard.update(edge.UpdateOperation.delete_field_index(path))
-            del collection.home.manifest.payload_indexes[path]
-            collection.home.save()
+            collection.home.save(payload_indexes=indexes)
         yield
 
     def update_aliases(self, _: str, args: Plain) -> Iterator[None]:

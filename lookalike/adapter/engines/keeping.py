@@ -30,7 +30,7 @@ class Keeper:
         self._flushed: dict[str, float] = {}
         self._unexamined = set(engine.collections)
         self._not_before: dict[str, float] = {}
-        self._rebuild: asyncio.Task[None] | None = None
+        self._rebuilding: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Never returns; ends the rebuild that is under way when it is cancelled."""
@@ -39,15 +39,12 @@ class Keeper:
                 await asyncio.sleep(TICK_SECONDS)
                 for collection in list(self._engine.collections.values()):
                     await self._flush(collection)
-                if self._rebuild is None:
-                    self._start_rebuild()
-                elif self._rebuild.done():
-                    self._rebuild.result()  # Raises what the engine panicked with.
-                    self._rebuild = None
+                if self._rebuilding is None or self._rebuilding.done():
+                    self._rebuilding = self._next_rebuild()
         finally:
-            if self._rebuild is not None:
-                self._rebuild.cancel()
-                await asyncio.wait({self._rebuild})
+            if self._rebuilding is not None:
+                self._rebuilding.cancel()
+                await asyncio.wait({self._rebuilding})
 
     async def _flush(self, collection: Collection) -> None:
         name = collection.name
@@ -65,30 +62,36 @@ class Keeper:
             collection.flush()
         yield
 
-    def _start_rebuild(self) -> None:
+    def _next_rebuild(self) -> asyncio.Task[None] | None:
         """Start the first rebuild that is due among the collections flushed since the last look."""
         for name in list(self._unexamined):
-            collection = self._engine.collections.get(name)
-            if collection is not None and time.monotonic() < self._not_before.get(name, 0.0):
+            if time.monotonic() < self._not_before.get(name, 0.0):
                 continue
             self._unexamined.discard(name)
-            if collection is None:
-                continue
-            if (reason := due(collection, self._engine.settings)) is not None:
+            collection = self._engine.collections.get(name)
+            if collection and (reason := due(collection, self._engine.settings)) is not None:
                 log.info("rebuilding a collection: %s", reason)
-                self._rebuild = asyncio.create_task(self._run_rebuild(collection))
-                return
+                return asyncio.create_task(self._rebuild(collection))
+        return None
 
-    async def _run_rebuild(self, collection: Collection) -> None:
-        name = collection.name
-        start = time.monotonic()
+    async def _rebuild(self, collection: Collection) -> None:
+        name, start = collection.name, time.monotonic()
+        rebuild = Rebuild(collection, self._scheduler, self._engine.settings)
+        running = asyncio.create_task(rebuild.run())
         try:
-            await Rebuild(collection, self._scheduler, self._engine.settings).run()
+            while not running.done():
+                await asyncio.wait({running}, timeout=TICK_SECONDS)
+                if rebuild.outdated or self._engine.collections.get(name) is not collection:
+                    break
+            else:
+                running.result()
+                taken = time.monotonic() - start
+                waits = ", ".join(f"{n} {s:.2f} s" for n, s in rebuild.waits_s.items())
+                log.info("rebuilt a collection in %.1f s (waited: %s)", taken, waits)
         except Exception as error:
-            if self._engine.collections.get(name) is not collection:
-                return  # It was deleted meanwhile.
             log.error("a collection was not rebuilt: %s", error)
             self._not_before[name] = time.monotonic() + RETRY_SECONDS
-        else:
-            log.info("rebuilt a collection in %.1f s", time.monotonic() - start)
-        self._unexamined.add(name)
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+            self._unexamined.add(name)

@@ -14,7 +14,6 @@ import time
 import qdrant_edge as edge
 
 from lookalike.adapter.engines.catalog import Home, remove_tree
-from lookalike.adapter.engines.checks import Refused
 from lookalike.adapter.engines.schema import edge_config, index_params
 
 log = logging.getLogger("lookalike.engine")
@@ -25,17 +24,21 @@ PASSING = ("os error", "WouldBlock", "No space left")
 """In the text of failures that are not the log's fault."""
 
 
+class Damaged(Exception):
+    """The shard does not load, with its log or without."""
+
+
 def load_shard(home: Home, *, faulted: bool) -> edge.EdgeShard:
     """Load the current shard of a collection.
 
     `faulted`: the last worker died of a fault (a segmentation fault leaves no chance to count it
-    then). Raises Refused when the collection cannot be loaded at all; anything else that is raised
+    then). Raises Damaged when the collection cannot be loaded at all; anything else that is raised
     deserves another try in a new process.
     """
     before = home.load_failures()
     failures = (before or 0) + (faulted and before is not None)
     if failures > MAX_FAILURES:
-        raise Refused("its files are damaged")
+        raise Damaged
     if failures == MAX_FAILURES:
         _put_log_aside(home)
     home.note_loading(failures)
@@ -83,9 +86,7 @@ def _salvaged(home: Home, old: edge.EdgeShard) -> edge.EdgeShard:
     new.flush()
     old.close()
     abandoned = home.shard
-    home.manifest.shard = folder.name
-    home.manifest.graph_indexes = None
-    home.save()
+    home.save(shard=folder.name, graph_indexes=None)
     remove_tree(abandoned)
     return new
 

@@ -29,7 +29,7 @@ MAX_PREFETCHES = 64
 MAX_EXPRESSION_DEPTH = 32
 MAX_EXPRESSIONS = 1000
 OVERSAMPLING = 4.0
-HNSW_EF = 128
+HNSW_EF = 256
 RRF_K = 2
 """The server's default: https://github.com/qdrant/qdrant, `DEFAULT_RRF_K`."""
 MMR_CANDIDATES = 100

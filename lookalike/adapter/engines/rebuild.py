@@ -22,6 +22,7 @@ import itertools
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -93,13 +94,15 @@ def wants_graph(collection: Collection, settings: EngineSettings) -> bool:
 class Rebuild:
     """One rebuild of one collection; `run` once."""
 
+    builder_module = "lookalike.adapter.engines.builder"
+
     def __init__(
         self, collection: Collection, scheduler: Scheduler, settings: EngineSettings
     ) -> None:
         self._collection = collection
         self._scheduler = scheduler
         self._queue = collection.name
-        self._indexes = dict(collection.home.manifest.payload_indexes)
+        self._indexes = collection.home.manifest.payload_indexes
         self._graph = wants_graph(collection, settings)
         self._target = collection.home.next_shard()
         self._job = Job(
@@ -108,9 +111,17 @@ class Rebuild:
             collection_schema=collection.schema,
             graph=self._graph,
             threads=settings.build_threads or max(1, (os.cpu_count() or 2) - 1),
+            niceness=settings.build_niceness,
         )
         self._new: edge.EdgeShard | None = None
         self._over = False
+        self.waits_s: dict[str, float] = {}
+        """How long writes waited for `copy`, and everything for `load` and `swap`, in seconds."""
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the payload indexes are no longer those of the copy: then begin anew."""
+        return self._collection.home.manifest.payload_indexes != self._indexes
 
     async def run(self) -> None:
         """Raises BuildFailed, or what the engine raises; then the old shard simply stays."""
@@ -119,7 +130,8 @@ class Rebuild:
             # A queue of its own, taking turns with the writes.
             await self._scheduler.run(f"{self._queue}\0rebuild", self._catch_up())
             await self._scheduler.run(self._queue, self._swap())
-        except BaseException:
+        except (Exception, asyncio.CancelledError):
+            # Anything else ends the worker, and the next one tidies up.
             self._over = True
             self._collection.touched = None
             if self._new is not None:
@@ -131,7 +143,7 @@ class Rebuild:
 
     async def _build(self) -> None:
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "lookalike.adapter.engines.builder"),
+            *(sys.executable, "-m", self.builder_module),
             msgspec.json.encode(self._job).decode(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
@@ -141,12 +153,14 @@ class Rebuild:
         try:
             # Once its modules are imported, writes wait for the copy only.
             await child.stdout.readline()
+            start = time.perf_counter()
             try:
                 await self._scheduler.run(self._queue, self._begin())
                 child.stdin.write(b"copy\n")
                 copied = await child.stdout.readline()
             finally:
                 self._scheduler.release(self._queue)
+                self.waits_s["copy"] = time.perf_counter() - start
             if copied != b"copied\n" or await child.wait() != 0:
                 raise BuildFailed("the building process failed")
         finally:
@@ -166,7 +180,9 @@ class Rebuild:
     def _catch_up(self) -> Iterator[None]:
         if self._over:
             raise BuildFailed("the rebuild was called off")
+        start = time.perf_counter()
         self._new = edge.EdgeShard.load(self._job.target)
+        self.waits_s["load"] = time.perf_counter() - start
         yield
         while self._touched:
             self._catch_up_page(self._new)
@@ -181,18 +197,18 @@ class Rebuild:
     def _swap(self) -> Iterator[None]:
         collection, new = self._collection, self._new
         assert new is not None, "swap follows the catching up"
+        start = time.perf_counter()
         while self._touched:
             self._catch_up_page(new)
-        if collection.home.manifest.payload_indexes != self._indexes:
+        if self.outdated:
             raise BuildFailed("the payload indexes changed meanwhile")
         new.flush()
-        manifest = collection.home.manifest
-        manifest.shard = self._target.name
-        manifest.graph_indexes = sorted(self._indexes) if self._graph else None
-        collection.home.save()
+        graph_indexes = sorted(self._indexes) if self._graph else None
+        collection.home.save(shard=self._target.name, graph_indexes=graph_indexes)
         old, collection.shard, collection.touched, self._new = collection.shard, new, None, None
         collection.unflushed = 0
         old.close()
+        self.waits_s["swap"] = time.perf_counter() - start
         yield
 
     @property

@@ -23,10 +23,17 @@ Done = Callable[[BaseException | None], None]
 
 
 class Scheduler:
-    """Runs reads and slices of writes on the event loop, one per turn of the loop."""
+    """Runs reads and slices of writes on the event loop, one per turn of the loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    `fatal` is called, once the request is answered, with what is raised that is no Exception: a
+    panic of the engine, after which nothing may touch it again.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, fatal: Callable[[BaseException], None]
+    ) -> None:
         self._loop = loop
+        self._fatal = fatal
         self._reads: dict[object, deque[Read]] = {}
         self._writes: dict[str, deque[tuple[Iterator[None], Done]]] = {}
         self._held: set[str] = set()
@@ -114,5 +121,7 @@ class Scheduler:
         except BaseException as error:
             waiting.popleft()
             done(None if isinstance(error, StopIteration) else error)
+            if not isinstance(error, Exception):
+                self._fatal(error)
         if waiting:
             self._writes[queue] = waiting

@@ -25,6 +25,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     build_threads: int = 0
     """Threads of the process that builds an index aside; 0 is one less than the machine has."""
 
+    build_niceness: int = 19
+    """0 to 19: how readily that process gives way to searches; 0 not at all."""
+
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the Qdrant server is and how long it is waited for."""

@@ -89,8 +89,11 @@ class Worker:
                 result = getattr(self.engine, method)()
             body = wire.answer(result)
         except BaseException as error:
-            body = self._error(error)
-        reply(body)
+            reply(self._error(error))
+            if not isinstance(error, Exception):
+                end(error)
+        else:
+            reply(body)
 
     def _write(
         self, queue: str, start: Callable[[], Iterator[None]], reply: Callable[[bytes], None]
@@ -105,7 +108,7 @@ class Worker:
         self.scheduler.write(queue, steps(), done)
 
     def _error(self, error: BaseException) -> bytes:
-        """The answer to a request that failed; a panic also ends the worker."""
+        """The answer to a request that failed."""
         if isinstance(error, NoCollection):
             return wire.error_answer("CollectionNotFound", "no such collection")
         if isinstance(error, Missing):
@@ -118,10 +121,6 @@ class Worker:
         if isinstance(error, Exception):
             log.error("the engine refused a request: %s", error)
             return wire.error_answer("EngineFailed", "the engine refused the request")
-        log.critical("the engine panicked: %s", error)
-        self.scheduler.stop()
-        # Everything acknowledged is in the log; to flush or close after a panic could damage it.
-        asyncio.get_running_loop().call_soon(os._exit, EXIT_PANIC)
         return wire.error_answer("EngineUnavailable", "the engine failed and is being restarted")
 
 
@@ -185,10 +184,19 @@ class Client(asyncio.Protocol):
             self._transport.resume_reading()
 
 
+def end(error: BaseException) -> None:
+    """End the worker at once; a panic leaves the engine in no state to be flushed or closed.
+
+    What was acknowledged is in its log, and the next worker reads it.
+    """
+    log.critical("the engine panicked: %s", error)
+    os._exit(EXIT_PANIC)
+
+
 async def serve(engine: Engine, listener: socket.socket, lifeline: int) -> None:
     """Answer requests until the owner ends, or asks for the end."""
     loop = asyncio.get_running_loop()
-    scheduler = Scheduler(loop)
+    scheduler = Scheduler(loop, end)
     worker = Worker(engine, scheduler)
     stop = asyncio.Event()
     loop.add_reader(lifeline, stop.set)
