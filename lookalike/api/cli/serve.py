@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
+import sys
 from pathlib import Path
 
 import click
@@ -68,6 +70,9 @@ def wait_for_qdrant(settings: Settings) -> None:
 def run(settings: Settings) -> None:
     import uvicorn
 
+    # Uvicorn stops in order and then sends itself the signal again, which would end this process
+    # before the engine is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     os.environ["LOOKALIKE_INTERNAL_MAIN_PID"] = str(os.getpid())
     click.echo(f"Lookalike listens on http://{settings.host}:{settings.port}")
     uvicorn.run(
