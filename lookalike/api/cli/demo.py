@@ -25,7 +25,7 @@ BATCH = 5
 def demo(wheel: Path, data: str | None) -> None:
     """Fill an empty data folder with the product photos in WHEEL (saleor 2.10.1, CC-BY-4.0).
 
-    Does nothing where a collection exists.
+    Nothing is made where a collection exists.
     """
     from lookalike.api.cli.offline import run_with_services
     from lookalike.demo import read_products
@@ -33,11 +33,14 @@ def demo(wheel: Path, data: str | None) -> None:
     settings = settings_with(data=data)
 
     async def action(services: Services) -> None:
-        if services.catalogue.all():
+        existing = services.catalogue.all()
+        collection = next((c for c in existing if c.name == NAME), None)
+        if existing and collection is None:
             click.echo("The data folder has collections: no demo collection is made.")
             return
-        collection = await _create(services)
-        await _load(read_products(wheel), collection, services)
+        if collection is None:
+            collection = await _create(services)
+            await _load(read_products(wheel), collection, services)
         click.echo(example(settings.host, settings.port, collection.id))
 
     run_with_services(settings, action)
