@@ -83,6 +83,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     capacity: int | None = None
     """The largest number of records, or None for no limit."""
     tag_weight: float = 0.25
+    """Share of the tags in the distance of `visualTagsKNN`, 0 to 1."""
+    tag_idf: bool = False
+    """Rare tags count more. Fixed for ever: the vectors of the tags depend on it."""
     storage: Storage = Storage()
     schema_version: int = SCHEMA_VERSION
 

@@ -20,8 +20,9 @@ from lookalike.adapter.records import TAGS_VECTOR, VISUAL_VECTOR, Record, point_
 
 MIN_CANDIDATES = 100
 CANDIDATES_PER_RANK = 2
-MAX_CANDIDATES = 20_000
-"""Of each signal. Where that many do not settle the order, it is that of the candidates."""
+MAX_CANDIDATES = 2_000
+"""Of each signal. Where that many do not settle the order, it is that of the candidates: when one
+tag is on very many records and weighs much."""
 
 CANDIDATES = models.SearchParams(
     quantization=models.QuantizationSearchParams(rescore=True, oversampling=1.5)

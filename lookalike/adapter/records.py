@@ -118,21 +118,22 @@ def tags_of(record: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(tag for tag in tags if isinstance(tag, str))
 
 
-def tag_vector(tags: Iterable[str]) -> models.SparseVector | None:
+def tag_vector(tags: Iterable[str], *, by_rarity: bool = False) -> models.SparseVector | None:
     """A set of n tags as a sparse vector with 1/sqrt(n) at each tag, None for no tags.
 
-    The dot product of two such vectors is the cosine of the tag sets. A tag's index is the first
-    32 bits of its BLAKE2b hash, so no vocabulary has to be kept.
+    The dot product of two such vectors is the cosine of the tag sets. `by_rarity`: 1 at each tag,
+    for the product with the weights of `tags.query_vector`.
     """
-    indices = sorted(
-        {
-            int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=4).digest(), "big")
-            for tag in tags
-        }
-    )
+    indices = sorted({tag_index(tag) for tag in tags})
     if not indices:
         return None
-    return models.SparseVector(indices=indices, values=[len(indices) ** -0.5] * len(indices))
+    value = 1.0 if by_rarity else len(indices) ** -0.5
+    return models.SparseVector(indices=indices, values=[value] * len(indices))
+
+
+def tag_index(tag: str) -> int:
+    """The first 32 bits of its BLAKE2b hash, so that no vocabulary has to be kept."""
+    return int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=4).digest(), "big")
 
 
 def shown_fields(fields_to_return: Sequence[str] | None) -> frozenset[str] | None:

@@ -30,11 +30,11 @@ from lookalike.adapter.records import (
     Record,
     point_id,
     shown,
-    tag_vector,
     tags_of,
 )
 from lookalike.adapter.selection import EVERYTHING, Selection, Work
 from lookalike.adapter.stream import Stream
+from lookalike.adapter.tags import query_vector
 
 DIVERSITY_WINDOW = 300
 """A diverse answer is chosen among this many of the nearest, then among as many after them. The
@@ -79,7 +79,7 @@ async def nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
     Of a stored record, that record is the first, unless the filter excludes it. With grouping, k
     counts groups; with diversity, the order is that of the choice. With a tag weight, the distance
     is `(1 - weight) * visual + weight * tags`, where the distance of two sets of tags is one minus
-    their cosine; without tags in the query it is the visual distance.
+    what `tags` says they have in common; without tags in the query it is the visual distance.
 
     Raises RecordsNotFound for a `record_id` that is not stored.
     """
@@ -184,7 +184,7 @@ async def _mixed(scope: Scope, query: Query, weight: float) -> Ranking | None:
         return None
     if scope.collection.distance != "cosine" or len(vectors) != 1:
         raise InvalidRequest("Tags go with one picture, in a collection with cosine distance")
-    sparse = tag_vector(tags)
+    sparse = await query_vector(scope.engine, scope.collection, tags)
     return None if sparse is None else ByVectorAndTags(scope, vectors[0], sparse, weight, own)
 
 

@@ -288,7 +288,7 @@ class Writer:
             except RecordRefused as refusal:
                 refused.append((change, refusal))
                 continue
-            operations += _update_operations(str(point.id), old, new, token)
+            operations += _update_operations(collection, str(point.id), old, new, token)
             written[str(point.id)] = new
         if not operations:
             return {}
@@ -368,7 +368,7 @@ def _refuse_repeated(candidates: Iterable[_Candidate]) -> None:
 def _point(candidate: _Candidate, collection: Collection, token: str) -> models.PointStruct:
     assert candidate.embedded is not None
     vectors: dict[str, Any] = {VISUAL_VECTOR: candidate.embedded.vector}
-    tags = tag_vector(tags_of(candidate.payload))
+    tags = tag_vector(tags_of(candidate.payload), by_rarity=collection.tag_idf)
     if tags is not None:
         vectors[TAGS_VECTOR] = tags
     bookkeeping = {
@@ -390,7 +390,7 @@ def _stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:
 
 
 def _update_operations(
-    id_: str, old: Record, new: Record, token: str
+    collection: Collection, id_: str, old: Record, new: Record, token: str
 ) -> list[models.UpdateOperation]:
     """Both hold only while the point is in the state that was read, or that the first one wrote."""
     bookkeeping = dict(old.get(RESERVED_KEY) or {})
@@ -405,7 +405,7 @@ def _update_operations(
     ]
     old_tags, new_tags = tags_of(old), tags_of(new)
     if old_tags != new_tags:
-        vector = tag_vector(new_tags)
+        vector = tag_vector(new_tags, by_rarity=collection.tag_idf)
         if vector is not None:
             operations.append(
                 models.UpdateVectorsOperation(

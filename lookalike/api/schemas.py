@@ -182,16 +182,19 @@ class NewCollection(Body, forbid_unknown_fields=True):
     product_id_field: str | None = None
     embedder: str | None = None
     capacity: Count | None = None
+    tag_weight: Share = 0.25
+    tag_idf: bool = False
     storage: Storage = Storage()
 
 
 class CollectionChange(Body, forbid_unknown_fields=True):
-    """Fields that are not given stay as they are. Type and embedder cannot change."""
+    """Fields that are not given stay as they are. Others than these cannot change."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)] | UnsetType = UNSET
     fields_to_index: list[str | IndexedField] | UnsetType = UNSET
     product_id_field: str | UnsetType | None = UNSET
     capacity: Count | UnsetType | None = UNSET
+    tag_weight: Share | UnsetType = UNSET
 
 
 class CollectionView(msgspec.Struct, kw_only=True):
@@ -205,6 +208,8 @@ class CollectionView(msgspec.Struct, kw_only=True):
     fields_to_index: tuple[IndexedField, ...]
     product_id_field: str | None
     capacity: int | None
+    tag_weight: float
+    tag_idf: bool
     storage: Storage
     records_count: int
     created: str

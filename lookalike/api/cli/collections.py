@@ -43,6 +43,14 @@ def list_all(data: str | None) -> None:
 @click.option("--product-id-field", help="Field that holds the product id.")
 @click.option("--embedder", help="Embedder; default: that of the settings.")
 @click.option("--capacity", type=click.IntRange(min=0), help="Most records.")
+@click.option(
+    "--tag-weight",
+    type=click.FloatRange(0, 1),
+    default=0.25,
+    show_default=True,
+    help="Share of the tags in the distance of visualTagsKNN.",
+)
+@click.option("--tag-idf", is_flag=True, help="Rare tags count more; cannot be changed later.")
 @data_option
 def create(
     name: str,
@@ -51,6 +59,8 @@ def create(
     product_id_field: str | None,
     embedder: str | None,
     capacity: int | None,
+    tag_weight: float,
+    tag_idf: bool,
     data: str | None,
 ) -> None:
     """Make a collection and show it."""
@@ -67,6 +77,8 @@ def create(
         "product_id_field": product_id_field,
         "embedder": embedder,
         "capacity": capacity,
+        "tag_weight": tag_weight,
+        "tag_idf": tag_idf,
     }
 
     async def action(services: Services) -> Any:

@@ -7,7 +7,7 @@ from litestar import delete as http_delete
 from msgspec import UNSET, structs
 
 from lookalike.adapter import collection as collections
-from lookalike.adapter.collection import Collection
+from lookalike.adapter.collection import Collection, IndexedField
 from lookalike.adapter.errors import CollectionNotFound
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
@@ -21,6 +21,8 @@ from lookalike.api.services import Services
 
 ADMIN = {"scope": "admin"}
 READ = {"scope": "read"}
+
+TAGS_INDEX = IndexedField("tags", "keyword")
 
 TYPE_EMBEDDERS = {"matching": "phash", "colors": "colors"}
 """Types whose pictures are compared in their own way; the others take the embedder of the settings.
@@ -111,10 +113,15 @@ async def create(data: NewCollection, services: Services) -> Collection:
         distance=embedder.distance,
         created=collections.now(),
         fields_to_index=collections.indexed_fields(
-            data.fields_to_index, data.product_id_field, "$.fields_to_index"
+            # Searches count how many records have a tag.
+            [*data.fields_to_index, *([TAGS_INDEX] if data.tag_idf else [])],
+            data.product_id_field,
+            "$.fields_to_index",
         ),
         product_id_field=data.product_id_field,
         capacity=data.capacity,
+        tag_weight=data.tag_weight,
+        tag_idf=data.tag_idf,
         storage=data.storage,
     )
     await collections.create(services.engine, collection)
@@ -148,6 +155,7 @@ def changed(old: Collection, data: CollectionChange) -> Collection:
         fields_to_index=fields,
         product_id_field=product_id_field,
         capacity=old.capacity if data.capacity is UNSET else data.capacity,
+        tag_weight=old.tag_weight if data.tag_weight is UNSET else data.tag_weight,
     )
 
 
@@ -164,6 +172,8 @@ async def view(collection: Collection, services: Services) -> CollectionView:
         fields_to_index=collection.fields_to_index,
         product_id_field=collection.product_id_field,
         capacity=collection.capacity,
+        tag_weight=collection.tag_weight,
+        tag_idf=collection.tag_idf,
         storage=collection.storage,
         records_count=count,
         created=collection.created,
