@@ -1,71 +1,39 @@
-"""How sensible the neighbours are: a number, on real photos, beside what needs no network.
-
-Leave-one-out: each of the 45 product photos asks for its nearest other photo, and is right when
-that one has its category (of eight).
-"""
+"""How sensible the neighbours are: numbers, on real photos, beside what needs no network."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
+import pytest
 from PIL import Image
 
+from benchmarks.quality import (
+    Way,
+    baselines,
+    interval,
+    leave_one_out,
+    score_neighbours,
+    similarities,
+)
 from lookalike.demo import DemoPhoto
 from lookalike.embedders import lite0
 from lookalike.embedders.images.decode import decode
 
-Vectors = NDArray[np.floating]
-
-
-def pixels(images: list[Image.Image]) -> Vectors:
-    """32 x 32 pixels, centred: what looks alike to a ruler."""
-    rows = [np.asarray(image.resize((32, 32)), np.float32).ravel() for image in images]
-    return np.stack([row - row.mean() for row in rows])
-
-
-def colours(images: list[Image.Image]) -> Vectors:
-    """The square roots of a histogram of hue, saturation and value, 8 x 4 x 4."""
-    bins = [(0, 256)] * 3
-    rows = [
-        np.histogramdd(np.asarray(i.convert("HSV")).reshape(-1, 3), (8, 4, 4), bins)[0].ravel()
-        for i in images
-    ]
-    counts: Vectors = np.stack(rows)
-    return np.sqrt(counts)
-
-
-def nearest_has_same(labels: NDArray[np.str_], vectors: Vectors) -> tuple[float, float]:
-    """The share of photos whose nearest is of their kind, and the mean average precision."""
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    similarity = unit @ unit.T
-    np.fill_diagonal(similarity, -np.inf)
-    order = np.argsort(-similarity, axis=1)[:, :-1]
-    hits = labels[order] == labels[:, None]
-    precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    average = (precision * hits).sum(axis=1) / np.maximum(hits.sum(axis=1), 1)
-    return float(hits[:, 0].mean()), float(average.mean())
-
 
 def test_categories_of_product_photos(products: list[DemoPhoto], network: lite0.Lite0) -> None:
-    assert len(products) == 45
-    images = [decode(p.image, max_pixels=2**21, image_px=network.image_px) for p in products]
-    labels = np.array([product.category for product in products])
-    assert len(set(labels.tolist())) == 8
-    ways: dict[str, Callable[[list[Image.Image]], Vectors]] = {
-        "lite0": network.embed_images,
-        "32 x 32 pixels": pixels,
-        "colours": colours,
-    }
-    scores = {name: nearest_has_same(labels, embed(images)) for name, embed in ways.items()}
-    for name, (first, average) in scores.items():
-        print(f"\n{name:>16}: nearest of the same category {first:.3f}, mAP {average:.3f}", end="")
+    """Leave-one-out: each of the 45 photos asks for its category, one of eight."""
+    ask = leave_one_out([p.image for p in products], [p.category for p in products])
+    ways = [Way("lite0", network.image_px, "cosine", network.embed_images), *baselines()]
+    scores = {way.name: ask(way) for way in ways}
     print()
-    first, average = scores["lite0"]
-    assert first >= 0.90
-    assert average >= 0.80
-    assert all(average > other[1] + 0.1 for name, other in scores.items() if name != "lite0")
+    for name, (first, _, average) in scores.items():
+        print(f"{name:>16}: recall@1 {first.mean():.3f}, mAP {average.mean():.3f}")
+    first, _, average = scores.pop("lite0")
+    assert len(first) == 45
+    assert first.mean() >= 0.90
+    assert average.mean() >= 0.80
+    assert all(average.mean() > score.average_precision.mean() for score in scores.values())
 
 
 def test_rooms_of_one_series_find_each_other(
@@ -101,3 +69,31 @@ def test_an_altered_copy_finds_its_original(
         right = (copies @ originals.T).argmax(axis=1) == np.arange(len(images))
         print(f"{name:>16}: found {right.mean():.3f}")
         assert right.mean() >= 0.9, name
+
+
+def test_scores_by_hand() -> None:
+    """Four photos ask: found at once; second; third and fourth; one has nothing to find."""
+    similarity = np.array([[4, 3, 2, 1, 0, -np.inf]] * 4, float)
+    relevant = np.zeros((4, 6), bool)
+    relevant[0, 0] = relevant[1, 1] = relevant[2, 2] = relevant[2, 3] = True
+    first, of_five, average = score_neighbours(similarity, relevant)
+    np.testing.assert_allclose(first, [1, 0, 0])
+    np.testing.assert_allclose(of_five, [0.2, 0.2, 0.4])
+    np.testing.assert_allclose(average, [1, 1 / 2, (1 / 3 + 2 / 4) / 2])
+
+
+@pytest.mark.parametrize(
+    ("distance", "nearest"), [("cosine", 0), ("dot", 1), ("euclid", 2), ("manhattan", 2)]
+)
+def test_every_distance(distance: str, nearest: int) -> None:
+    photos = np.array([[0.1, 0.1], [9, 0], [1, 0.4]])
+    found = similarities(np.array([[1.0, 1.0]]), photos, distance)
+    assert found.shape == (1, 3)
+    assert int(found.argmax()) == nearest
+
+
+def test_an_interval_holds_the_mean_and_shrinks_with_more_photos() -> None:
+    few, many = np.array([0.0, 1.0] * 10), np.array([0.0, 1.0] * 1000)
+    low, high = interval(few)
+    assert 0.2 < low < 0.4 < 0.6 < high < 0.8
+    assert interval(many)[1] - interval(many)[0] < (high - low) / 5
