@@ -295,6 +295,16 @@ class Catalogue:
             raise CollectionNotFound("Collection not found.")
         return found
 
+    async def newest(self, collection: Collection) -> Collection:
+        """Its settings as they are in the engine now: what is changed must not undo a change that
+        another process has made. Raises CollectionNotFound."""
+        found = await read(self._engine, collection.id, await _aliases(self._engine))
+        if found is None:
+            self.forget(collection.id)
+            raise CollectionNotFound("Collection not found.")
+        self.put(found)
+        return found
+
     async def _refresh_since(self, asked: float) -> None:
         """Those who wait together share one listing."""
         async with self._refreshing:
@@ -311,7 +321,7 @@ class Catalogue:
 
     async def refresh(self) -> None:
         """Reads every collection of ours from the engine; others in the same Qdrant are ignored."""
-        self._refreshed = time.monotonic()
+        started = time.monotonic()
         aliases = await _aliases(self._engine)
         found: dict[str, Collection] = {}
         for alias in aliases:
@@ -319,6 +329,7 @@ class Catalogue:
             if collection is not None:
                 found[collection.id] = collection
         self._by_id = found
+        self._refreshed = started
 
 
 async def _aliases(engine: Engine) -> dict[str, str]:

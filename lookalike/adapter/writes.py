@@ -230,9 +230,12 @@ class Writer:
         return {str(point.id): _token_of(point.payload) for point in found}
 
     async def _index_new_fields(self, collection: Collection, payloads: list[Record]) -> None:
-        changed = collections.infer_index_types(collection, payloads)
-        if changed is not collection:
-            await collections.save(self._engine, collection, changed)
+        if collections.infer_index_types(collection, payloads) is collection:
+            return
+        newest = await self._catalogue.newest(collection)
+        changed = collections.infer_index_types(newest, payloads)
+        if changed is not newest:
+            await collections.save(self._engine, newest, changed)
             self._catalogue.put(changed)
 
     # Update

@@ -54,7 +54,8 @@ class Collections(Controller):
 
     @get("/{collection_id:str}", opt=READ)
     async def show(self, collection_id: str, services: Services, grant: Grant) -> CollectionView:
-        return await view(await services.collection(collection_id, grant), services)
+        collection = await services.collection(collection_id, grant)
+        return await view(await services.catalogue.newest(collection), services)
 
     @put("/{collection_id:str}", opt=ADMIN, dto=JsonBody[CollectionChange])
     async def replace(
@@ -85,7 +86,7 @@ class Collections(Controller):
         services: Services,
         grant: Grant,
     ) -> CollectionView:
-        old = await services.collection(collection_id, grant)
+        old = await services.catalogue.newest(await services.collection(collection_id, grant))
         new = changed(old, data)
         await collections.save(services.engine, old, new)
         services.catalogue.put(new)
