@@ -6,6 +6,7 @@ import time
 import uuid
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.contract.conftest import Clean
@@ -140,6 +141,32 @@ def test_a_changed_capacity_reaches_every_process(admin: Clean, picture: str) ->
         inserted += admin.answer("insert", collection, {"records": records})["answer_count"]
         time.sleep(0.1)
     assert inserted == 8
+
+
+def test_changes_by_several_processes_do_not_undo_each_other(admin: Clean, picture: str) -> None:
+    """Each request on a connection of its own, so that both processes get some."""
+
+    def ask(verb: str, path: str, body: Any = None, **headers: str) -> Any:
+        with httpx.Client(base_url=admin.url, headers=admin.http.headers) as http:
+            answer = http.request(verb, path, json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    for round_ in range(5):
+        collection = admin.collection(fields_to_index=["n"])
+        path = PATH + collection
+        ask("PATCH", path, {"name": f"name {round_}"})
+        ask("PATCH", path, {"capacity": 10})
+        ask("PATCH", path, {"product_id_field": "sku"})
+        body = {"records": [{"_id": "1", "_base64": picture, "n": 1, "sku": "x"}]}
+        ask("POST", "/similarity/products/v2/insert", body, **{"collection-id": collection})
+        view = ask("GET", path)
+        assert view["name"] == f"name {round_}"
+        assert view["capacity"] == 10
+        assert view["fields_to_index"] == [
+            {"field": "n", "type": "number"},
+            {"field": "sku", "type": "keyword"},
+        ]
 
 
 def test_lists_by_name(clean: Clean) -> None:
