@@ -10,6 +10,7 @@ import msgspec
 from lookalike.adapter import listing
 from lookalike.adapter.collection import Collection, index_key
 from lookalike.adapter.engine import Engine
+from lookalike.adapter.filters import split
 from lookalike.adapter.grouping import group_keys
 from lookalike.adapter.selection import Selection, Work
 
@@ -32,12 +33,15 @@ async def facets(
 ) -> Facets:
     """The values of `field` among the matching records, with the number of records of each.
 
-    Strings, numbers and booleans count, in a list once each. With a keyword index the engine counts
+    Strings, numbers and booleans count, in a list once each: a value's count is that of the records
+    which match a filter for it. With a keyword index the engine counts
     the strings and only records with other values are read; without, all matching ones are.
     """
     work = Work()
     counts: Counter[tuple[str, Any]] = Counter()
-    by_engine = collection.indexes.get(field) == "keyword" and selection.residual is None
+    # A filter goes through the arrays on a path; the index of the engine does not.
+    indexed = collection.indexes.get(field) == "keyword" and len(split(field)) == 1
+    by_engine = indexed and selection.residual is None
     if by_engine:
         answer = await engine.facet(
             collection.physical,
