@@ -445,7 +445,7 @@ def test_the_demo_and_the_line_that_it_prints(
     (line,) = (line for line in first.stdout.splitlines() if "curl" in line)
     again = lookalike("demo", str(demo_wheel), environment=environment)
     assert again.returncode == 0
-    assert "no demo collection is made" in again.stdout
+    assert line in again.stdout
 
     server.start()
     client = connect(server)
@@ -461,7 +461,29 @@ def test_the_demo_and_the_line_that_it_prints(
     assert answer["answer_records"][0]["_id"] == "1"
     assert answer["answer_records"][0].keys() == {"_id", "name", "category", "price"}
     running = lookalike("demo", str(demo_wheel), environment=environment)
-    assert "no demo collection is made" in running.stdout
+    assert line in running.stdout
+
+
+def test_no_demo_beside_other_collections(
+    new_server: NewServer, connect: Connect, demo_wheel: Path
+) -> None:
+    server = new_server()
+    environment = {"LOOKALIKE_DATA": str(server.data)}
+    lookalike("collections", "create", "shop", environment=environment)
+    demo = lookalike("demo", str(demo_wheel), environment=environment)
+    assert "no demo collection is made" in demo.stdout
+
+
+def test_commands_work_after_the_service_was_killed(
+    new_server: NewServer, connect: Connect
+) -> None:
+    server = new_server()
+    server.start()
+    collection = connect(server).collection(name="survivor")
+    kill_all(server)
+    listed = lookalike("collections", "list", environment={"LOOKALIKE_DATA": str(server.data)})
+    assert listed.returncode == 0, listed.stderr
+    assert collection in listed.stdout
 
 
 def test_help_is_there() -> None:

@@ -169,8 +169,28 @@ def running_socket(data: Path) -> Path | None:
         content = msgspec.json.decode((data / "engine.json").read_bytes(), type=dict[str, object])
     except (OSError, msgspec.DecodeError):
         return None
-    path = Path(str(content.get("socket")))
-    return path if path.exists() else None
+    path, pid = Path(str(content.get("socket"))), content.get("pid")
+    return path if isinstance(pid, int) and _is_alive(pid) and _is_listening(path) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_listening(path: Path) -> bool:
+    """An owner that was killed leaves its files behind, and its process id to others."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        return True
 
 
 def _locked(data: Path) -> int:

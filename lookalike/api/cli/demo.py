@@ -25,8 +25,10 @@ BATCH = 5
 def demo(wheel: Path, data: str | None) -> None:
     """Fill an empty data folder with the product photos in WHEEL (saleor 2.10.1, CC-BY-4.0).
 
-    Nothing is made where a collection exists.
+    Nothing is made where another collection exists.
     """
+    from lookalike.adapter.listing import count
+    from lookalike.adapter.selection import EVERYTHING
     from lookalike.api.cli.offline import run_with_services
     from lookalike.demo import read_products
 
@@ -40,7 +42,9 @@ def demo(wheel: Path, data: str | None) -> None:
             return
         if collection is None:
             collection = await _create(services)
-            await _load(read_products(wheel), collection, services)
+        photos = read_products(wheel)
+        if await count(services.engine, collection, EVERYTHING) < len(photos):
+            await _load(photos, collection, services)
         click.echo(example(settings.host, settings.port, collection.id))
 
     run_with_services(settings, action)
@@ -62,6 +66,8 @@ async def _create(services: Services) -> Collection:
 async def _load(photos: list[DemoPhoto], collection: Collection, services: Services) -> None:
     from rich.progress import track
 
+    from lookalike.adapter.errors import DuplicateRecord
+
     async def embed(sources: object) -> object:
         return await services.embed(collection, sources)  # type: ignore[arg-type]
 
@@ -71,7 +77,10 @@ async def _load(photos: list[DemoPhoto], collection: Collection, services: Servi
             photo.record() | {"_base64": base64.b64encode(photo.image).decode()} for photo in batch
         ]
         outcome = await services.writer.insert(collection, records, embed, None)  # type: ignore[arg-type]
+        # Those of a demo that was interrupted are there already.
         for record, why in outcome.refused:
+            if isinstance(why, DuplicateRecord):
+                continue
             raise click.ClickException(f"{record['_id']}: {why.text}")
 
 
