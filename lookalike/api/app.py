@@ -131,7 +131,9 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
         lifespan=[lifespan],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
-        openapi_config=OpenAPIConfig(title="Lookalike", version=__version__),
+        openapi_config=OpenAPIConfig(
+            title="Lookalike", version=__version__, use_handler_docstrings=True
+        ),
         logging_config=None,
     )
     app.any_prefix = settings.any_prefix
