@@ -1,0 +1,81 @@
+"""The provider's many addresses, mapped to one each."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.api import paths
+from lookalike.api.paths import METHODS, METHODS_ROOT, PREFIX_TYPES, canonical
+
+ROOT = METHODS_ROOT
+
+
+@pytest.mark.parametrize(
+    ("path", "routed", "prefix"),
+    [
+        ("/similarity/photos/v2/insert", f"{ROOT}/insert", "similarity/photos"),
+        ("/similarity/photos/v2/insert/", f"{ROOT}/insert", "similarity/photos"),
+        ("/similarity/photos/v2//insert//", f"{ROOT}/insert", "similarity/photos"),
+        ("//photo//search/v2/ping", f"{ROOT}/ping", "photo/search"),
+        ("/image_matching/v2/ping", f"{ROOT}/ping", "image_matching"),
+        ("/localhost/image_matching/v2/ping", f"{ROOT}/ping", "image_matching"),
+        ("/localhost/localhost/photo/search/v2/ping/", f"{ROOT}/ping", "photo/search"),
+        ("//localhost//photo/search/v2/ping", f"{ROOT}/ping", "photo/search"),
+        ("/similarity/fashion-new/v2/visual_search", f"{ROOT}/visualKNN", "similarity/fashion-new"),
+        ("/similarity/photos/v2/search", f"{ROOT}/visualKNN", "similarity/photos"),
+        ("/similarity/homedeco-newr/v2/ping", f"{ROOT}/ping", "similarity/homedeco-newr"),
+        ("/allRecords", f"{ROOT}/allRecords", None),
+        ("/localhost/allRecords/", f"{ROOT}/allRecords", None),
+        ("/authorization/v2/authorize", "/authorization/v2/authorize", None),
+        ("/x/y/v2/authorization/v2/authorize/", "/authorization/v2/authorize", None),
+        ("/localhost/account/v2/user/", "/account/v2/user", None),
+        ("/similarity/photos/v2/account/v2/config/x", "/account/v2/config/x", None),
+        ("/similarity/v2/collection/", "/similarity/v2/collection", None),
+        ("/localhost/similarity/v2/collection/a-b", "/similarity/v2/collection/a-b", None),
+        ("/healthz", "/healthz", None),
+        ("/localhost/readyz/", "/readyz", None),
+        ("/", "/", None),
+        ("", "/", None),
+        ("/localhost", "/localhost", None),
+        ("/similarity/photos/v2/unknown", "/similarity/photos/v2/unknown", None),
+        ("/unknown/v2/ping", "/unknown/v2/ping", None),
+        ("/similarity/photos/v1/ping", "/similarity/photos/v1/ping", None),
+        ("/similarity/photos/v2/ping/more", "/similarity/photos/v2/ping/more", None),
+        ("/similarity/photos/v2/INSERT", "/similarity/photos/v2/INSERT", None),
+    ],
+)
+def test_canonical(path: str, routed: str, prefix: str | None) -> None:
+    assert canonical(path) == (routed, prefix)
+
+
+def test_unknown_prefixes_where_they_are_allowed() -> None:
+    assert canonical("/example/v2/ping", any_prefix=True) == (f"{ROOT}/ping", "example")
+    assert canonical("/a/b-c/v2/insert/", any_prefix=True) == (f"{ROOT}/insert", "a/b-c")
+    assert canonical("/example/v2/unknown", any_prefix=True) == ("/example/v2/unknown", None)
+    assert canonical("/healthz", any_prefix=True) == ("/healthz", None)
+
+
+@given(st.sampled_from(sorted(PREFIX_TYPES)), st.sampled_from(sorted(METHODS)), st.booleans())
+def test_every_method_under_every_prefix(prefix: str, method: str, slash: bool) -> None:
+    path = f"/{prefix}/v2/{method}" + "/" * slash
+    assert canonical(path) == canonical(f"/localhost{path}") == (f"{ROOT}/{method}", prefix)
+
+
+@given(st.text(st.sampled_from("/localhostv2.-_ %é\x00similaritypn"), max_size=60))
+def test_any_path_is_mapped_to_a_path_and_stays_there(path: str) -> None:
+    for any_prefix in (False, True):
+        routed, _ = canonical(path, any_prefix)
+        assert canonical(routed, any_prefix)[0] == routed
+
+
+@pytest.mark.parametrize("length", [1_000, 50_000])
+def test_long_paths_take_no_time(length: int) -> None:
+    for part in ("/a", "a.", "/localhost", "/v2", "//"):
+        canonical(part * length + "!", any_prefix=True)
+
+
+def test_aliases_are_of_methods_that_exist() -> None:
+    assert set(paths.ALIASES.values()) <= METHODS
+    assert not set(paths.ALIASES) & METHODS
