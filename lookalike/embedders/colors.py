@@ -51,11 +51,19 @@ class Colors:
 
 
 def histogram(image: Image.Image) -> Vector:
+    colours = small(image)
+    return share_among_palette(colours, foreground(colours))
+
+
+def small(image: Image.Image) -> NDArray[np.float32]:
+    """The picture in CIELAB, its longer side 64 pixels: shape (height, width, 3)."""
     scale = _SIDE_PX / max(image.size)
     width, height = (max(1, round(length * scale)) for length in image.size)
-    small = np.asarray(image.resize((width, height), Image.Resampling.BOX))
-    colours = cielab.from_srgb(small)
-    weights = foreground(colours)
+    return cielab.from_srgb(np.asarray(image.resize((width, height), Image.Resampling.BOX)))
+
+
+def share_among_palette(colours: NDArray[np.float32], weights: NDArray[np.float32]) -> Vector:
+    """CIELAB of shape (height, width, 3), weights of (height, width) -> 128 numbers, length 1."""
     pixels, centres = colours.reshape(-1, 3), palette()
     # |x - c|^2 as products of matrices: ten times faster than the differences themselves.
     squares = (pixels**2).sum(1)[:, None] - 2 * pixels @ centres.T + (centres**2).sum(1)

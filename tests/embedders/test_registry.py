@@ -25,7 +25,12 @@ def registry(folder: Path, **targets: str) -> Registry:
 
 @pytest.mark.parametrize(
     ("name", "dimension", "distance"),
-    [("lite0", 1280, "cosine"), ("phash", 128, "manhattan"), ("colors", 128, "cosine")],
+    [
+        ("lite0", 1280, "cosine"),
+        ("phash", 128, "manhattan"),
+        ("colors", 128, "cosine"),
+        ("product", 1408, "cosine"),
+    ],
 )
 async def test_the_bundled_embedders_are_installed(
     cache_folder: Path, name: str, dimension: int, distance: str

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.embedders import clip, colors, lite0, phash
+from lookalike.embedders import clip, colors, lite0, phash, product
 from lookalike.embedders.testing import ContractBroken, check_embedder, drawing, findings
 
 from .tiny_clip import save_tiny_clip
 
 
-@pytest.mark.parametrize("module", [lite0, phash, colors], ids=lambda module: module.NAME)
+@pytest.mark.parametrize("module", [lite0, phash, colors, product], ids=lambda module: module.NAME)
 def test_the_bundled_embedders_keep_it(module: Any, cache_folder: Path) -> None:
     check_embedder(module.load, module.NAME, cache_folder)
 
