@@ -1,0 +1,108 @@
+"""An embedded engine in its own process, and collections on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lookalike.adapter import collection as collections
+from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.engines.embedded import EmbeddedEngine
+from lookalike.adapter.engines.process import EngineProcess
+from lookalike.adapter.errors import RecordRefused
+from lookalike.adapter.records import Record
+from lookalike.adapter.writes import Embedded, Writer
+
+DIMENSION = 32
+
+
+@pytest.fixture(scope="session")
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
+    owner = EngineProcess(tmp_path_factory.mktemp("engine"))
+    owner.start()
+    try:
+        owner.wait_ready()
+        yield owner
+    finally:
+        owner.stop()
+
+
+@pytest.fixture
+async def engine(process: EngineProcess) -> AsyncIterator[EmbeddedEngine]:
+    client = await EmbeddedEngine.connect(process.socket_path)
+    yield client
+    await client.close()
+
+
+def described(**settings: Any) -> Collection:
+    id_ = collections.new_collection_id()
+    defaults: dict[str, Any] = {
+        "id": id_,
+        "physical": collections.physical_name(id_),
+        "name": "test",
+        "type": "photos",
+        "embedder": "none",
+        "revision": "0",
+        "dimension": DIMENSION,
+        "distance": "cosine",
+        "created": collections.now(),
+    }
+    return Collection(**defaults | settings)
+
+
+@pytest.fixture
+async def collection(engine: EmbeddedEngine) -> Collection:
+    made = described()
+    await collections.create(engine, made)
+    return made
+
+
+class Shelf:
+    """A collection that records are put into; a record's picture is a number, or None for none."""
+
+    def __init__(self, engine: EmbeddedEngine, collection: Collection) -> None:
+        self.engine = engine
+        self.collection = collection
+        self.catalogue = Catalogue(engine)
+        self.catalogue.put(collection)
+        self.writer = Writer(engine, self.catalogue)
+
+    async def insert(self, *records: Record, **options: Any) -> Any:
+        return await self.writer.insert(
+            self.collection,
+            [{"_base64": str(record["_id"])} | record for record in records],
+            embed,
+            frozenset({"_id"}),
+            **options,
+        )
+
+    async def put(self, *ids: str) -> None:
+        outcome = await self.insert(*({"_id": id_} for id_ in ids))
+        assert not outcome.refused
+
+
+async def embed(sources: Any) -> list[Embedded | RecordRefused]:
+    """A vector that depends on the text alone, as that of a picture does on the picture."""
+    return [
+        RecordRefused(422, "no picture")
+        if source.base64 == "broken"
+        else Embedded(vector_of(source.base64), source.base64)
+        for source in sources
+    ]
+
+
+def vector_of(text: str) -> list[float]:
+    rng = np.random.default_rng(abs(hash_of(text)))
+    return [float(number) for number in rng.normal(size=DIMENSION)]
+
+
+def hash_of(text: str) -> int:
+    return int.from_bytes(text.encode()[:8].ljust(8, b"."), "big") + len(text)
+
+
+@pytest.fixture
+def shelf(engine: EmbeddedEngine, collection: Collection) -> Shelf:
+    return Shelf(engine, collection)
