@@ -53,9 +53,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     clip_download: bool = False
     """Fetch that name from the hub if it is not on this machine."""
     clip_device: str = "auto"
-    """Where `clip` computes: `cpu`, `cuda`, `cuda:1`, `mps`; `auto`: the first GPU that there is."""
+    """Where `clip` computes: `cpu`, `cuda`, `cuda:1`, `mps`; `auto`: the first GPU there is."""
     clip_precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    """Numbers that `clip` computes with; `auto`: half precision where the device is fast with it."""
+    """Numbers that `clip` computes with; `auto`: half precision where it is fast."""
+    remote_url: str = ""
+    """Address of the server that the embedder `remote` asks for vectors."""
+    remote_api: Literal["openai", "jina", "tei"] = "openai"
+    """How it is asked: docs/embedders.md shows the bodies."""
+    remote_model: str = ""
+    """Model that it is asked for; change it with the server's weights."""
+    remote_api_key: str = ""
+    """API key of that server, sent as a bearer token."""
+    remote_text: bool = False
+    """The server embeds texts too, in the same space."""
+    remote_dimension: Annotated[int, Meta(ge=0)] = 0
+    """Numbers of its vectors, checked at the start; 0: as many as it answers."""
+    remote_image_px: Annotated[int, Meta(ge=1, le=4096)] = 224
+    """Side of the square that its model sees; pictures are sent twice as large."""
+    remote_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
+    """Seconds that it may take for one request."""
     strict: bool = False
     """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
     any_prefix: bool = False
@@ -88,7 +104,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def embedder_options(self) -> dict[str, dict[str, Any]]:
         """What the bundled embedders are loaded with, by their name: `clip_model` for `clip` …"""
-        options: dict[str, dict[str, Any]] = {name: {} for name in ("clip",)}
+        options: dict[str, dict[str, Any]] = {name: {} for name in ("clip", "remote")}
         for field, value in msgspec.structs.asdict(self).items():
             name, _, option = field.partition("_")
             if name in options:

@@ -192,6 +192,9 @@ class BatchedEmbedder:
             return check_vectors(raw, len(items), self._embedder)
         except (Exception, SystemExit) as error:
             failure = error
+        if isinstance(failure, EmbedderError) and failure.retry:
+            # Not the fault of one of the pictures: each alone would wait as long again.
+            return [failure] * len(items)
         if len(items) > 1:
             return [answer for item in items for answer in self._embed([item])]
         logger.error("the embedder %s failed", self.name, exc_info=failure)

@@ -1,11 +1,12 @@
 """What can go wrong between a picture and its vector, as one tree.
 
     EmbedderError
-    ├── UnknownEmbedder    no installed plug-in has this name; the text lists those that exist
-    ├── EmbedderBroken     a plug-in cannot be loaded, raises, or answers what is no vector
-    ├── NoTextTower        a text was given to an embedder that knows pictures only
-    ├── Overloaded         too many pictures wait already; a retry helps
-    └── EmbedderClosed     the service is shutting down; a retry elsewhere helps
+    ├── UnknownEmbedder      no installed plug-in has this name; the text lists those that exist
+    ├── EmbedderBroken       a plug-in cannot be loaded, raises, or answers what is no vector
+    ├── NoTextTower          a text was given to an embedder that knows pictures only
+    ├── EmbedderUnreachable  the server that embeds does not answer; a retry helps
+    ├── Overloaded           too many pictures wait already; a retry helps
+    └── EmbedderClosed       the service is shutting down; a retry elsewhere helps
 
 Pictures that cannot be had have a tree of their own: `lookalike.embedders.images.errors`.
 """
@@ -35,6 +36,12 @@ class EmbedderBroken(EmbedderError):
 
 class NoTextTower(EmbedderError):
     """Words were given to an embedder without a text tower."""
+
+
+class EmbedderUnreachable(EmbedderError):
+    """The vectors are another server's, and it does not answer or is too busy."""
+
+    retry = True
 
 
 class Overloaded(EmbedderError):

@@ -9,7 +9,12 @@ from pathlib import Path
 
 from lookalike.embedders.base import DISTANCES, Embedder
 from lookalike.embedders.batching import MAX_WAITING, BatchedEmbedder
-from lookalike.embedders.errors import EmbedderBroken, EmbedderClosed, UnknownEmbedder
+from lookalike.embedders.errors import (
+    EmbedderBroken,
+    EmbedderClosed,
+    EmbedderError,
+    UnknownEmbedder,
+)
 from lookalike.embedders.memory import give_back
 
 GROUP = "lookalike.embedders"
@@ -48,7 +53,8 @@ class Registry:
     async def get(self, name: str) -> BatchedEmbedder:
         """The embedder of this name, loaded now if nobody asked before.
 
-        Raises `UnknownEmbedder`, `EmbedderBroken` (the next call tries again), `EmbedderClosed`.
+        Raises `UnknownEmbedder`, `EmbedderClosed`, and `EmbedderBroken` or `EmbedderUnreachable`,
+        after which the next call tries again.
         """
         if self._closed:
             raise EmbedderClosed("the service is stopping")
@@ -82,7 +88,7 @@ class Registry:
     def _load(self, point: EntryPoint) -> BatchedEmbedder:
         try:
             embedder = point.load()(self._cache_folder, **self._options.get(point.name, {}))
-        except EmbedderBroken:
+        except EmbedderError:
             raise
         except Exception as error:
             raise EmbedderBroken(
