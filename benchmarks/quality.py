@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,10 +20,10 @@ from PIL import Image
 from benchmarks.photos import STAMPS_HOW, copies, products, rooms, stamps
 from lookalike.api.settings import from_environment
 from lookalike.embedders.base import Embedder
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.errors import EmbedderError
 from lookalike.embedders.images.decode import decode
 from lookalike.embedders.phash import structure
-from lookalike.embedders.registry import GROUP
+from lookalike.embedders.registry import installed
 
 Floats = NDArray[Any]
 Embed = Callable[[Sequence[Image.Image]], Floats]
@@ -88,10 +87,10 @@ def embedders() -> Iterator[Way]:
     """Every installed one that can be loaded with the settings of the environment."""
     options = from_environment().embedder_options
     with tempfile.TemporaryDirectory() as folder:
-        for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
+        for point in installed():
             try:
                 embedder: Embedder = point.load()(Path(folder), **options.get(point.name, {}))
-            except EmbedderBroken as error:
+            except EmbedderError as error:
                 print(f"without {point.name}: {error.text}")
                 continue
             yield Way(point.name, embedder.image_px, embedder.distance, embedder.embed_images)

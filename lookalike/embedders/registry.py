@@ -20,6 +20,11 @@ from lookalike.embedders.memory import give_back
 GROUP = "lookalike.embedders"
 
 
+def installed() -> list[EntryPoint]:
+    """The entry points of all installed packages, by name."""
+    return sorted(entry_points(group=GROUP), key=lambda point: point.name)
+
+
 class Registry:
     """All embedders of this installation, each loaded once, in a thread, when first asked for.
 
@@ -40,7 +45,7 @@ class Registry:
         self._options = options or {}
         self._max_waiting = max_waiting
         self._points: dict[str, list[EntryPoint]] = {}
-        for point in entry_points(group=GROUP) if points is None else points:
+        for point in installed() if points is None else points:
             self._points.setdefault(point.name, []).append(point)
         self._loading: dict[str, asyncio.Task[BatchedEmbedder]] = {}
         self._closed = False

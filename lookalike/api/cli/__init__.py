@@ -7,6 +7,7 @@ import click
 from lookalike import __version__
 from lookalike.api.cli.collections import collections
 from lookalike.api.cli.demo import demo
+from lookalike.api.cli.embedders import embedders
 from lookalike.api.cli.serve import serve
 from lookalike.api.cli.tokens import tokens
 from lookalike.api.cli.transfer import export, import_
@@ -18,5 +19,5 @@ def main() -> None:
     """Self-hosted visual similarity search. Settings are environment variables, LOOKALIKE_…"""
 
 
-for command in (serve, collections, demo, tokens, export, import_):
+for command in (serve, collections, demo, embedders, tokens, export, import_):
     main.add_command(command)
