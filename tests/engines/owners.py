@@ -56,13 +56,15 @@ def killable(data: Path, settings: EngineSettings) -> Iterator[subprocess.Popen[
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert owner.stdout is not None
     try:
-        assert owner.stdout is not None
         assert owner.stdout.readline() == "ready\n"
         yield owner
     finally:
         owner.kill()
-        owner.communicate()
+        owner.wait()
+        # Not read to its end: a worker that outlives its owner would hold it open.
+        owner.stdout.close()
 
 
 def alive(pid: int) -> bool:

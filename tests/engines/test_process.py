@@ -148,7 +148,9 @@ async def test_a_worker_without_an_owner_ends(data: Path) -> None:
         name = await make_collection(engine)
         await engine.upsert(name, points(50))
         kill(owner.pid)
-        assert await asyncio.to_thread(wait_for, lambda: not alive(worker))
+        ended = await asyncio.to_thread(wait_for, lambda: not alive(worker))
+        kill(worker)
+        assert ended
         with pytest.raises(EngineUnavailable):
             await engine.count(name)
         await engine.close()
