@@ -13,7 +13,7 @@ from tests.filters.subjects import Subject
 from tests.filters.vocabulary import filters, records
 
 EXAMPLES = settings(
-    max_examples=100,
+    max_examples=75,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

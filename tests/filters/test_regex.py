@@ -85,7 +85,7 @@ def _anchored(found: Anchor, text: str) -> bool:
     return found.texts[0] in text
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=800, deadline=None)
 @given(_patterns, st.lists(st.text("abAB.\n #", max_size=5), min_size=1, max_size=10))
 def test_every_match_has_the_literal_and_an_exact_one_decides(
     pattern: Pattern, texts: list[str]
