@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from lookalike.api.paths import ALIASES, METHODS
-from tests.live import LiveServer, live_server
+from tests.live import live_server
 
 PAGE = Path(__file__).parents[1] / "docs" / "api.md"
 EXAMPLE = re.compile(
@@ -96,11 +96,9 @@ def reader(demo_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     command = [sys.executable, "-m", "lookalike", "demo", str(demo_wheel), "--data", str(data)]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     with live_server(data) as running:
-        yield reader_of(running)
-
-
-def reader_of(server: LiveServer) -> Reader:
-    return Reader(server.url)
+        client = Reader(running.url)
+        yield client
+        client.http.close()
 
 
 def test_every_example_has_the_answer_that_is_shown(reader: Reader) -> None:
