@@ -154,6 +154,7 @@ async def test_a_worker_without_an_owner_ends(data: Path) -> None:
         with pytest.raises(EngineUnavailable):
             await engine.count(name)
         await engine.close()
+        assert running_socket(data) is None
     # Its lock and its temporary folder do not stand in the way.
     with running(data) as successor:
         assert not path.parent.exists()

@@ -33,6 +33,7 @@ log = logging.getLogger("lookalike.engine")
 LOCK_WAIT_SECONDS = 5.0
 """A worker whose owner was killed writes its last points to disk before it lets the lock go."""
 STOP_SECONDS = 30.0
+TEMPORARY = "lookalike-"
 BACKLOG = 1024
 FIRST_BACKOFF_SECONDS = 0.1
 STEADY_SECONDS = 60.0
@@ -62,6 +63,8 @@ class EngineProcess:
         self.data = data
         self.settings = settings or EngineSettings()
         self._stopping = threading.Event()
+        self._changing = threading.Lock()
+        """Held while a worker is started, and while it is decided that none will be any more."""
         self._worker: subprocess.Popen[bytes] | None = None
         self._lifeline: int | None = None
         self._watch: threading.Thread | None = None
@@ -83,11 +86,11 @@ class EngineProcess:
         """
         self.data.mkdir(parents=True, exist_ok=True)
         self._lock = _locked(self.data)
-        stale = running_socket(self.data)
-        if stale is not None and stale.parent.name.startswith("lookalike-"):
+        stale, _ = _noted(self.data)
+        if stale is not None and stale.parent.name.startswith(TEMPORARY):
             shutil.rmtree(stale.parent, ignore_errors=True)
         # The path of a Unix socket has at most 107 bytes, so it cannot lie in any data folder.
-        self._socket_folder = Path(tempfile.mkdtemp(prefix="lookalike-"))
+        self._socket_folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.socket_path))
         self._listener.listen(BACKLOG)
@@ -110,8 +113,9 @@ class EngineProcess:
         """End the worker in order: it flushes and closes. Safe to call twice."""
         if self._watch is None:
             return
-        self._stopping.set()
-        self._release_lifeline()
+        with self._changing:
+            self._stopping.set()
+            self._release_lifeline()
         if self._worker is not None:
             try:
                 self._worker.wait(STOP_SECONDS)
@@ -142,20 +146,23 @@ class EngineProcess:
         os.close(reading)
 
     def _keep_running(self) -> None:
-        backoff = FIRST_BACKOFF_SECONDS
+        backoff, started = FIRST_BACKOFF_SECONDS, time.monotonic()
         while self._worker is not None:
-            started = time.monotonic()
             code = self._worker.wait()
-            self._release_lifeline()
-            if self._stopping.is_set():
-                return
             if time.monotonic() - started > STEADY_SECONDS:
                 backoff = FIRST_BACKOFF_SECONDS
-            log.error("the engine's worker ended with %s; restarting in %.1f s", code, backoff)
-            if self._stopping.wait(backoff):
-                return
-            backoff = min(2 * backoff, self.max_backoff_seconds)
-            self._spawn(faulted=code in FAULTS)
+            if not self._stopping.is_set():
+                log.error("the engine's worker ended with %s; next in %.1f s", code, backoff)
+            self._stopping.wait(backoff)
+            backoff, started = min(2 * backoff, self.max_backoff_seconds), time.monotonic()
+            with self._changing:
+                if self._stopping.is_set():
+                    return
+                self._release_lifeline()
+                try:
+                    self._spawn(faulted=code in FAULTS)
+                except OSError as error:  # The old worker has ended still: wait, and try again.
+                    log.error("the engine's worker cannot be started: %s", error)
 
     def _release_lifeline(self) -> None:
         lifeline, self._lifeline = self._lifeline, None
@@ -165,12 +172,18 @@ class EngineProcess:
 
 def running_socket(data: Path) -> Path | None:
     """The socket of the engine that runs on a data folder, or None when none does."""
+    path, pid = _noted(data)
+    return path if path and pid and _is_alive(pid) and _is_listening(path) else None
+
+
+def _noted(data: Path) -> tuple[Path | None, int | None]:
+    """The socket and the process id of the last owner, which may be gone."""
     try:
         content = msgspec.json.decode((data / "engine.json").read_bytes(), type=dict[str, object])
     except (OSError, msgspec.DecodeError):
-        return None
-    path, pid = Path(str(content.get("socket"))), content.get("pid")
-    return path if isinstance(pid, int) and _is_alive(pid) and _is_listening(path) else None
+        return None, None
+    pid = content.get("pid")
+    return Path(str(content.get("socket"))), pid if isinstance(pid, int) else None
 
 
 def _is_alive(pid: int) -> bool:
