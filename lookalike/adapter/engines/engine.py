@@ -101,10 +101,10 @@ class Engine:
         try:
             shard = edge.EdgeShard.create(str(home.shard), config)
             shard.flush()
+            home.save()
         except Exception:
             home.discard()
             raise
-        home.save()
         self.collections[name] = Collection(home, shard)
         yield
 

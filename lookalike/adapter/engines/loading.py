@@ -9,6 +9,7 @@ process killed from outside, a full disk or a lock that is still held say nothin
 from __future__ import annotations
 
 import logging
+import re
 import time
 
 import qdrant_edge as edge
@@ -20,8 +21,9 @@ log = logging.getLogger("lookalike.engine")
 
 MAX_FAILURES = 2
 SALVAGE_PAGE = 512
-PASSING = ("os error", "WouldBlock", "No space left")
-"""In the text of failures that are not the log's fault."""
+PASSING = re.compile(r"WouldBlock|os error (?:11|12|13|23|24|28|30|122)\b")
+"""In the text of failures that are not the files' fault: locked, no memory, no permission, too many
+open files, disk full, read-only, over quota."""
 
 
 class Damaged(Exception):
@@ -47,7 +49,7 @@ def load_shard(home: Home, *, faulted: bool) -> edge.EdgeShard:
         if failures == MAX_FAILURES:
             shard = _salvaged(home, shard)
     except BaseException as error:
-        if not any(text in str(error) for text in PASSING):
+        if not PASSING.search(str(error)):
             home.note_loading(failures + 1)
         raise
     home.note_loaded()
