@@ -24,10 +24,11 @@ from qdrant_client import models
 from lookalike.adapter import storage as storages
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.engines.server import ServerEngine
-from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
+from lookalike.adapter.errors import CollectionNotFound, InvalidRequest, Unavailable
 from lookalike.adapter.filters import SHADOW_PATH, engine_key, split
 from lookalike.adapter.records import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 from lookalike.adapter.storage import Storage
+from lookalike.adapter.succession import Successor
 
 CollectionType = Literal[
     "photos", "products", "fashion", "homedecor", "custom", "colors", "matching"
@@ -36,6 +37,8 @@ IndexType = Literal["keyword", "number"]
 Distance = Literal["cosine", "euclid", "dot", "manhattan"]
 
 METADATA_KEY = "lookalike"
+SUCCESSOR_KEY = "lookalike-successor"
+"""Apart from the settings, so that whoever saves those does not undo what a migration has begun."""
 PHYSICAL_PREFIX = "lookalike-"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SCHEMA_VERSION = 1
@@ -88,6 +91,8 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """Rare tags count more. Fixed for ever: the vectors of the tags depend on it."""
     storage: Storage = Storage()
     schema_version: int = SCHEMA_VERSION
+    successor: Successor | None = None
+    """Set while the collection is embedded anew."""
 
     @property
     def search_params(self) -> models.SearchParams | None:
@@ -164,6 +169,11 @@ async def create_physical(engine: Engine, collection: Collection) -> None:
         metadata=_to_metadata(collection),
         **options,
     )
+    await ensure_indexes(engine, collection)
+
+
+async def ensure_indexes(engine: Engine, collection: Collection) -> None:
+    """Makes the payload indexes that are missing; one that is there is left as it is."""
     await engine.create_payload_index(
         collection.physical, SHADOW_PATH, field_schema=models.PayloadSchemaType.KEYWORD
     )
@@ -184,15 +194,34 @@ async def point_alias(engine: Engine, collection: Collection) -> None:
     )
 
 
-async def delete(engine: Engine, collection_id: str) -> None:
-    """Deletes the collection: what the alias stands for, and what a migration has left."""
+async def save_successor(
+    engine: Engine, collection: Collection, successor: Successor | None
+) -> None:
+    """Tells every process of the successor, or that there is none."""
+    kept = {} if successor is None else msgspec.to_builtins(successor)
+    await engine.update_collection(collection.physical, metadata={SUCCESSOR_KEY: kept})
+
+
+async def physicals(engine: Engine, collection_id: str) -> dict[int, str]:
+    """Every physical collection that belongs to a collection, by its number."""
     prefix = f"{PHYSICAL_PREFIX}{collection_id}-"
     names = [entry.name for entry in (await engine.get_collections()).collections]
+    return {
+        int(name.removeprefix(prefix)): name
+        for name in names
+        if name.startswith(prefix) and name.removeprefix(prefix).isdigit()
+    }
+
+
+async def delete(engine: Engine, collection_id: str) -> None:
+    """Deletes the collection: what the alias stands for, and what a migration has left."""
+    names = set((await physicals(engine, collection_id)).values())
     physical = (await _aliases(engine)).get(collection_id)
     # First the one in use: with it goes the alias, and the collection is no more.
-    for name in sorted(names, key=lambda name: name != physical):
-        if name == physical or name.startswith(prefix):
-            await engine.delete_collection(name)
+    if physical is not None:
+        await engine.delete_collection(physical)
+    for name in names - {physical}:
+        await engine.delete_collection(name)
 
 
 async def _create_index(engine: Engine, physical: str, index: IndexedField) -> None:
@@ -218,6 +247,7 @@ def _to_metadata(collection: Collection) -> dict[str, Any]:
     kept = msgspec.to_builtins(collection)
     # Its own name is no business of a collection: a snapshot may be restored under another one.
     del kept["physical"]
+    del kept["successor"]
     return {METADATA_KEY: kept}
 
 
@@ -266,6 +296,9 @@ class Catalogue:
     """Unknown names cost at most two listings of the engine a second, however many are asked for;
     the question waits, because the collection may have been made a moment ago."""
 
+    OPEN_SECONDS = 30.0
+    MOVING = "The collection is just being replaced by its successor; try again."
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._by_id: dict[str, Collection] = {}
@@ -280,6 +313,24 @@ class Catalogue:
 
     def forget(self, collection_id: str) -> None:
         self._by_id.pop(collection_id, None)
+
+    async def find_open(self, id_or_name: str) -> Collection:
+        """As `find`, once writes may begin; raises Unavailable if that takes too long."""
+        ends = time.monotonic() + self.OPEN_SECONDS
+        while True:
+            collection = await self.find(id_or_name)
+            if collection.successor is None or not collection.successor.closed:
+                return collection
+            if time.monotonic() > ends:
+                raise Unavailable(self.MOVING, retry_after_s=5)
+            await asyncio.sleep(0.1)
+
+    def check_open(self, collection: Collection) -> None:
+        """Just before a write; raises Unavailable where the collection has moved or is about to."""
+        known = self._by_id.get(collection.id, collection)
+        closed = known.successor is not None and known.successor.closed
+        if closed or known.physical != collection.physical:
+            raise Unavailable(self.MOVING)
 
     async def find(self, id_or_name: str) -> Collection:
         """Raises CollectionNotFound."""
@@ -352,5 +403,9 @@ async def read_physical(engine: Engine, physical: str) -> Collection | None:
         info = await engine.get_collection(physical)
     except CollectionNotFound:
         return None
-    kept = (info.config.metadata or {}).get(METADATA_KEY)
-    return None if kept is None else msgspec.convert(kept | {"physical": physical}, Collection)
+    metadata = info.config.metadata or {}
+    kept = metadata.get(METADATA_KEY)
+    if kept is None:
+        return None
+    own = {"physical": physical, "successor": metadata.get(SUCCESSOR_KEY) or None}
+    return msgspec.convert(kept | own, Collection)

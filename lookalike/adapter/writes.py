@@ -43,6 +43,7 @@ from lookalike.adapter.records import (
     tags_of,
 )
 from lookalike.adapter.search import Hits, Query, nearest
+from lookalike.adapter.succession import EmbedAgain, insert_too
 
 WRITE_TOKEN = "write"
 WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
@@ -122,8 +123,12 @@ class _Candidate(msgspec.Struct):
 class Writer:
     """Writes to the collections of one engine."""
 
-    def __init__(self, engine: Engine, catalogue: Catalogue) -> None:
+    def __init__(
+        self, engine: Engine, catalogue: Catalogue, embed_again: EmbedAgain | None = None
+    ) -> None:
+        """`embed_again` embeds for a successor; without it, the migration alone fills one."""
         self._engine = engine
+        self._embed_again = embed_again
         self._catalogue = catalogue
         self._capacity_locks: dict[str, asyncio.Lock] = {}
 
@@ -212,9 +217,11 @@ class Writer:
             return
         await self._index_new_fields(collection, [c.payload for c in accepted])
         token = uuid.uuid4().hex
+        points = [_point(c, collection, token) for c in accepted]
+        self._catalogue.check_open(collection)
         await self._engine.upsert(
             collection.physical,
-            points=[_point(c, collection, token) for c in accepted],
+            points=points,
             update_mode=models.UpdateMode.INSERT_ONLY,
         )
         # A point that is gone by now was inserted and then deleted by somebody else: still ours.
@@ -222,6 +229,16 @@ class Writer:
         for candidate in accepted:
             if tokens.get(candidate.point_id, token) != token:
                 candidate.refusal = DuplicateRecord()
+        if collection.successor is not None and self._embed_again is not None:
+            new = [(p, c) for p, c in zip(points, accepted, strict=True) if c.refusal is None]
+            sources = [candidate.source for _, candidate in new]
+            await insert_too(
+                self._engine,
+                collection.successor,
+                [point for point, _ in new],
+                sources,
+                self._embed_again,
+            )
 
     async def _tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
         found = await self._engine.retrieve(
@@ -296,6 +313,7 @@ class Writer:
         if not operations:
             return {}
         await self._index_new_fields(collection, list(written.values()))
+        self._catalogue.check_open(collection)
         await self._engine.batch_update_points(collection.physical, update_operations=operations)
         tokens = await self._tokens(collection, list(written))
         for id_, new in written.items():
@@ -318,6 +336,7 @@ class Writer:
         )
         payloads = {str(point.id): point.payload for point in found}
         if payloads:
+            self._catalogue.check_open(collection)
             await self._engine.delete(collection.physical, points_selector=list(payloads))
         return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
 

@@ -227,7 +227,8 @@ async def provide_collection(
     wanted = services.collection_named_by(request.headers)
     if wanted is None:
         raise InvalidRequest("The header collection-id is missing")
-    collection = await services.collection(wanted, request.scope["state"]["grant"])
+    writes = request.route_handler.opt.get("scope") == "write"
+    collection = await services.collection(wanted, request.scope["state"]["grant"], writes=writes)
     _check_prefix(request, collection, services.settings.strict)
     return collection
 

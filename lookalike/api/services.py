@@ -17,6 +17,7 @@ from lookalike.adapter.errors import (
     Unavailable,
 )
 from lookalike.adapter.listing import PageCursors
+from lookalike.adapter.succession import Successor
 from lookalike.adapter.writes import Embedded, ImageSource, Writer
 from lookalike.api.auth import Grant, tokens_from
 from lookalike.api.settings import Settings
@@ -37,7 +38,7 @@ class Services:
         self.tokens = tokens_from(settings)
         self.engine = engine
         self.catalogue = Catalogue(engine)
-        self.writer = Writer(engine, self.catalogue)
+        self.writer = Writer(engine, self.catalogue, self.embed_again)
         self.cursors = PageCursors()
         self.embedders = Registry(Path(settings.data) / "models", options=settings.embedder_options)
         self.images = ImageReader(
@@ -59,9 +60,12 @@ class Services:
         """An id in `collection-id`, or a name in the older `collection`."""
         return headers.get("collection-id") or headers.get("collection")
 
-    async def collection(self, id_or_name: str, grant: Grant) -> Collection:
+    async def collection(
+        self, id_or_name: str, grant: Grant, *, writes: bool = False
+    ) -> Collection:
         """Raises CollectionNotFound, and Forbidden for one that the token is not bound to."""
-        collection = await self.catalogue.find(id_or_name)
+        find = self.catalogue.find_open if writes else self.catalogue.find
+        collection = await find(id_or_name)
         grant.require_collection(collection.id)
         return collection
 
@@ -119,6 +123,16 @@ class Services:
             return Embedded(vector.tolist(), image.content_hash)
 
         return list(await asyncio.gather(*map(one, sources)))
+
+    async def embed_again(
+        self, successor: Successor, sources: Sequence[ImageSource]
+    ) -> list[list[float] | None]:
+        """The vectors for a collection's successor; None for a picture that cannot be read."""
+        embedder = await self.embedder_named(successor.embedder, "$")
+        if embedder.revision != successor.revision:
+            return [None] * len(sources)
+        results = await self.embed_with(embedder, sources)
+        return [result.vector if isinstance(result, Embedded) else None for result in results]
 
     async def embed_text(self, collection: Collection, text: str, place: str) -> list[float]:
         """Raises InvalidRequest at `place` where the collection's embedder knows pictures only."""

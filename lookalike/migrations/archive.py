@@ -84,7 +84,7 @@ async def export(engine: Engine, collection: Collection, file: Path, progress: P
     records = 0
     with _opened(partial, "wb", compressed=file.suffix == ".gz") as out:
         settings = msgspec.to_builtins(collection)
-        del settings["physical"]
+        del settings["physical"], settings["successor"]
         out.write(msgspec.json.encode(Header(FORMAT, VERSION, settings)) + b"\n")
         async for points, _ in scroll(engine, collection.physical):
             for point in points:
@@ -111,6 +111,8 @@ async def load(
         raise CollectionConflict(f"The collection {collection.id} exists already.")
     if not await engine.collection_exists(collection.physical):
         await collections.create_physical(engine, collection)
+    else:
+        await collections.ensure_indexes(engine, collection)
     expected = 0
     batch: list[Line] = []
     for line in _lines(file):

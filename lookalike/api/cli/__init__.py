@@ -8,6 +8,7 @@ from lookalike import __version__
 from lookalike.api.cli.collections import collections
 from lookalike.api.cli.demo import demo
 from lookalike.api.cli.embedders import embedders
+from lookalike.api.cli.migrate import migrate
 from lookalike.api.cli.serve import serve
 from lookalike.api.cli.tokens import tokens
 from lookalike.api.cli.transfer import export, import_
@@ -19,5 +20,5 @@ def main() -> None:
     """Self-hosted visual similarity search. Settings are environment variables, LOOKALIKE_…"""
 
 
-for command in (serve, collections, demo, embedders, tokens, export, import_):
+for command in (serve, collections, demo, embedders, tokens, export, import_, migrate):
     main.add_command(command)

@@ -1,0 +1,119 @@
+"""Bytes of a record on the embedded engine: on disk, and of the worker's memory.
+
+python -m benchmarks.sizing [records] [dimension]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lookalike.adapter import collection as collections
+from lookalike.adapter.collection import Collection, IndexedField
+from lookalike.adapter.engines.embedded import EmbeddedEngine
+from lookalike.adapter.engines.process import EngineProcess
+from lookalike.adapter.writes import Embedded, Writer
+
+WORDS = [
+    "wide",
+    "red",
+    "oak",
+    "chair",
+    "lamp",
+    "table",
+    "wall",
+    "floor",
+    "small",
+    "large",
+    "blue",
+    "green",
+    "stone",
+    "brass",
+    "linen",
+]
+
+
+def record(number: int, chance: random.Random) -> dict[str, Any]:
+    """About 300 bytes of JSON, as a shop's."""
+    return {
+        "_id": f"sku-{number:09d}",
+        "_url": f"https://images.example.com/catalogue/{uuid.UUID(int=number)}.jpg",
+        "name": " ".join(chance.choices(WORDS, k=6)),
+        "category": chance.choice(WORDS),
+        "price": round(chance.uniform(1, 500), 2),
+        "product_id": f"p{number // 3}",
+        "tags": chance.sample(WORDS, 3),
+    }
+
+
+async def measure(folder: Path, records: int, dimension: int) -> None:
+    owner = EngineProcess(folder)
+    owner.start()
+    engine = await EmbeddedEngine.connect(owner.socket_path)
+    id_ = collections.new_collection_id()
+    collection = Collection(
+        id=id_,
+        physical=collections.physical_name(id_),
+        name="sizing",
+        type="products",
+        embedder="none",
+        revision="1",
+        dimension=dimension,
+        distance="cosine",
+        created=collections.now(),
+        fields_to_index=tuple(IndexedField(f) for f in ("category", "price", "product_id")),
+    )
+    await collections.create(engine, collection)
+    writer = Writer(engine, collections.Catalogue(engine))
+    empty = resident(owner.worker_pid)
+    generator, chance = np.random.default_rng(1), random.Random(1)
+
+    async def embed(sources: Any) -> Any:
+        rows = generator.standard_normal((len(sources), dimension)).astype(np.float32)
+        return [Embedded(row.tolist(), "0" * 32) for row in rows]
+
+    for begin in range(0, records, 500):
+        batch = [record(n, chance) for n in range(begin, min(begin + 500, records))]
+        await writer.insert(collection, batch, embed, frozenset())
+    await engine.query_points(
+        collection.physical, query=[0.1] * dimension, using="visual", limit=10
+    )
+    full = resident(owner.worker_pid)
+    await engine.close()
+    owner.stop()  # Flushes.
+    files, log = on_disk(folder, "*"), on_disk(folder, "wal/*")
+    print(f"{records} records of {dimension} dimensions, bytes of each:")
+    print(
+        f"  disk                  {(files - log) / records:9.0f}   (and a log of {log >> 20} MiB)"
+    )
+    for name in ("RssAnon", "RssFile"):
+        print(f"  memory, {name:<12}  {(full[name] - empty[name]) / records:9.0f}")
+
+
+def on_disk(folder: Path, pattern: str) -> int:
+    """Bytes that the files take, not those that they are said to have."""
+    return sum(file.stat().st_blocks * 512 for file in folder.rglob(pattern) if file.is_file())
+
+
+def resident(pid: int | None) -> dict[str, int]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    pairs = (line.split(":", 1) for line in lines)
+    return {name: int(text.split()[0]) * 1024 for name, text in pairs if name.startswith("Rss")}
+
+
+def main() -> None:
+    numbers = [int(argument) for argument in sys.argv[1:]]
+    records, dimension = [*numbers, *[20_000, 1280][len(numbers) :]]
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(measure(Path(folder), records, dimension))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Changes of what a record's payload looks like, numbered, each applied once to each collection.
+
+The version of a collection's layout is in its settings; how far a migration has come is in the
+metadata of the physical collection, so that it goes on after an interruption. New code writes the
+new layout from its first write on, and reads both until the migration is through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from qdrant_client import models
+
+from lookalike.adapter import collection as collections
+from lookalike.adapter.collection import Collection
+from lookalike.adapter.engine import Engine
+from lookalike.adapter.records import RESERVED_KEY
+from lookalike.adapter.writes import WRITE_TOKEN, WRITE_TOKEN_PATH
+from lookalike.migrations.archive import scroll
+
+CHECKPOINT_KEY = "lookalike-migration"
+PAGE = 256
+
+Payload = dict[str, Any]
+
+
+class Migration(msgspec.Struct, frozen=True):
+    """`change` answers the payload in the new layout, or None where it has that already. It must
+    take its own result, for after an interruption records are seen again."""
+
+    number: int
+    text: str
+    change: Callable[[Payload], Payload | None]
+
+
+MIGRATIONS: tuple[Migration, ...] = ()
+"""Numbered from 2 on without gaps: 1 is the layout that a collection was made with at first."""
+
+
+class Checkpoint(msgspec.Struct, frozen=True):
+    number: int = 0
+    after: Any = None
+    """The id of the point with which the next page begins."""
+    records: int = 0
+
+
+def pending(
+    collection: Collection, migrations: Sequence[Migration] = MIGRATIONS
+) -> list[Migration]:
+    """What is still to be applied, in order."""
+    return [each for each in migrations if each.number > collection.schema_version]
+
+
+async def checkpoint(engine: Engine, collection: Collection) -> Checkpoint:
+    info = await engine.get_collection(collection.physical)
+    kept = (info.config.metadata or {}).get(CHECKPOINT_KEY) or {}
+    return msgspec.convert(kept, Checkpoint)
+
+
+async def apply(
+    engine: Engine,
+    collection: Collection,
+    migration: Migration,
+    progress: Callable[[int], object],
+) -> Collection:
+    """Brings every record to the new layout; the collection with its new version.
+
+    A record that is written meanwhile is left alone: whoever writes, writes the new layout.
+    """
+    found = await checkpoint(engine, collection)
+    if found.number != migration.number:
+        found = Checkpoint(number=migration.number)
+    records = found.records
+    pages = scroll(engine, collection.physical, start=found.after, vectors=False, page=PAGE)
+    async for points, after in pages:
+        operations = [
+            operation for point in points if (operation := _operation(point, migration)) is not None
+        ]
+        if operations:
+            await engine.batch_update_points(collection.physical, update_operations=operations)
+        records += len(points)
+        if after is not None:
+            await _save(engine, collection, Checkpoint(migration.number, str(after), records))
+        progress(len(points))
+    listed = {a.alias_name: a.collection_name for a in (await engine.get_aliases()).aliases}
+    present = await collections.read(engine, collection.id, listed) or collection
+    changed = msgspec.structs.replace(present, schema_version=migration.number)
+    await collections.save(engine, present, changed)
+    await _save(engine, collection, None)
+    return changed
+
+
+async def _save(engine: Engine, collection: Collection, reached: Checkpoint | None) -> None:
+    kept = {} if reached is None else msgspec.to_builtins(reached)
+    await engine.update_collection(collection.physical, metadata={CHECKPOINT_KEY: kept})
+
+
+def _operation(point: models.Record, migration: Migration) -> models.UpdateOperation | None:
+    payload = point.payload or {}
+    changed = migration.change(payload)
+    if changed is None:
+        return None
+    token = (payload.get(RESERVED_KEY) or {}).get(WRITE_TOKEN, "")
+    unchanged = models.Filter(
+        must=[
+            models.HasIdCondition(has_id=[point.id]),
+            models.FieldCondition(key=WRITE_TOKEN_PATH, match=models.MatchValue(value=token)),
+        ]
+    )
+    return models.OverwritePayloadOperation(
+        overwrite_payload=models.SetPayload(payload=changed, filter=unchanged)
+    )

@@ -1,0 +1,290 @@
+"""Another embedder for a collection that is in use: nothing is lost, whenever it is interrupted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lookalike.adapter import collection as collections
+from lookalike.adapter import listing
+from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.engine import Engine
+from lookalike.adapter.errors import (
+    CollectionConflict,
+    InvalidRequest,
+    RecordRefused,
+    Unavailable,
+)
+from lookalike.adapter.search import Query, nearest, stored_vectors
+from lookalike.adapter.selection import EVERYTHING
+from lookalike.adapter.writes import Embed, Embedded, ImageSource, Writer
+from lookalike.migrations import reembedding
+from lookalike.migrations.reembedding import NotVerified, Reembedding, Target, Unreadable
+from lookalike.migrations.sources import GivenRecords
+from tests.engine_suite.records import UNREADABLE, embed, record, vector
+from tests.migrations.kills import DyingEngine, Killed
+
+COUNT = 150
+DIMENSION = 12
+TARGET = Target("better", "2", DIMENSION, "cosine")
+SETTLE_SECONDS = 0.3
+REFRESH_SECONDS = 0.05
+
+
+def new_vector(number: int) -> list[float]:
+    return vector(number + 10_000, DIMENSION)
+
+
+async def embed_new(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+    return [
+        RecordRefused(504, "the picture cannot be fetched")
+        if str(source.url).startswith(UNREADABLE)
+        else Embedded(new_vector(int(str(source.url).rpartition("/")[2])), "hash")
+        for source in sources
+    ]
+
+
+def migration(
+    engine: Any, collection: Collection, given: Path | None = None, embedder: Embed = embed_new
+) -> Reembedding:
+    return Reembedding(
+        engine,
+        collection.id,
+        TARGET,
+        embedder,
+        GivenRecords(given),
+        settle_seconds=SETTLE_SECONDS,
+    )
+
+
+@pytest.fixture
+async def filled(writer: Writer, collection: Collection, catalogue: Catalogue) -> Collection:
+    await writer.insert(collection, [record(n) for n in range(COUNT)], embed, None)
+    return await catalogue.find(collection.id)
+
+
+async def contents(engine: Engine, collection: Collection) -> dict[str, Any]:
+    return {
+        entry.payload["_id"]: entry.payload
+        async for page in listing.scan(engine, collection, EVERYTHING, None)
+        for entry in page
+    }
+
+
+async def check_moved(engine: Engine, old: Collection, numbers: Sequence[int]) -> Collection:
+    """The collection has the records of `numbers`, as the old one had, with the new vectors."""
+    catalogue = Catalogue(engine)
+    new = await catalogue.find(old.id)
+    assert (new.embedder, new.revision, new.dimension) == ("better", "2", DIMENSION)
+    assert (new.successor, new.physical != old.physical) == (None, True)
+    assert new.indexes == old.indexes
+    found = await contents(engine, new)
+    assert found == {f"r{n}": record(n) for n in numbers}
+    vectors = await stored_vectors(engine, new, list(found))
+    for number in numbers:
+        assert vectors[f"r{number}"] == pytest.approx(new_vector(number), abs=1e-5)
+    hits = await nearest(engine, new, Query(record_id=f"r{numbers[0]}", k=3))
+    assert hits.records[0]["_id"] == f"r{numbers[0]}"
+    mixed = Query(
+        vectors=(new_vector(numbers[1]),),
+        tags=frozenset(record(numbers[1])["tags"]),
+        tag_weight=0.5,
+    )
+    assert (await nearest(engine, new, mixed)).distances[0] == 0.0
+    return new
+
+
+async def test_all_records_get_the_vectors_of_the_new_embedder(
+    engine: Engine, filled: Collection
+) -> None:
+    done, verdict = await migration(engine, filled).run()
+    assert (verdict.records, verdict.unreadable) == (COUNT, [])
+    assert await check_moved(engine, filled, range(COUNT)) == done
+    assert await reembedding.predecessors(engine, done) == [filled.physical]
+    assert await reembedding.drop_predecessors(engine, done) == [filled.physical]
+    assert not await engine.collection_exists(filled.physical)
+    with pytest.raises(CollectionConflict):
+        await migration(engine, filled).run()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_it_is_killed_at_random_points_and_goes_on(
+    engine: Engine, filled: Collection, seed: int
+) -> None:
+    chance = random.Random(seed)
+    for _ in range(30):
+        # A pass makes some 10 calls, the sample of the verification some 100.
+        dying = DyingEngine(engine, chance.randrange(chance.choice([15, 40, 220])), chance)
+        with contextlib.suppress(Killed, CollectionConflict):
+            await migration(dying, filled).run()
+        # Whatever has happened: the collection is there, whole, old or new.
+        present = await Catalogue(engine).find(filled.id)
+        assert len(await contents(engine, present)) == COUNT
+        if present.physical != filled.physical:
+            break
+    else:
+        pytest.fail("thirty attempts were not enough")
+    await check_moved(engine, filled, range(COUNT))
+
+
+@contextlib.asynccontextmanager
+async def refreshing(catalogue: Catalogue) -> AsyncIterator[None]:
+    async def again() -> None:
+        while True:
+            await catalogue.refresh()
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    task = asyncio.create_task(again())
+    yield
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_writes_and_searches_go_on_meanwhile(
+    engine: Engine, catalogue: Catalogue, filled: Collection
+) -> None:
+    async def again(successor: Any, sources: Sequence[Any]) -> list[list[float] | None]:
+        assert successor.revision == TARGET.revision
+        return [r.vector for r in await embed_new(sources) if isinstance(r, Embedded)]
+
+    writer = Writer(engine, catalogue, again)
+    expected = {f"r{n}": record(n) for n in range(COUNT)}
+    done = asyncio.Event()
+
+    async def write(number: int) -> None:
+        current = await catalogue.find_open(filled.id)
+        embedder = embed_new if current.revision == TARGET.revision else embed
+        try:
+            inserted = await writer.insert(current, [record(number)], embedder, None)
+            expected.update({entry["_id"]: entry for entry in inserted.done})
+            victim = f"r{number - COUNT}"
+            for entry in await writer.delete(current, [victim], None):
+                del expected[entry["_id"]]
+            changed = await writer.update(current, [{"_id": f"r{number - 1}", "price": -1}], None)
+            expected.update({entry["_id"]: entry for entry in changed.done})
+        except Unavailable:
+            """Just moving: the client would send it again."""
+
+    async def keep_writing() -> None:
+        number = COUNT
+        while not done.is_set():
+            await write(number)
+            number += 1
+
+    async def keep_searching() -> None:
+        while not done.is_set():
+            current = await catalogue.find(filled.id)
+            mine = new_vector(149) if current.revision == TARGET.revision else vector(149)
+            hits = await nearest(engine, current, Query(vectors=(mine,), k=5))
+            assert len(hits.records) == 5
+
+    async with refreshing(catalogue):
+        others = [asyncio.create_task(keep_writing()), asyncio.create_task(keep_searching())]
+        await migration(engine, filled).run()
+        await asyncio.sleep(0.3)
+        done.set()
+        await asyncio.gather(*others)
+        await catalogue.refresh()
+    new = await catalogue.find(filled.id)
+    assert new.revision == TARGET.revision
+    found = await contents(engine, new)
+    assert found == expected
+    vectors = await stored_vectors(engine, new, list(found))
+    for id_ in found:
+        assert vectors[id_] == pytest.approx(new_vector(int(id_[1:])), abs=1e-5)
+
+
+async def test_a_picture_that_came_as_bytes_meanwhile_is_embedded_for_both(
+    engine: Engine, catalogue: Catalogue, filled: Collection
+) -> None:
+    await migration(engine, filled).begin()
+
+    async def again(_: Any, sources: Sequence[Any]) -> list[list[float] | None]:
+        return [new_vector(7000) for _ in sources]
+
+    async def both(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+        return [Embedded(vector(7000), "bytes") for _ in sources]
+
+    await catalogue.refresh()
+    current = await catalogue.find(filled.id)
+    entry = {"_id": "r7000", "_base64": "AAAA", "tags": ["x"]}
+    await Writer(engine, catalogue, again).insert(current, [entry], both, None)
+    done, verdict = await migration(engine, filled).run()
+    assert verdict.unreadable == []
+    vectors = await stored_vectors(engine, done, ["r7000"])
+    assert vectors["r7000"] == pytest.approx(new_vector(7000), abs=1e-5)
+
+
+async def test_unreadable_records_are_listed_and_can_be_given_again(
+    engine: Engine, writer: Writer, filled: Collection, tmp_path: Path
+) -> None:
+    for number in (200, 201):
+        await writer.insert(filled, [record(number)], embed, None)
+    gone = [{"_id": "r200", "_url": None}, {"_id": "r201", "_url": f"{UNREADABLE}201"}]
+    await writer.update(filled, gone, None)
+    with pytest.raises(NotVerified, match="2 records"):
+        await migration(engine, filled).run()
+    present = await Catalogue(engine).find(filled.id)
+    assert (present.physical, present.revision) == (filled.physical, "1")
+    assert present.successor is not None
+    assert not present.successor.closed, "writes go on"
+
+    given = tmp_path / "given.jsonl"
+    given.write_bytes(msgspec.json.encode({"_id": "r200", "_url": "picture://200"}) + b"\n\n")
+    done, verdict = await migration(engine, filled, given).run(skip_unreadable=True)
+    assert verdict.unreadable == [Unreadable("r201", 504, "the picture cannot be fetched")]
+    found = await contents(engine, done)
+    assert set(found) == {f"r{n}" for n in [*range(COUNT), 200]}
+    assert found["r200"]["_url"] is None, "the record itself stays as it was"
+
+
+async def test_too_little_overlap_stops_the_switch(engine: Engine, filled: Collection) -> None:
+    with pytest.raises(NotVerified, match="nearest ten"):
+        await migration(engine, filled).run(min_overlap=0.9)
+    assert (await Catalogue(engine).find(filled.id)).revision == "1"
+    present = await Catalogue(engine).find(filled.id)
+    await reembedding.abandon(engine, present)
+    after = await Catalogue(engine).find(filled.id)
+    assert after == filled
+    assert list((await collections.physicals(engine, filled.id)).values()) == [filled.physical]
+
+
+async def test_a_migration_that_was_killed_while_writes_were_held_holds_them_not_for_ever(
+    engine: Engine, catalogue: Catalogue, filled: Collection
+) -> None:
+    old, _ = await migration(engine, filled).begin()
+    assert old.successor is not None
+    held = msgspec.structs.replace(old.successor, closed_until=9e9)
+    await collections.save_successor(engine, old, held)
+    await catalogue.refresh()
+    with pytest.raises(Unavailable):
+        catalogue.check_open(filled)
+    await collections.save_successor(engine, old, old.successor)
+    await catalogue.refresh()
+    catalogue.check_open(filled)
+
+
+async def test_two_migrations_of_a_collection_are_refused(
+    engine: Engine, filled: Collection
+) -> None:
+    await migration(engine, filled).begin()
+    other = Reembedding(
+        engine, filled.id, Target("third", "3", 8, "cosine"), embed_new, GivenRecords(None)
+    )
+    with pytest.raises(CollectionConflict, match="better"):
+        await other.begin()
+
+
+@pytest.mark.parametrize("line", [b"no json\n", b"[1]\n", b'{"_url": "x"}\n'])
+def test_a_bad_line_of_given_records_is_named(tmp_path: Path, line: bytes) -> None:
+    file = tmp_path / "given.jsonl"
+    file.write_bytes(b'{"_id": "a", "_url": "x"}\n' + line)
+    with pytest.raises(InvalidRequest, match="line 2"):
+        GivenRecords(file)
