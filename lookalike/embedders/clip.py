@@ -8,7 +8,10 @@ only: it needs half a gigabyte of memory and seconds to import.
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +20,7 @@ from PIL import Image
 
 from lookalike.embedders.base import Distance, Vectors, fingerprint
 from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.exported import ExportedClip, ExportedClipWithText, file_name
 from lookalike.embedders.images.decode import DECODING
 from lookalike.embedders.model_folder import find_folder, hash_folder
 
@@ -25,9 +29,11 @@ SETTING = "LOOKALIKE_CLIP_MODEL"
 # Change it with anything that moves a vector and is not in the other parts of the revision.
 PROCESSING = "sentence-transformers-1"
 
-Precision = Literal["auto", "float32", "float16", "bfloat16"]
+Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 
 _DEFAULT_PX = 224
+CPU_INFO = Path("/proc/cpuinfo")
+NVIDIA = Path("/dev/nvidiactl")
 # On a CPU 8 pictures are as fast as 32, and searches wait less; a GPU wants more at once.
 _CPU_BATCH, _GPU_BATCH = 8, 64
 
@@ -88,11 +94,12 @@ def load(
     download: bool = False,
     device: str = "auto",
     precision: Precision = "auto",
-) -> Clip:
+) -> Clip | ExportedClip:
     """Loads `model`, a folder or a name on the hub. Raises `EmbedderBroken`, within seconds.
 
-    `download` allows to fetch a name that is not on this machine. `device` and `precision` are
-    PyTorch's names, or "auto": the first GPU, and half precision where the device is fast with it.
+    `download` allows to fetch a name that is not on this machine. `device` is PyTorch's name of
+    one, or "auto" for the first GPU. Of what there is on a CPU the fastest is taken, if `precision`
+    is "auto": an exported int8 tower, bfloat16, an exported float32 tower, float32.
     """
     if not model:
         raise EmbedderBroken(
@@ -102,16 +109,62 @@ def load(
     if not download:
         # Read when the hub's library is imported; every request would be repeated for a minute.
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    torch, transformer = _libraries()
     folder = find_folder(model, setting=SETTING, download=download)
+    weights = hash_folder(folder)
+    if device == "cpu" or (device == "auto" and not _has_gpu()):
+        if file := _exported(cache_folder, weights, precision):
+            return _load_exported(file, folder)
+    elif precision == "int8":
+        raise EmbedderBroken(f"LOOKALIKE_CLIP_PRECISION: int8 is for CPUs, not for {device}")
+    return _load_torch(folder, weights, device, precision)
+
+
+def load_network(model: str, *, download: bool, device: str, precision: str) -> Any:
+    """The `SentenceTransformer` itself, in eval mode. Raises as `load` does."""
+    if not download:
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    folder = find_folder(model, setting=SETTING, download=download)
+    return _network(*_libraries(), folder, device, precision)
+
+
+def _exported(cache_folder: Path, weights: str, precision: Precision) -> Path | None:
+    """The exported tower to use; None for PyTorch. Raises `EmbedderBroken` where int8 is wanted."""
+    int8, float32 = (cache_folder / file_name(weights, p) for p in ("int8", "float32"))
+    if precision in ("auto", "int8") and int8.exists():
+        return int8
+    if precision == "int8":
+        raise EmbedderBroken(
+            "LOOKALIKE_CLIP_PRECISION: there is no int8 tower of this model; make it with "
+            "`lookalike embedders export --int8`"
+        )
+    if precision == "float32" or (precision == "auto" and not _fast_bfloat16()):
+        return float32 if float32.exists() else None
+    return None
+
+
+def _load_exported(file: Path, folder: Path) -> ExportedClip:
+    try:
+        embedder = ExportedClip(file)
+    except Exception as error:  # onnxruntime has a dozen unrelated classes for a damaged file
+        raise EmbedderBroken(
+            f"the exported tower {file} cannot be read; delete it or export it again: {error}"
+        ) from error
+    if not embedder.tower.has_text:
+        return embedder
+    weights = embedder.tower.weights
+    return ExportedClipWithText(file, lambda: _load_torch(folder, weights, "cpu", "auto"))
+
+
+def _load_torch(folder: Path, weights: str, device: str, precision: Precision) -> Clip:
+    torch, transformer = _libraries()
     device = _device(torch) if device == "auto" else device
     if precision == "auto":
-        precision = _precision(torch, device)
+        precision = _precision(device)
     network = _network(torch, transformer, folder, device, precision)
     modalities = network.modalities
     if "image" not in modalities:
-        raise EmbedderBroken(f"{SETTING}: {model} knows {', '.join(modalities)}, and no images")
-    parts = (hash_folder(folder), DECODING, PROCESSING, "torch", precision)
+        raise EmbedderBroken(f"{SETTING}: {folder} knows {', '.join(modalities)}, and no images")
+    parts = (weights, DECODING, PROCESSING, "torch", precision)
     revision = fingerprint(*parts, network.get_embedding_dimension())
     return (ClipWithText if "text" in modalities else Clip)(network, revision)
 
@@ -156,13 +209,23 @@ def _device(torch: Any) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _precision(torch: Any, device: str) -> Precision:
+def _precision(device: str) -> Precision:
     """Half precision moves a vector by a cosine of 0.00005 and doubles the speed, or more."""
     if not device.startswith("cpu"):
         return "float16"
-    features = torch.cpu.get_capabilities()
-    fast = features.get("avx512_bf16") or features.get("amx_bf16")
-    return "bfloat16" if fast else "float32"
+    return "bfloat16" if _fast_bfloat16() else "float32"
+
+
+def _fast_bfloat16() -> bool:
+    """Whether the CPU computes with it itself. Without PyTorch, which takes seconds to import."""
+    with suppress(OSError):  # only Linux has the file
+        return re.search(r"\b(avx512_bf16|amx_bf16)\b", CPU_INFO.read_text()) is not None
+    return False
+
+
+def _has_gpu() -> bool:
+    """Whether PyTorch is worth asking for a GPU."""
+    return sys.platform == "darwin" or NVIDIA.exists()
 
 
 def _image_px(model: Any) -> int:

@@ -22,6 +22,7 @@ from lookalike.embedders.base import Distance, Vectors, fingerprint
 from lookalike.embedders.errors import EmbedderBroken
 from lookalike.embedders.images.decode import DECODING
 from lookalike.embedders.images.fit import fit_to_square
+from lookalike.embedders.sessions import open_session
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def load(cache_folder: Path) -> Lite0:
     path = cache_folder / f"{NAME}-{REVISION}.onnx"
     if path.exists():
         try:
-            return Lite0(_session(path))
+            return Lite0(open_session(path))
         except Exception:  # onnxruntime has a dozen unrelated classes for a file that it refuses
             logger.warning("the cached network cannot be read and is built again", exc_info=True)
     model = _build()
@@ -79,19 +80,7 @@ def load(cache_folder: Path) -> Lite0:
         _write(path, model)
     except OSError:
         logger.warning("the network cannot be cached, so every start builds it", exc_info=True)
-    return Lite0(_session(model))
-
-
-def _session(model: Path | bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    # More threads than free cores make every operator wait for the slowest of them; more
-    # processes (`serve --workers`) use more cores better.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # The arena keeps the memory of the largest run forever, and one picture gains nothing by it.
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
-    source = model if isinstance(model, bytes) else str(model)
-    return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    return Lite0(open_session(model))
 
 
 def _build() -> bytes:

@@ -87,8 +87,12 @@ def _reach_hub(name: str, setting: str) -> None:
 
 
 def _snapshot(name: str, setting: str, download: bool) -> Path:
-    from huggingface_hub import snapshot_download
-
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise EmbedderBroken(
+            f"{setting}: {name} is no folder; for names of the hub: pip install 'lookalike[clip]'"
+        ) from error
     try:
         return Path(
             snapshot_download(

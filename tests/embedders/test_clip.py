@@ -16,14 +16,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.random_clip import TINY, save_clip
 from lookalike.embedders import clip
 from lookalike.embedders.batching import BatchedEmbedder
 from lookalike.embedders.errors import EmbedderBroken
 from lookalike.embedders.registry import Registry
 from tests.conftest import Service
 from tests.live import FileServer, live_server
-
-from .tiny_clip import DIMENSION, IMAGE_PX, save_tiny_clip
 
 NO_TORCH = "PyTorch or sentence-transformers is not installed (extra `clip`)"
 
@@ -32,7 +31,7 @@ NO_TORCH = "PyTorch or sentence-transformers is not installed (extra `clip`)"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("torch", reason=NO_TORCH)
     pytest.importorskip("sentence_transformers", reason=NO_TORCH)
-    return save_tiny_clip(tmp_path_factory.mktemp("clip"))
+    return save_clip(tmp_path_factory.mktemp("clip"))
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def test_pictures_as_transformers_alone_embeds_them(
     with torch.inference_mode():
         expected = network.get_image_features(**pixels).pooler_output.numpy()
     vectors = model.embed_images(images)
-    assert (vectors.dtype, vectors.shape) == (np.float32, (3, DIMENSION))
+    assert (vectors.dtype, vectors.shape) == (np.float32, (3, TINY.dimension))
     np.testing.assert_allclose(vectors, unit(expected), atol=1e-5)
 
 
@@ -101,10 +100,10 @@ def test_a_text_is_a_text_whatever_it_looks_like(
 
 
 def test_what_it_says_of_itself(model: clip.ClipWithText) -> None:
-    assert (model.name, model.dimension, model.distance) == ("clip", DIMENSION, "cosine")
-    assert model.image_px == IMAGE_PX
-    assert model.embed_images([]).shape == (0, DIMENSION)
-    assert model.embed_texts([]).shape == (0, DIMENSION)
+    assert (model.name, model.dimension, model.distance) == ("clip", TINY.dimension, "cosine")
+    assert model.image_px == TINY.image_px
+    assert model.embed_images([]).shape == (0, TINY.dimension)
+    assert model.embed_texts([]).shape == (0, TINY.dimension)
 
 
 def test_half_precision_moves_vectors_a_little_and_the_revision_altogether(
@@ -119,7 +118,7 @@ def test_half_precision_moves_vectors_a_little_and_the_revision_altogether(
 
 
 def test_other_weights_are_another_revision(model: clip.ClipWithText, tmp_path: Path) -> None:
-    other = save_tiny_clip(tmp_path, seed=1)
+    other = save_clip(tmp_path, seed=1)
     loaded = clip.load(tmp_path, model=str(other), device="cpu", precision="float32")
     assert loaded.revision != model.revision
     again = clip.load(tmp_path, model=str(other), device="cpu", precision="float32")
@@ -132,7 +131,7 @@ def test_the_model_chooses_device_and_precision_itself(folder: Path) -> None:
     loaded = clip.load(folder, model=str(folder))
     device = "cuda" if torch.cuda.is_available() else "cpu"
     assert loaded._model.device.type == device
-    assert loaded.embed_images([photo(1)]).shape == (1, DIMENSION)
+    assert loaded.embed_images([photo(1)]).shape == (1, TINY.dimension)
     assert torch.get_num_threads() == 1
 
 
@@ -153,10 +152,14 @@ class TestFailures:
         with pytest.raises(EmbedderBroken, match=r"needs LOOKALIKE_CLIP_MODEL: a model's folder"):
             clip.load(tmp_path)
 
-    def test_without_the_extra(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "torch", None)
+    @pytest.mark.parametrize("lacking", ["torch", "sentence_transformers", "huggingface_hub"])
+    def test_without_the_extra(
+        self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str
+    ) -> None:
+        monkeypatch.setitem(sys.modules, lacking, None)
+        model = "clip-ViT-B-32" if lacking == "huggingface_hub" else str(folder)
         with pytest.raises(EmbedderBroken, match=r"pip install 'lookalike\[clip\]'"):
-            clip.load(tmp_path, model="clip-ViT-B-32")
+            clip.load(tmp_path, model=model)
 
     @pytest.mark.parametrize("damaged", ["model.safetensors", "config.json", "tokenizer.json"])
     def test_a_damaged_model(self, folder: Path, tmp_path: Path, damaged: str) -> None:
@@ -190,7 +193,7 @@ async def test_the_registry_passes_the_options_on(folder: Path) -> None:
     embedder = await registry.get("clip")
     assert embedder.has_text
     vector = await embedder.embed_text("red")
-    assert vector.shape == (DIMENSION,)
+    assert vector.shape == (TINY.dimension,)
     await registry.close()
 
 

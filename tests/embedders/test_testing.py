@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.random_clip import save_clip
 from lookalike.embedders import clip, colors, lite0, phash, product
 from lookalike.embedders.testing import ContractBroken, check_embedder, drawing, findings
-
-from .tiny_clip import save_tiny_clip
 
 
 @pytest.mark.parametrize("module", [lite0, phash, colors, product], ids=lambda module: module.NAME)
@@ -26,7 +25,7 @@ def test_the_bundled_embedders_keep_it(module: Any, cache_folder: Path) -> None:
 def test_clip_keeps_it(tmp_path: Path, precision: Any) -> None:
     pytest.importorskip("torch", reason="PyTorch is not installed (extra `clip`)")
     pytest.importorskip("sentence_transformers", reason="it is not installed (extra `clip`)")
-    folder = str(save_tiny_clip(tmp_path))
+    folder = str(save_clip(tmp_path))
 
     def load(cache_folder: Path) -> clip.Clip:
         return clip.load(cache_folder, model=folder, device="cpu", precision=precision)
