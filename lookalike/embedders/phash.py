@@ -1,6 +1,6 @@
 """Copies of one picture: a perceptual hash of 128 bits, without weights.
 
-64 bits are the pHash of the library `imagehash` (https://pypi.org/project/ImageHash/, bit for bit;
+64 bits are the pHash of the library `imagehash` (https://github.com/JohannesBuchner/imagehash, bit for bit;
 ours needs no SciPy, which is four times as large as all of Lookalike): the signs of the lowest
 frequencies of the grey picture. They do not see colour, and a shop is full of one photo in ten
 colours. So 64 further bits tell the mean colour of the middle in CIELAB, each axis as a
