@@ -57,6 +57,7 @@ def test_qdrant_has_a_key_a_health_check_and_no_published_port(file: str, name: 
         return
     assert "ports" not in service
     assert service["environment"]["QDRANT__SERVICE__API_KEY"].startswith("${QDRANT_API_KEY:?")
+    assert service["environment"]["QDRANT__SERVICE__ENABLE_SNAPSHOT_URL_RECOVERY"] == "false"
     assert "curl" not in str(service["healthcheck"])
     assert any(volume.endswith(":/qdrant/storage") for volume in service["volumes"])
     assert service["image"].startswith(QDRANT_IMAGE.partition("@")[0].split("-")[0])

@@ -26,7 +26,7 @@ def test_the_examples_run(tmp_path: Path) -> None:
     blocks = BLOCK.findall(PAGE.read_text())
     assert len(blocks) >= 4
     with RestServer() as qdrant:
-        script = "\n".join(["set -eux", "lookalike collections create shop", *blocks])
+        script = "\n".join(["set -eux", *blocks])
         script = script.replace("http://127.0.0.1:6333", qdrant.url)
         done = subprocess.run(
             ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
@@ -34,6 +34,7 @@ def test_the_examples_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "have no picture" in done.stdout
     assert "Collection " in done.stdout
+    assert '"replication_factor": 2' in done.stdout
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((\.\./[^)#]+)", PAGE.read_text()))))

@@ -51,6 +51,16 @@ def list_all(data: str | None) -> None:
     help="Share of the tags in the distance of visualTagsKNN.",
 )
 @click.option("--tag-idf", is_flag=True, help="Rare tags count more; cannot be changed later.")
+@click.option("--shards", type=click.IntRange(min=1), help="Parts, on a Qdrant server.")
+@click.option("--replicas", type=click.IntRange(min=1), help="Copies, on a Qdrant cluster.")
+@click.option(
+    "--quantization",
+    type=click.Choice(["none", "scalar", "binary", "turbo"]),
+    default="turbo",
+    show_default=True,
+    help="What a Qdrant server scans.",
+)
+@click.option("--on-disk", is_flag=True, help="Vectors stay on the disk of a Qdrant server.")
 @data_option
 def create(
     name: str,
@@ -61,6 +71,10 @@ def create(
     capacity: int | None,
     tag_weight: float,
     tag_idf: bool,
+    shards: int | None,
+    replicas: int | None,
+    quantization: str,
+    on_disk: bool,
     data: str | None,
 ) -> None:
     """Make a collection and show it."""
@@ -79,6 +93,12 @@ def create(
         "capacity": capacity,
         "tag_weight": tag_weight,
         "tag_idf": tag_idf,
+        "storage": {
+            "shard_number": shards,
+            "replication_factor": replicas,
+            "quantization": quantization,
+            "on_disk": on_disk,
+        },
     }
 
     async def action(services: Services) -> Any:
