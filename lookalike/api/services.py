@@ -113,11 +113,14 @@ class Services:
                     base64=source.base64,
                     image_px=embedder.image_px,
                     crop=None if source.crop is None else Box(*source.crop),
+                    query=query,
                 )
             except ImageError as error:
                 return RecordRefused(error.code, error.text)
             try:
-                vector = await embedder.embed_image(image.image, query=query)
+                vector = await embedder.embed_image(
+                    image.image, query=query, content_hash=image.content_hash
+                )
             except EmbedderError as error:
                 raise _of_embedder(error) from error
             return Embedded(vector.tolist(), image.content_hash)

@@ -284,3 +284,23 @@ def test_whatever_happens_everyone_gets_an_answer_once(
         await batched.close()
 
     asyncio.run(run())
+
+
+async def test_a_picture_that_comes_again_is_not_embedded_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(batching, "KNOWN_BYTES", 3 * 4 * 2)  # room for two vectors
+    shade = Shade()
+    batched = BatchedEmbedder(shade)
+
+    async def embed(red: int, content_hash: str | None) -> float:
+        return float((await batched.embed_image(picture(red), content_hash=content_hash))[0])
+
+    assert [await embed(red, "a") for red in (1, 2)] == [1, 1]
+    assert await embed(3, "b") == 3
+    assert await embed(4, "a") == 1
+    assert await embed(5, "c") == 5  # "b" was used longest ago
+    assert [await embed(6, "b"), await embed(7, "b"), await embed(8, "c")] == [6, 6, 5]
+    assert [await embed(9, None), await embed(10, None)] == [9, 10]
+    assert [red for batch in shade.batches for red in batch] == [1, 3, 5, 6, 9, 10]
+    await batched.close()

@@ -34,6 +34,8 @@ class ImageReader:
         self._settings = settings
         self._fetcher = fetcher or Fetcher(settings)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
+        # The pictures of an import wait by the hundred; that of a search must not wait behind them.
+        self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-query")
 
     async def read(
         self,
@@ -42,29 +44,32 @@ class ImageReader:
         base64: str | None = None,
         image_px: int,
         crop: Box | None = None,
+        query: bool = False,
     ) -> ReadImage:
         """The picture of a record; `base64` wins over `url`, as it does at the provider.
 
-        `image_px` is the embedder's, `crop` the part that is wanted. Raises an `ImageError`, for a
-        record without either as well.
+        `image_px` is the embedder's, `crop` the part that is wanted; `query`: somebody waits for
+        it. Raises an `ImageError`, for a record without either as well.
         """
         if base64 is not None:
-            return await self._decode(lambda: self._from_base64(base64, image_px, crop))
+            return await self._decode(lambda: self._from_base64(base64, image_px, crop), query)
         if url is None:
             raise ImageUnreadable("the record has no image: neither `_base64` nor `_url`")
         data = await self._fetcher.fetch(url)
-        return await self._decode(lambda: self._from_bytes(data, image_px, crop))
+        return await self._decode(lambda: self._from_bytes(data, image_px, crop), query)
 
     async def close(self) -> None:
         """Closes connections; pictures that wait for their decoding are dropped."""
         await self._fetcher.close()
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        for threads in (self._threads, self._query_thread):
+            await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
 
-    async def _decode(self, work: Callable[[], T]) -> T:
+    async def _decode(self, work: Callable[[], T], query: bool) -> T:
         loop, limit_s = asyncio.get_running_loop(), self._settings.decode_timeout_s
+        threads = self._query_thread if query else self._threads
         try:
             async with asyncio.timeout(limit_s):
-                return await loop.run_in_executor(self._threads, work)
+                return await loop.run_in_executor(threads, work)
         except TimeoutError:
             raise ImageTooLarge(f"the image was not decoded within {limit_s:g} s") from None
 

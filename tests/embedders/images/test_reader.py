@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import itertools
+import threading
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -149,6 +150,26 @@ async def test_a_batch_is_read_together(reader: ImageReader, interiors: dict[str
     )
     assert isinstance(answers[3], ImageUnreadable)
     assert sum(isinstance(answer, BaseException) for answer in answers) == 1
+
+
+async def test_a_search_does_not_wait_behind_an_import(
+    reader: ImageReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While every thread of the import is busy, and more wait, a search's picture is decoded."""
+    gate, decode = threading.Event(), reader_module.decode
+
+    def held(data: bytes, **options: Any) -> Any:
+        if threading.current_thread().name.startswith("decode_"):
+            gate.wait(20)
+        return decode(data, **options)
+
+    monkeypatch.setattr(reader_module, "decode", held)
+    bulk = [asyncio.create_task(reader.read(base64=TEXT, image_px=32)) for _ in range(20)]
+    await asyncio.sleep(0.05)
+    assert (await reader.read(base64=TEXT, image_px=32, query=True)).image.mode == "RGB"
+    assert not any(task.done() for task in bulk)
+    gate.set()
+    assert len(await asyncio.gather(*bulk)) == 20
 
 
 def test_every_setting_says_what_it_is() -> None:
