@@ -53,7 +53,7 @@ async def facets(
         counts.update({("string", hit.value): hit.count for hit in answer.hits})
         others: Any = {field: {"$type": ["number", "bool"]}}
         both = others if not selection.source else {"$and": [selection.source, others]}
-        selection = Selection.of(both, collection)
+        selection = Selection.of(both, collection, complete=selection.complete)
     fields = frozenset({field.split(".")[0]})
     async for page in listing.scan(engine, collection, selection, fields, work=work):
         for entry in page:

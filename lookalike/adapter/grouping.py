@@ -119,7 +119,7 @@ def _among(
     """Those of the selection with, or without, one of the products."""
     condition: Any = {groups.grouping.field: {operator: [value for _, value in keys]}}
     both = {"$and": [selection.source, condition]} if selection.source else condition
-    return Selection.of(both, collection)
+    return Selection.of(both, collection, complete=selection.complete)
 
 
 async def add_counts(
@@ -137,7 +137,8 @@ async def add_counts(
         if values:
             of_product: Any = {grouping.field: {"$in": values}}
             both = of_product if not selection.source else {"$and": [selection.source, of_product]}
-            count = await listing.count(engine, collection, Selection.of(both, collection))
+            photos = Selection.of(both, collection, complete=selection.complete)
+            count = await listing.count(engine, collection, photos)
         return Hit(hit.distance, {**hit.payload, PRODUCT_COUNT: count})
 
     return list(await asyncio.gather(*map(counted, hits)))

@@ -14,8 +14,9 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.collection import Collection
+from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import FilterTooExpensive
-from lookalike.adapter.filters import Node, match, parse, translate
+from lookalike.adapter.filters import TRUNCATED_FILTER, Node, match, parse, translate
 from lookalike.adapter.records import RESERVED_KEY, PayloadSelector, payload_selector
 
 MAX_RESIDUAL_RECORDS = 100_000
@@ -29,14 +30,18 @@ class Selection(msgspec.Struct, frozen=True):
     residual: Node | None = None
     source: Any = None
     """The filter as it was given."""
+    complete: bool = False
+    """Whether all shadow tokens of all records are known to be kept."""
 
     @classmethod
-    def of(cls, filter_: object | None, collection: Collection) -> Selection:
+    def of(
+        cls, filter_: object | None, collection: Collection, *, complete: bool = False
+    ) -> Selection:
         """Raises InvalidFilter."""
         if filter_ is None:
-            return cls()
-        translation = translate(parse(filter_), collection.indexes)
-        return cls(translation.filter, translation.residual, filter_)
+            return cls(complete=complete)
+        translation = translate(parse(filter_), collection.indexes, complete=complete)
+        return cls(translation.filter, translation.residual, filter_, complete)
 
     def matches(self, payload: Mapping[str, Any]) -> bool:
         """Decides the residual; the engine has decided the rest."""
@@ -50,6 +55,23 @@ class Selection(msgspec.Struct, frozen=True):
 
 
 EVERYTHING = Selection()
+
+
+async def select(engine: Engine, collection: Collection, filter_: object | None) -> Selection:
+    """The selection of a request. Raises InvalidFilter.
+
+    Where a filter asks for what is absent (`$exists`, null, `[]`), the engine alone can decide it
+    only if no record has more shadow tokens than are kept. Such records are rare, so it is worth
+    asking whether there are any.
+    """
+    cautious = Selection.of(filter_, collection)
+    if cautious.residual is None:
+        return cautious
+    trusting = Selection.of(filter_, collection, complete=True)
+    if (trusting.filter, trusting.residual) == (cautious.filter, cautious.residual):
+        return cautious
+    cut = await engine.count(collection.physical, count_filter=TRUNCATED_FILTER, exact=True)
+    return cautious if cut.count else trusting
 
 
 class Work:

@@ -14,7 +14,7 @@ from lookalike.adapter.grouping import Grouping
 from lookalike.adapter.ranking import Vector
 from lookalike.adapter.records import UNSTORED_FIELDS, record_id, shown_fields
 from lookalike.adapter.search import Hits, Query
-from lookalike.adapter.selection import Selection
+from lookalike.adapter.selection import select
 from lookalike.adapter.writes import Embed, Embedded, ImageSource
 from lookalike.api import envelopes
 from lookalike.api.schemas import DEFAULT_K, Record, Search
@@ -55,7 +55,7 @@ async def answer(data: Search, query: Query, collection: Collection, services: S
     return await search.nearest(engine, collection, query)
 
 
-def query_of(
+async def query_of(
     data: Search, collection: Collection, services: Services, *, k: int = DEFAULT_K
 ) -> Query:
     """All of the request but what it looks for; `k` is the default. Raises InvalidFilter."""
@@ -68,7 +68,7 @@ def query_of(
         k=min(k if data.k is None else data.k, services.settings.max_results),
         offset=data.from_ or 0,
         radius=data.radius,
-        selection=Selection.of(data.filter, collection),
+        selection=await select(services.engine, collection, data.filter),
         fields=shown_fields(data.fields_to_return),
         grouping=grouping,
         diversity=data.diversity,

@@ -1,10 +1,10 @@
 """Copies of one picture: a perceptual hash of 128 bits, without weights.
 
-64 bits are the pHash of the library `imagehash` (https://github.com/JohannesBuchner/imagehash, bit for bit;
-ours needs no SciPy, which is four times as large as all of Lookalike): the signs of the lowest
-frequencies of the grey picture. They do not see colour, and a shop is full of one photo in ten
-colours. So 64 further bits tell the mean colour of the middle in CIELAB, each axis as a
-thermometer: n steps apart are n bits apart.
+64 bits are the pHash of the library `imagehash` (https://github.com/JohannesBuchner/imagehash),
+bit for bit; ours needs no SciPy, which is four times as large as all of Lookalike. They are the
+signs of the lowest frequencies of the grey picture. They do not see colour, and a shop is full of
+one photo in ten colours. So 64 further bits tell the mean colour of the middle in CIELAB, each axis
+as a thermometer: n steps apart are n bits apart.
 
 Distances are Hamming distances, 0 to 128. On 84 real photos, 45 of them products of a few shapes,
 no two different ones are nearer than 9, and within 8 bits are found: all copies in other sizes and

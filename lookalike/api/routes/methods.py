@@ -14,7 +14,7 @@ from lookalike.adapter import listing
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.errors import InvalidRequest
 from lookalike.adapter.records import Record, record_id, shown, shown_fields
-from lookalike.adapter.selection import Selection
+from lookalike.adapter.selection import select
 from lookalike.api import envelopes
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
@@ -109,7 +109,9 @@ class RecordMethods(Controller):
                 "deleteByFilter needs a filter that is not empty", place="$.filter"
             )
         ids = await listing.delete_by_filter(
-            services.engine, collection, Selection.of(data.filter, collection)
+            services.engine,
+            collection,
+            await select(services.engine, collection, data.filter),
         )
         code = envelopes.DELETED if ids else envelopes.NOT_FOUND
         body = envelopes.answer(code, [{"_id": id_} for id_ in ids], clock)
@@ -137,7 +139,7 @@ class RecordMethods(Controller):
             services.engine,
             collection,
             min(count, services.settings.max_results),
-            Selection.of(data.filter, collection),
+            await select(services.engine, collection, data.filter),
             shown_fields(data.fields_to_return),
             data.seed,
         )
@@ -166,7 +168,7 @@ class RecordMethods(Controller):
         found = await listing.list_page(
             services.engine,
             collection,
-            Selection.of(data.filter, collection),
+            await select(services.engine, collection, data.filter),
             shown_fields(data.fields_to_return),
             size=size,
             page=page,
@@ -224,7 +226,7 @@ async def stream_all(
     connection is closed before the document is complete: a client sees broken JSON and never a
     short list.
     """
-    selection = Selection.of(filter_, collection)
+    selection = await select(services.engine, collection, filter_)
 
     async def chunks() -> AsyncIterator[bytes]:
         clock, count = Clock(), 0

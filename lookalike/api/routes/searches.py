@@ -13,7 +13,7 @@ from lookalike.adapter.facets import facets
 from lookalike.adapter.rank import values
 from lookalike.adapter.records import shown, shown_fields, tags_of
 from lookalike.adapter.search import Hits, Query
-from lookalike.adapter.selection import Selection
+from lookalike.adapter.selection import select
 from lookalike.api import envelopes, queries
 from lookalike.api.bodies import JsonBody
 from lookalike.api.envelopes import Clock, respond
@@ -52,7 +52,7 @@ class Searches(Controller):
         self, data: Search, collection: Collection, services: Services
     ) -> EngineAnswer:
         """The k records that look most like a stored record, a picture or several."""
-        return await _search(data, query_of(data, collection, services), collection, services)
+        return await _search(data, await query_of(data, collection, services), collection, services)
 
     @post("/visualTagsKNN", dto=JsonBody[Search], **READ)
     async def visual_tags_knn(
@@ -61,7 +61,7 @@ class Searches(Controller):
         """As visualKNN, with the tags of the query or of the stored record mixed in."""
         record = data.query_record or {}
         query = structs.replace(
-            query_of(data, collection, services),
+            await query_of(data, collection, services),
             tags=None if record.get("tags") is None else tags_of(record),
             tag_weight=collection.tag_weight if data.tag_weight is None else data.tag_weight,
         )
@@ -74,7 +74,7 @@ class Searches(Controller):
         """All records within `radius`, which is required."""
         if data.radius is None:
             raise InvalidRequest("radius is needed", place="$.radius")
-        query = query_of(data, collection, services, k=services.settings.max_results)
+        query = await query_of(data, collection, services, k=services.settings.max_results)
         return await _search(data, query, collection, services)
 
     @post("/nearDuplicates", dto=JsonBody[Search], **READ)
@@ -82,7 +82,7 @@ class Searches(Controller):
         self, data: Search, collection: Collection, services: Services
     ) -> EngineAnswer:
         """The records that are as good as the same picture: within a small default `radius`."""
-        query = query_of(data, collection, services)
+        query = await query_of(data, collection, services)
         if query.radius is None:
             query = structs.replace(query, radius=near_duplicate_radius(collection))
         if data.group_by is None:  # photos are what is duplicated, not products
@@ -103,7 +103,9 @@ class Searches(Controller):
             positive=None,
             negative=None,
         )
-        return await _search(alone, query_of(alone, collection, services), collection, services)
+        return await _search(
+            alone, await query_of(alone, collection, services), collection, services
+        )
 
     @post("/visualRankRecords", dto=JsonBody[RankRecords], **READ)
     async def visual_rank_records(
@@ -181,7 +183,7 @@ class Searches(Controller):
     ) -> dict[str, Any]:
         """How many of the matching records have each value of a field."""
         clock = Clock()
-        selection = Selection.of(data.filter, collection)
+        selection = await select(services.engine, collection, data.filter)
         limit = min(data.limit or DEFAULT_FACET_VALUES, services.settings.max_results)
         found = await facets(services.engine, collection, data.field, limit, selection)
         return {
