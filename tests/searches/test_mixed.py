@@ -192,13 +192,13 @@ def test_tag_vectors() -> None:
     assert tags_of({"tags": "a"}) == tags_of({"tags": None}) == tags_of({}) == frozenset()
 
 
-def share_by_rarity(query: set[str], stored: set[str], records: list[Record]) -> float:
-    """By the book: the part of the query's tags, weighted by rarity, that the record has."""
+def weights_by_rarity(tags: set[str], records: list[Record]) -> dict[str, float]:
+    """Of each tag its part of all; by the book."""
     weights = {}
-    for tag in query:
+    for tag in tags:
         count = sum(tag in record.get("tags", []) for record in records)
         weights[tag] = math.log(1 + (len(records) - count + 0.5) / (count + 0.5))
-    return sum(weights[tag] for tag in query & stored) / sum(weights.values())
+    return {tag: value / sum(weights.values()) for tag, value in weights.items()}
 
 
 @settings(max_examples=40, deadline=None)
@@ -224,13 +224,12 @@ def test_by_rarity_it_is_brute_force_too(
             filter_, vectors=(row.tolist(),), tags=frozenset(tags), tag_weight=weight, k=k
         )
     )
-    records = list(by_rarity.records.values())
+    shares = weights_by_rarity(tags, list(by_rarity.records.values()))
     visual = by_rarity.distances(row, by_rarity.matching(filter_))
-    right = {
-        id_: (1 - weight) * distance
-        + weight * (1 - share_by_rarity(tags, set(by_rarity.records[id_].get("tags", [])), records))
-        for id_, distance in visual.items()
-    }
+    right = {}
+    for id_, distance in visual.items():
+        shared = sum(shares.get(tag, 0) for tag in by_rarity.records[id_].get("tags", []))
+        right[id_] = (1 - weight) * distance + weight * (1 - shared)
     assert len(found) == min(k, len(right))
     for (id_, distance), at_rank in zip(found, sorted(right.values()), strict=False):
         assert abs(distance - right[id_]) <= 3e-6
@@ -248,3 +247,24 @@ def by_rarity(engine: Any, run: Run[Shelf], shelf: Shelf) -> Shelf:
 def test_a_rare_tag_outweighs_a_common_one() -> None:
     assert rarity(1, 1000) > rarity(500, 1000) > rarity(1000, 1000) > 0
     assert rarity(5, 0) > 0
+
+
+def test_what_neither_signal_finds_first_may_still_be_nearest(engine: Any, run: Run[Any]) -> None:
+    """More candidates are fetched until no other record can precede the answer."""
+
+    async def check() -> None:
+        looks, carries, both = (mixed.MIN_CANDIDATES + 50,) * 3
+        angles = np.concatenate(
+            [np.linspace(0, 0.1, looks), np.full(carries, 1.5), np.linspace(0.75, 0.85, both)]
+        )
+        rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        tags: list[list[str]] = [[]] * looks + [["a", "b", "c"]] * carries + [["a"]] * both
+        records = [{"_id": f"{n:04}", "tags": of} for n, of in enumerate(tags)]
+        shelf = await Shelf.of(engine, records, rows)
+        asked: dict[str, Any] = {"tags": frozenset("abc"), "tag_weight": 0.5}
+        found = await shelf.ranked(vectors=([1.0, 0.0],), k=10, **asked)
+        right = expected(shelf, [1.0, 0.0], {"a", "b", "c"}, 0.5, None)
+        assert [d for _, d in found] == pytest.approx(sorted(right.values())[:10], abs=3e-6)
+        assert all(int(id_) >= looks + carries for id_, _ in found)
+
+    run(check())
