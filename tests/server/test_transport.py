@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from lookalike.adapter import deadline
 from lookalike.adapter.engines.server import ATTEMPTS, ServerEngine, wait_for_server
@@ -168,3 +171,24 @@ async def test_an_old_server_and_a_wrong_key_are_told_at_once(
     stub.answer = answer
     with pytest.raises(EngineFailed, match=text):
         await wait_for_server(engine, 30.0, lambda _: None)
+
+
+async def test_https_encrypts_and_the_certificate_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    stub = Stub(answer=lambda _: COUNT)
+    await stub.start(tls)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+
+    stranger = ServerEngine.connect(ServerSettings(url=stub.url))
+    with pytest.raises(EngineUnavailable):
+        await stranger.count("c")
+    await stranger.close()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "authority.pem"))
+    friend = ServerEngine.connect(ServerSettings(url=stub.url))
+    assert (await friend.count("c")).count == 7
+    await friend.close()
+    await stub.stop()
