@@ -203,9 +203,11 @@ class Reembedding:
         async for points, _ in pages:
             copies = await self._states(new.physical, points)
             behind = [p for p in points if not _same(p, copies.get(str(p.id)))]
+            self._progress.looked_at(len(points) - len(behind))
             for begin in range(0, len(behind), PAGE):
-                await self._copy_records(old, new, behind[begin : begin + PAGE], copies, made)
-            self._progress.looked_at(len(points))
+                some = behind[begin : begin + PAGE]
+                await self._copy_records(old, new, some, copies, made)
+                self._progress.looked_at(len(some))
         await self._delete_gone(old, new, made)
         return made
 

@@ -134,4 +134,20 @@ def test_a_shop_goes_on_while_its_migration_is_killed_and_started_again(
             answer = service.answer("visualKNN", collection, body)
             assert answer["answer_records"][0]["_id"] == f"p{number}"
             assert answer["answer_distances"][0] == 0
+
+        assert "in no use" in command(live.data, "status")
+        assert "Nothing is left to do." in command(
+            live.data, "up", collection, "--embedder", "phash"
+        )
+        assert f"lookalike-{collection}-1 is deleted." in command(
+            live.data, "drop", collection, "--yes"
+        )
+        assert "in no use" not in command(live.data, "status")
+        assert service.answer("get", collection, {"records": [{"_id": "p7"}]})["answer_records"]
         service.http.close()
+
+
+def command(data: Path, *arguments: str) -> str:
+    line = [sys.executable, "-m", "lookalike", "migrate", *arguments, "--data", str(data)]
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LOOKALIKE_")}
+    return subprocess.run(line, env=inherited, check=True, capture_output=True, text=True).stdout

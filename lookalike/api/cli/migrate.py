@@ -147,24 +147,8 @@ def up(
         if wanted is None or await _is_done(services, collection, wanted):
             click.echo("Nothing is left to do.")
             return
-        from lookalike.migrations.reembedding import NotVerified
-
-        moving = await _reembedding(services, collection, wanted, records)
-        old, new = await moving.begin()
-        filled = await moving.fill(old, new)
-        _list_unreadable(list_file, filled.unreadable)
-        if filled.unreadable and not skip_unreadable:
-            raise NotVerified(
-                f"{len(filled.unreadable)} records have no vector, see {list_file}: give them "
-                "with --records, or leave them out with --skip-unreadable."
-            )
-        done, verdict = await moving.finish(
-            skip_unreadable=skip_unreadable, min_overlap=min_overlap
-        )
-        _list_unreadable(list_file, verdict.unreadable)
-        click.echo(
-            f"{done.name}: {verdict.records} records have vectors of {done.embedder} "
-            f"{done.revision}; {verdict.overlap:.0%} of the nearest ten are as before."
+        await _embed_anew(
+            services, collection, wanted, records, list_file, skip_unreadable, min_overlap
         )
 
     run(data, action)
@@ -188,8 +172,41 @@ async def _new_layouts(services: Services, collection: Collection) -> Collection
     return collection
 
 
+async def _embed_anew(
+    services: Services,
+    collection: Collection,
+    wanted: str,
+    records: Path | None,
+    list_file: Path,
+    skip_unreadable: bool,
+    min_overlap: float,
+) -> None:
+    from rich.progress import Progress
+
+    from lookalike.migrations.reembedding import NotVerified
+
+    with Progress() as bar:
+        moving = await _reembedding(services, collection, wanted, records, bar)
+        old, new = await moving.begin()
+        filled = await moving.fill(old, new)
+        _list_unreadable(list_file, filled.unreadable)
+        if filled.unreadable and not skip_unreadable:
+            raise NotVerified(
+                f"{len(filled.unreadable)} records have no vector, see {list_file}: give them "
+                "with --records, or leave them out with --skip-unreadable."
+            )
+        done, verdict = await moving.finish(
+            skip_unreadable=skip_unreadable, min_overlap=min_overlap
+        )
+    _list_unreadable(list_file, verdict.unreadable)
+    click.echo(
+        f"{done.name}: {verdict.records} records have vectors of {done.embedder} "
+        f"{done.revision}; {verdict.overlap:.0%} of the nearest ten are as before."
+    )
+
+
 async def _reembedding(
-    services: Services, collection: Collection, wanted: str, records: Path | None
+    services: Services, collection: Collection, wanted: str, records: Path | None, bar: Any
 ) -> Reembedding:
     from lookalike.migrations.reembedding import Progress, Reembedding, Target
     from lookalike.migrations.sources import GivenRecords
@@ -197,12 +214,13 @@ async def _reembedding(
     target = await services.embedder_named(wanted, "--embedder")
 
     class Shown(Progress):
+        task: Any = None
+
         def pass_begins(self, number: int, records: int) -> None:
-            self._number, self._records, self._seen = number, records, 0
+            self.task = bar.add_task(f"Pass {number}", total=records)
 
         def looked_at(self, records: int) -> None:
-            self._seen += records
-            click.echo(f"pass {self._number}: {self._seen} of {self._records} records", err=True)
+            bar.advance(self.task, records)
 
     async def embed(sources: Any) -> Any:
         return await services.embed_with(target, sources)
