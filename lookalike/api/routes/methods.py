@@ -10,7 +10,7 @@ from litestar import Controller, Request, Response, post, route
 from litestar.params import Parameter
 from litestar.response import Stream
 
-from lookalike.adapter import listing
+from lookalike.adapter import deadline, listing
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.errors import InvalidRequest
 from lookalike.adapter.records import Record, record_id, shown, shown_fields
@@ -236,6 +236,8 @@ async def stream_all(
             yield before + msgspec.json.encode(records)[1:-1]
             before = b","
             count += len(records)
+            # A client may take its time over a long answer; each page has the whole deadline.
+            deadline.start(services.settings.request_timeout_s)
         tail = {"answer_count": count, "statistics": clock.statistics(total_records=count)}
         yield (b"" if count else before) + b"]," + msgspec.json.encode(tail)[1:]
 
