@@ -23,7 +23,7 @@ from lookalike.adapter.ranking import Hit
 from lookalike.adapter.selection import Selection
 from lookalike.adapter.stream import Stream
 
-PHOTOS_PER_GROUP = 3
+PHOTOS_PER_GROUP = 5
 """A first guess at how many photos have to be fetched for one more product."""
 
 MAX_VALUES = 50
@@ -70,7 +70,7 @@ async def _open(
     """Reads the ranking until there are as many groups as wanted, or no more.
 
     One product may have thousands of photos, all nearer than those of the next: from the second
-    round on, the products that took up most of the last one are left out.
+    round on, the largest are left out.
     """
     limit = wanted * PHOTOS_PER_GROUP
     stream = await narrowed(selection)
@@ -177,8 +177,9 @@ class Groups:
         self._numbers[index] += 1
 
     def largest(self, most: int) -> list[Key]:
-        """Products with several photos so far, those with the most of them first."""
-        crowded = [i for i, number in self._numbers.most_common(most) if number > 1]
+        """Products with more photos so far than were reckoned with, the largest first."""
+        usual = 2 * PHOTOS_PER_GROUP
+        crowded = [i for i, number in self._numbers.most_common(most) if number > usual]
         return [key for index in crowded for key in self.keys_of(self.photos[index][0])]
 
     def keys_of(self, hit: Hit) -> list[Key]:
