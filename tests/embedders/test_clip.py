@@ -203,7 +203,7 @@ def http(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[htt
     environment = {"LOOKALIKE_CLIP_MODEL": str(folder), "LOOKALIKE_CLIP_PRECISION": "float32"}
     with (
         live_server(tmp_path_factory.mktemp("data"), environment) as running,
-        httpx.Client(base_url=running.url, trust_env=False, timeout=60) as client,
+        httpx.Client(base_url=running.url, trust_env=False, timeout=240) as client,
     ):
         yield client
 

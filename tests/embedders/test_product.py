@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -13,8 +15,8 @@ from lookalike.embedders.images.decode import decode
 
 
 @pytest.fixture(scope="module")
-def embedder(network: lite0.Lite0) -> product.Product:
-    return product.Product(network)
+def embedder(cache_folder: Path) -> product.Product:
+    return product.load(cache_folder)
 
 
 def test_same_product_and_category(

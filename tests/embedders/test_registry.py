@@ -29,7 +29,8 @@ def registry(folder: Path, **targets: str) -> Registry:
         ("lite0", 1280, "cosine"),
         ("phash", 128, "manhattan"),
         ("colors", 128, "cosine"),
-        ("product", 1408, "cosine"),
+        ("product", 512, "cosine"),
+        ("lite0-384", 384, "cosine"),
     ],
 )
 async def test_the_bundled_embedders_are_installed(

@@ -12,11 +12,13 @@ import pytest
 from PIL import Image
 
 from benchmarks.random_clip import save_clip
-from lookalike.embedders import clip, colors, lite0, phash, product
+from lookalike.embedders import clip, colors, compact, lite0, phash, product
 from lookalike.embedders.testing import ContractBroken, check_embedder, drawing, findings
 
 
-@pytest.mark.parametrize("module", [lite0, phash, colors, product], ids=lambda module: module.NAME)
+@pytest.mark.parametrize(
+    "module", [lite0, compact, phash, colors, product], ids=lambda module: module.NAME
+)
 def test_the_bundled_embedders_keep_it(module: Any, cache_folder: Path) -> None:
     check_embedder(module.load, module.NAME, cache_folder)
 
