@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from qdrant_client import models
 
 from lookalike.adapter.engines.catalog import Catalog, Home
 from lookalike.adapter.engines.embedded import EmbeddedEngine
-from lookalike.adapter.engines.rebuild import Slots
+from lookalike.adapter.engines.engine import Engine
+from lookalike.adapter.engines.rebuild import Rebuild, Slots
+from lookalike.adapter.engines.scheduler import Scheduler
 from lookalike.adapter.engines.settings import EngineSettings
+from lookalike.adapter.engines.writes import write
 from tests.engines.conftest import make_collection
 from tests.engines.owners import FaultyEngineProcess, running, wait_for
 from tests.engines.points import CATEGORIES, DIMENSION, payload, point_id, points, vectors
@@ -192,6 +196,34 @@ async def test_a_build_that_fails_leaves_everything_as_it_was(
         engine = await EmbeddedEngine.connect(owner.socket_path)
         assert (await engine.count(name)).count == COUNT - 1
         await engine.close()
+
+
+async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> None:
+    """The worker may be stopped in the very moment of the swap."""
+    engine = Engine(data, GRAPH)
+    for _ in engine.create_collection("c", {"vectors": {"visual": {"size": 4, "distance": "Dot"}}}):
+        pass
+    collection = engine.collection("c")
+    rows = [{"id": n, "vector": {"visual": [1.0, n, 0.0, 0.0]}} for n in range(100)]
+    for _ in write(collection, "upsert", {"points": rows}):
+        pass
+    rebuild = Rebuild(collection, Scheduler(asyncio.get_running_loop(), print), GRAPH)
+    swap = rebuild._swap
+
+    def swap_and_call_off() -> Iterator[None]:
+        yield from swap()
+        run.cancel()
+
+    rebuild._swap = swap_and_call_off  # type: ignore[method-assign]
+    run = asyncio.create_task(rebuild.run())
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert collection.home.manifest.shard == "shard-2"
+    engine.close()
+    engine = Engine(data, GRAPH)
+    engine.load(faulted=False)
+    assert engine.collection("c").count({}) == 100
+    engine.close()
 
 
 @pytest.mark.parametrize("distance", list(models.Distance))

@@ -72,9 +72,8 @@ def delete_range(bound: float) -> Call:
 
 
 def create(**params: Any) -> Call:
-    dense = models.VectorParams.model_construct(
-        **({"size": 4, "distance": models.Distance.COSINE} | params)
-    )
+    fields: dict[str, Any] = {"size": 4, "distance": models.Distance.COSINE} | params
+    dense = models.VectorParams.model_construct(**fields)
     return lambda engine, name: engine.create_collection(f"{name}-new", {"visual": dense})
 
 

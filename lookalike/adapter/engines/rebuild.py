@@ -132,12 +132,7 @@ class Rebuild:
             await self._scheduler.run(self._queue, self._swap())
         except (Exception, asyncio.CancelledError):
             # Anything else ends the worker, and the next one tidies up.
-            self._over = True
-            self._collection.touched = None
-            if self._new is not None:
-                with contextlib.suppress(Exception):
-                    self._new.close()
-            remove_tree(self._target)
+            self._call_off()
             raise
         await asyncio.to_thread(remove_tree, Path(self._job.source))
 
@@ -167,6 +162,16 @@ class Rebuild:
             if child.returncode is None:
                 child.kill()
                 await child.wait()
+
+    def _call_off(self) -> None:
+        self._over = True
+        if self._collection.home.shard == self._target:
+            return  # Too late: the swap has happened, and the target is what there is.
+        self._collection.touched = None
+        if self._new is not None:
+            with contextlib.suppress(Exception):
+                self._new.close()
+        remove_tree(self._target)
 
     def _begin(self) -> Iterator[None]:
         yield
@@ -207,9 +212,10 @@ class Rebuild:
         collection.home.save(shard=self._target.name, graph_indexes=graph_indexes)
         old, collection.shard, collection.touched, self._new = collection.shard, new, None, None
         collection.unflushed = 0
-        old.close()
         self.waits_s["swap"] = time.perf_counter() - start
         yield
+        with contextlib.suppress(Exception):
+            old.close()
 
     @property
     def _touched(self) -> set[PointId]:
