@@ -1,0 +1,23 @@
+"""docs/embedders.md names every embedder that is installed with us, with what it says of itself."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import distribution
+from pathlib import Path
+
+from lookalike.embedders.registry import GROUP
+
+PAGE = Path(__file__).parents[2] / "docs" / "embedders.md"
+ROW = re.compile(r"^\| `([\w-]+)` \| .* \| ([\w' ]+) \| (cosine|Manhattan) \| .* \|$", re.MULTILINE)
+
+
+def test_every_embedder_has_its_row(cache_folder: Path) -> None:
+    rows = {name: (numbers, distance) for name, numbers, distance in ROW.findall(PAGE.read_text())}
+    points = [p for p in distribution("lookalike").entry_points if p.group == GROUP]
+    assert rows.keys() == {point.name for point in points}
+    for point in points:
+        numbers, distance = rows[point.name]
+        if numbers.isdigit():
+            embedder = point.load()(cache_folder)
+            assert (numbers, distance.lower()) == (str(embedder.dimension), embedder.distance)
