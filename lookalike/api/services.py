@@ -145,7 +145,7 @@ class Services:
         except NoTextTower:
             raise InvalidRequest(
                 f"The embedder of this collection, {embedder.name}, knows pictures only; a search "
-                "by text needs a collection made with one that has a text tower",
+                "by text needs a collection made with one that has a text tower, such as clip",
                 place=place,
             ) from None
         except EmbedderError as error:
