@@ -95,6 +95,8 @@ class Embedded(msgspec.Struct, frozen=True):
 
     vector: list[float]
     content_hash: str
+    dominant_colors: Record | None = None
+    """What the record gets as `_dominant_colors`, if that was asked for."""
 
 
 Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]
@@ -376,6 +378,8 @@ async def _embed(candidates: Iterable[_Candidate], embed: Embed) -> None:
             candidate.refusal = result
         else:
             candidate.embedded = result
+            if result.dominant_colors is not None:
+                candidate.payload["_dominant_colors"] = result.dominant_colors
 
 
 def _refuse_repeated(candidates: Iterable[_Candidate]) -> None:

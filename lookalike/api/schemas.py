@@ -35,6 +35,8 @@ class Insert(Body):
     records: list[Record]
     """Each with `_url` or `_base64`, usually `_id`, and any other fields."""
     fields_to_return: list[str] | None = None
+    extract_colors: bool | None = None
+    """Whether each record gets its picture's `_dominant_colors`."""
 
 
 class Update(Body):

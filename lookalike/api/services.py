@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from lookalike.adapter.collection import Catalogue, Collection
 from lookalike.adapter.engine import Engine
@@ -22,6 +25,7 @@ from lookalike.adapter.writes import Embedded, ImageSource, Writer
 from lookalike.api.auth import Grant, tokens_from
 from lookalike.api.settings import Settings
 from lookalike.embedders.batching import BatchedEmbedder
+from lookalike.embedders.dominant import dominant_colors
 from lookalike.embedders.errors import EmbedderError, NoTextTower, UnknownEmbedder
 from lookalike.embedders.images import Box, ImageError, ImageReader, ImageSettings
 from lookalike.embedders.registry import Registry
@@ -98,13 +102,27 @@ class Services:
         return embedder
 
     async def embed(
-        self, collection: Collection, sources: Sequence[ImageSource], *, query: bool = False
+        self,
+        collection: Collection,
+        sources: Sequence[ImageSource],
+        *,
+        query: bool = False,
+        colors: bool = False,
     ) -> list[Embedded | RecordRefused]:
-        """Reads and embeds pictures together; each gets its vector or the reason why not."""
-        return await self.embed_with(await self.embedder_of(collection), sources, query=query)
+        """Reads and embeds pictures together; each gets its vector or the reason why not.
+
+        With `colors` their dominant colours too.
+        """
+        embedder = await self.embedder_of(collection)
+        return await self.embed_with(embedder, sources, query=query, colors=colors)
 
     async def embed_with(
-        self, embedder: BatchedEmbedder, sources: Sequence[ImageSource], *, query: bool = False
+        self,
+        embedder: BatchedEmbedder,
+        sources: Sequence[ImageSource],
+        *,
+        query: bool = False,
+        colors: bool = False,
     ) -> list[Embedded | RecordRefused]:
         async def one(source: ImageSource) -> Embedded | RecordRefused:
             try:
@@ -123,7 +141,8 @@ class Services:
                 )
             except EmbedderError as error:
                 raise _of_embedder(error) from error
-            return Embedded(vector.tolist(), image.content_hash)
+            named = await asyncio.to_thread(_named_colors, image.image) if colors else None
+            return Embedded(vector.tolist(), image.content_hash, named)
 
         return list(await asyncio.gather(*map(one, sources)))
 
@@ -152,6 +171,16 @@ class Services:
             raise _of_embedder(error) from error
         floats: list[float] = vector.tolist()
         return floats
+
+
+def _named_colors(image: Image.Image) -> dict[str, Any]:
+    """Parallel lists, the largest share first, as the provider answers colours."""
+    found = dominant_colors(image)
+    return {
+        "rgb_colors": [list(color.rgb) for color in found],
+        "rgb_hex_colors": ["#{:02x}{:02x}{:02x}".format(*color.rgb) for color in found],
+        "percentages": [round(100 * color.share, 1) for color in found],
+    }
 
 
 def _of_embedder(error: EmbedderError) -> LookalikeError:

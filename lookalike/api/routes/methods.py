@@ -64,7 +64,7 @@ class RecordMethods(Controller):
         check_batch(data.records, services)
 
         async def embed(sources: Any) -> Any:
-            return await services.embed(collection, sources)
+            return await services.embed(collection, sources, colors=bool(data.extract_colors))
 
         outcome = await services.writer.insert(
             collection, data.records, embed, shown_fields(data.fields_to_return)
