@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="session")
 def demo_wheel() -> Path:
     """The wheel with the product photos; `make test` has downloaded it."""
-    wheel = Path(os.environ.get("LOOKALIKE_DEMO_WHEEL", ROOT / ".demo" / WHEEL))
+    wheel = Path(os.environ.get("SALEOR_WHEEL", ROOT / ".demo" / WHEEL))
     if not wheel.exists():
         pytest.fail(f"the product photos are missing; run: {DOWNLOAD}")
     return wheel

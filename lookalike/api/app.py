@@ -18,7 +18,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.params import Parameter
+from litestar.params import HeaderParameter
 from litestar.types import (
     HTTPScope,
     LifeSpanReceive,
@@ -220,7 +220,7 @@ async def provide_collection(
     request: AnyRequest,
     services: Services,
     collection_id: Annotated[
-        str | None, Parameter(header="collection-id", description="Id of the collection")
+        str | None, HeaderParameter(name="collection-id", description="Id of the collection")
     ] = None,
 ) -> Collection:
     """Raises InvalidRequest for a missing header, CollectionNotFound and Forbidden."""

@@ -121,7 +121,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
         if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}INTERNAL_"):
             continue
         name = variable.removeprefix(PREFIX).lower()
-        if name not in fields:
+        if name not in fields or variable != variable.upper():
             raise SettingsError(f"{variable} is not a setting")
         values[name] = _parse(text, isinstance(fields[name].default, tuple))
     try:

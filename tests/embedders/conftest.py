@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def products() -> list[DemoPhoto]:
     """45 product photos of 8 categories. A missing download fails: quality must not go unseen."""
-    wheel = Path(os.environ.get("LOOKALIKE_DEMO_WHEEL") or ROOT / ".demo" / WHEEL)
+    wheel = Path(os.environ.get("SALEOR_WHEEL") or ROOT / ".demo" / WHEEL)
     if not wheel.exists():
         pytest.fail(f"{WHEEL} is missing; `make test` fetches it, as does: {DOWNLOAD}")
     return read_products(wheel)

@@ -53,7 +53,7 @@ class EmbeddedEngine:
         self._writes.close()
 
     async def health(self) -> Plain:
-        """`ready`, the number of `collections`, those that are `broken`, and `logs_aside`."""
+        """`ready`, the number of `collections`, those `broken` and `rebuilding`, `logs_aside`."""
         health: Plain = await self._reads.request("health", {}, READ_TIMEOUT_SECONDS)
         return health
 

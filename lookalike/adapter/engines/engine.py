@@ -69,6 +69,9 @@ class Engine:
             "ready": True,
             "collections": len(self.collections),
             "broken": sorted(self.broken),
+            "rebuilding": sorted(
+                name for name, kept in self.collections.items() if kept.touched is not None
+            ),
             "logs_aside": {
                 name: aside
                 for name, collection in self.collections.items()

@@ -41,7 +41,9 @@ log = logging.getLogger("lookalike.engine")
 PAGE = 256
 """Points a step of catching up: twice a slice of a write, so that it ends under any load."""
 GROWTH = 0.2
-"""A graph is built anew when the points outside it exceed this part of those inside."""
+"""A graph is built anew when the points outside it exceed this part of those inside..."""
+GROWN_ENOUGH = 0.25
+"""... and this part of the threshold at which the first one is built."""
 
 
 class BuildFailed(Exception):
@@ -82,7 +84,7 @@ def due(collection: Collection, settings: EngineSettings) -> str | None:
         # A graph has links for filtered searches only for the indexes that it was built with.
         return "other payload indexes"
     size = collection.schema.elements_per_point
-    grown = slots.appendable * size > settings.hnsw_threshold_elements
+    grown = slots.appendable * size > settings.hnsw_threshold_elements * GROWN_ENOUGH
     return "more points" if grown and slots.appendable > GROWTH * slots.fixed else None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, Response, post, route
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from lookalike.adapter import deadline, listing
@@ -154,8 +154,8 @@ class RecordMethods(Controller):
         data: AllRecords,
         collection: Collection,
         services: Services,
-        size: Annotated[int | None, Parameter(ge=0)] = None,
-        page: Annotated[int, Parameter(ge=1)] = 1,
+        size: Annotated[int | None, QueryParameter(ge=0)] = None,
+        page: Annotated[int, QueryParameter(ge=1)] = 1,
     ) -> EngineAnswer | Stream:
         """All records: a page with `?size=…&page=…`, else everything in one streamed answer."""
         if not size:
