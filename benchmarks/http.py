@@ -29,6 +29,7 @@ SEARCHES = 2_000
 CONNECTIONS = 16
 BATCH = 1_000
 BUILD_SECONDS = 900
+SETTLED_SECONDS = 5.0
 
 
 def main() -> None:
@@ -63,7 +64,7 @@ async def _fill(folder: Path, vectors: Matrix) -> Collection:
             ]
             await engine.upsert(collection.physical, points=points)
         loaded = time.perf_counter() - started
-        await wait_for_index(engine, collection.physical, len(vectors))
+        await wait_until_settled(engine)
         built = time.perf_counter() - started - loaded
         print(f"loaded in {loaded:.0f} s, indexed aside in {built:.0f} s more")
         await engine.close()
@@ -87,13 +88,16 @@ def bench_collection() -> Collection:
     )
 
 
-async def wait_for_index(engine: EmbeddedEngine, name: str, vectors: int) -> None:
+async def wait_until_settled(engine: EmbeddedEngine) -> None:
+    """Until nothing has been built aside for some seconds: one index may follow another."""
     deadline = time.monotonic() + BUILD_SECONDS
+    quiet_since = time.monotonic()
     while time.monotonic() < deadline:
-        info = await engine.get_collection(name)
-        if (info.indexed_vectors_count or 0) >= vectors:
+        if (await engine.health())["rebuilding"]:
+            quiet_since = time.monotonic()
+        elif time.monotonic() - quiet_since > SETTLED_SECONDS:
             return
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.1)
     raise TimeoutError("the index was not built")
 
 
