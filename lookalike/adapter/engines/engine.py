@@ -10,7 +10,7 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
-from lookalike.adapter.engines import checks
+from lookalike.adapter.engines import checks, residency
 from lookalike.adapter.engines.catalog import Catalog, Home, Manifest
 from lookalike.adapter.engines.checks import Refused
 from lookalike.adapter.engines.collection import Collection
@@ -22,6 +22,9 @@ from lookalike.adapter.engines.settings import EngineSettings
 
 class NoCollection(Exception):
     """No collection has this name, nor an alias."""
+
+
+BYTES_PER_ELEMENT = 4
 
 
 class Engine:
@@ -38,9 +41,16 @@ class Engine:
         for home in self.catalog.homes():
             name = home.manifest.name
             try:
-                self.collections[name] = Collection(home, load_shard(home, faulted=faulted))
+                shard = load_shard(home, faulted=faulted)
             except Damaged:
                 self.broken[name] = home
+                continue
+            self.collections[name] = Collection(home, shard)
+            elements = (
+                shard.info().points_count * home.manifest.collection_schema.elements_per_point
+            )
+            if elements * BYTES_PER_ELEMENT < residency.SMALL_BYTES:
+                residency.let_go(home.shard)
 
     def close(self) -> None:
         """Bring everything to the files."""
