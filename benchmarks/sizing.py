@@ -17,11 +17,13 @@ import numpy as np
 from qdrant_client import models
 
 from lookalike.adapter import collection as collections
+from lookalike.adapter.catalogue import Catalogue
 from lookalike.adapter.collection import Collection, IndexedField
 from lookalike.adapter.engines.embedded import EmbeddedEngine
 from lookalike.adapter.engines.process import EngineProcess
+from lookalike.adapter.pictures import Embedded
 from lookalike.adapter.storage import Storage, create_options
-from lookalike.adapter.writes import Embedded, Writer
+from lookalike.adapter.writes import Writer
 
 WORDS = [
     "wide",
@@ -73,7 +75,7 @@ async def measure(folder: Path, records: int, dimension: int) -> None:
         fields_to_index=tuple(IndexedField(f) for f in ("category", "price", "product_id")),
     )
     await collections.create(engine, collection)
-    writer = Writer(engine, collections.Catalogue(engine))
+    writer = Writer(engine, Catalogue(engine))
     empty = resident(owner.worker_pid)
     generator, chance = np.random.default_rng(1), random.Random(1)
 

@@ -10,10 +10,7 @@ one and vectors of the other.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import re
-import time
 import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
@@ -24,7 +21,7 @@ from qdrant_client import models
 from lookalike.adapter import storage as storages
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.engines.server import ServerEngine
-from lookalike.adapter.errors import CollectionNotFound, InvalidRequest, Unavailable
+from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from lookalike.adapter.filters import SHADOW_PATH, engine_key, split
 from lookalike.adapter.records import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 from lookalike.adapter.storage import Storage
@@ -40,7 +37,6 @@ METADATA_KEY = "lookalike"
 SUCCESSOR_KEY = "lookalike-successor"
 """Apart from the settings, so that whoever saves those does not undo what a migration has begun."""
 PHYSICAL_PREFIX = "lookalike-"
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 SCHEMA_VERSION = 1
 
 _ENGINE_DISTANCE = {
@@ -216,7 +212,7 @@ async def physicals(engine: Engine, collection_id: str) -> dict[int, str]:
 async def delete(engine: Engine, collection_id: str) -> None:
     """Deletes the collection: what the alias stands for, and what a migration has left."""
     names = set((await physicals(engine, collection_id)).values())
-    physical = (await _aliases(engine)).get(collection_id)
+    physical = (await aliases(engine)).get(collection_id)
     # First the one in use: with it goes the alias, and the collection is no more.
     if physical is not None:
         await engine.delete_collection(physical)
@@ -285,115 +281,21 @@ def values_at(value: Any, path: list[str]) -> Iterable[Any]:
         yield from values_at(value[path[0]], path[1:])
 
 
-class Catalogue:
-    """The collections as this process knows them, so that a request finds its own without I/O.
-
-    Another process, or the command line, may create, change or delete one at any time: `refresh`
-    is called every few seconds, and an unknown collection is looked for in the engine.
-    """
-
-    MIN_REFRESH_SECONDS = 0.5
-    """Unknown names cost at most two listings of the engine a second, however many are asked for;
-    the question waits, because the collection may have been made a moment ago."""
-
-    OPEN_SECONDS = 30.0
-    MOVING = "The collection is just being replaced by its successor; try again."
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._by_id: dict[str, Collection] = {}
-        self._refreshed = -self.MIN_REFRESH_SECONDS
-        self._refreshing = asyncio.Lock()
-
-    def all(self) -> list[Collection]:
-        return sorted(self._by_id.values(), key=lambda collection: collection.created)
-
-    def put(self, collection: Collection) -> None:
-        self._by_id[collection.id] = collection
-
-    def forget(self, collection_id: str) -> None:
-        self._by_id.pop(collection_id, None)
-
-    async def find_open(self, id_or_name: str) -> Collection:
-        """As `find`, once writes may begin; raises Unavailable if that takes too long."""
-        ends = time.monotonic() + self.OPEN_SECONDS
-        while True:
-            collection = await self.find(id_or_name)
-            if collection.successor is None or not collection.successor.closed:
-                return collection
-            if time.monotonic() > ends:
-                raise Unavailable(self.MOVING, retry_after_s=5)
-            await asyncio.sleep(0.1)
-
-    def check_open(self, collection: Collection) -> None:
-        """Just before a write; raises Unavailable where the collection has moved or is about to."""
-        known = self._by_id.get(collection.id, collection)
-        closed = known.successor is not None and known.successor.closed
-        if closed or known.physical != collection.physical:
-            raise Unavailable(self.MOVING)
-
-    async def find(self, id_or_name: str) -> Collection:
-        """Raises CollectionNotFound."""
-        found = self._lookup(id_or_name)
-        if found is None and _ID.fullmatch(id_or_name):
-            found = await read(self._engine, id_or_name, await _aliases(self._engine))
-            if found is not None:
-                self.put(found)
-        elif found is None:
-            await self._refresh_since(time.monotonic())
-            found = self._lookup(id_or_name)
-        if found is None:
-            raise CollectionNotFound("Collection not found.")
-        return found
-
-    async def newest(self, collection: Collection) -> Collection:
-        """Its settings as they are in the engine now: what is changed must not undo a change that
-        another process has made. Raises CollectionNotFound."""
-        found = await read(self._engine, collection.id, await _aliases(self._engine))
-        if found is None:
-            self.forget(collection.id)
-            raise CollectionNotFound("Collection not found.")
-        self.put(found)
-        return found
-
-    async def _refresh_since(self, asked: float) -> None:
-        """Those who wait together share one listing."""
-        async with self._refreshing:
-            if self._refreshed >= asked:
-                return
-            await asyncio.sleep(self._refreshed + self.MIN_REFRESH_SECONDS - time.monotonic())
-            await self.refresh()
-
-    def _lookup(self, id_or_name: str) -> Collection | None:
-        found = self._by_id.get(id_or_name)
-        if found is not None:
-            return found
-        return next((c for c in self._by_id.values() if c.name == id_or_name), None)
-
-    async def refresh(self) -> None:
-        """Reads every collection of ours from the engine; others in the same Qdrant are ignored."""
-        started = time.monotonic()
-        aliases = await _aliases(self._engine)
-        found: dict[str, Collection] = {}
-        for alias in aliases:
-            collection = await read(self._engine, alias, aliases)
-            if collection is not None:
-                found[collection.id] = collection
-        self._by_id = found
-        self._refreshed = started
-
-
-async def _aliases(engine: Engine) -> dict[str, str]:
+async def aliases(engine: Engine) -> dict[str, str]:
     """Alias -> physical collection, of everything in the engine."""
     listing = await engine.get_aliases()
     return {entry.alias_name: entry.collection_name for entry in listing.aliases}
 
 
-async def read(engine: Engine, alias: str, aliases: Mapping[str, str]) -> Collection | None:
+async def read(engine: Engine, collection_id: str) -> Collection | None:
     """The settings of one collection; None where it is not ours or has just been deleted."""
-    if alias not in aliases:
-        return None
-    found = await read_physical(engine, aliases[alias])
+    physical = (await aliases(engine)).get(collection_id)
+    return None if physical is None else await read_aliased(engine, collection_id, physical)
+
+
+async def read_aliased(engine: Engine, alias: str, physical: str) -> Collection | None:
+    """As `read`, where it is known what the alias stands for."""
+    found = await read_physical(engine, physical)
     return found if found is not None and found.id == alias else None
 
 

@@ -9,7 +9,6 @@
     ├── CollectionNotFound      404  no collection has this id or name
     ├── RecordsNotFound         404  an outcome of the engine: in the envelope, with HTTP 200
     ├── CollectionConflict      409  the collection was made by another embedder or revision
-    ├── CapacityExceeded        412  the collection is full
     ├── BodyTooLarge            413  more bytes than a request may have
     ├── EngineFailed            500  the engine refused what we believed to be valid: a bug of ours
     ├── EmbedderFailed          500  the embedder cannot be loaded, or broke its protocol
@@ -38,10 +37,11 @@ class LookalikeError(Exception):
     code: ClassVar[int] = 500
     http_status: ClassVar[int] = 500
     retry: ClassVar[bool] = False
+    default_text: ClassVar[str] = ""
 
-    def __init__(self, text: str, *, place: str | None = None) -> None:
-        super().__init__(text)
-        self.text = text
+    def __init__(self, text: str | None = None, *, place: str | None = None) -> None:
+        self.text = self.default_text if text is None else text
+        super().__init__(self.text)
         self.place = place
 
     def __str__(self) -> str:
@@ -70,6 +70,7 @@ class Forbidden(LookalikeError):
 
 class CollectionNotFound(LookalikeError):
     code = http_status = 404
+    default_text = "Collection not found."
 
 
 class RecordsNotFound(LookalikeError):
@@ -77,17 +78,11 @@ class RecordsNotFound(LookalikeError):
 
     code = 404
     http_status = 200
+    default_text = "records not found"
 
 
 class CollectionConflict(LookalikeError):
     code = http_status = 409
-
-
-class CapacityExceeded(LookalikeError):
-    """The collection is full: an answer of the search engine, not a fault of the transport."""
-
-    code = 412
-    http_status = 200
 
 
 class BodyTooLarge(LookalikeError):

@@ -196,7 +196,7 @@ async def _stored(scope: Scope, record_id: str) -> tuple[Record, Vector]:
         with_vectors=[VISUAL_VECTOR],
     )
     if not found:
-        raise RecordsNotFound("records not found")
+        raise RecordsNotFound
     return found[0].payload or {}, _visual(found[0])
 
 

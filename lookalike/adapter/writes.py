@@ -12,14 +12,22 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from qdrant_client import models
 
 from lookalike.adapter import collection as collections
-from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.bookkeeping import (
+    WRITE_TOKEN,
+    WRITE_TOKEN_PATH,
+    stored_payload,
+    token_of,
+    update_operations,
+)
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import (
     DuplicateRecord,
@@ -27,7 +35,7 @@ from lookalike.adapter.errors import (
     RecordRefused,
     Unavailable,
 )
-from lookalike.adapter.filters import shadow_tokens
+from lookalike.adapter.pictures import Embed, Embedded, ImageSource
 from lookalike.adapter.rank import distances
 from lookalike.adapter.records import (
     RESERVED_KEY,
@@ -45,41 +53,8 @@ from lookalike.adapter.records import (
 from lookalike.adapter.search import Hits, Query, nearest
 from lookalike.adapter.succession import EmbedAgain, insert_too
 
-WRITE_TOKEN = "write"
-WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
 UPDATE_ATTEMPTS = 20
 NEAR_DUPLICATES_NAMED = 10
-
-
-class ImageSource(msgspec.Struct, frozen=True):
-    """Where the picture of a record comes from; `base64` wins over `url`."""
-
-    url: str | None
-    base64: str | None
-    crop: tuple[float, float, float, float] | None = None
-    """Left, top, right and bottom of the part that counts, in pixels, or in fractions up to 1."""
-
-    @classmethod
-    def of(cls, record: Mapping[str, Any]) -> ImageSource | None:
-        """None where the record names no picture. Raises RecordRefused for one of a wrong type."""
-        url, base64 = record.get("_url"), record.get("_base64")
-        for name, value in (("_url", url), ("_base64", base64)):
-            if value is not None and not isinstance(value, str):
-                raise RecordRefused(400, f"{name} must be a string")
-        return cls(url, base64, _crop_of(record)) if url or base64 else None
-
-
-def _crop_of(record: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
-    box = record.get("_crop")
-    if box is None:
-        return None
-    try:
-        left, top, right, bottom = msgspec.convert(box, tuple[float, float, float, float])
-    except msgspec.ValidationError:
-        raise RecordRefused(400, "_crop must be four numbers: left, top, right, bottom") from None
-    if not (0 <= left < right and 0 <= top < bottom):
-        raise RecordRefused(400, "_crop must hold a part of the picture")
-    return left, top, right, bottom
 
 
 class NearDuplicate(RecordRefused):
@@ -89,17 +64,6 @@ class NearDuplicate(RecordRefused):
         super().__init__(DuplicateRecord.CODE, "near duplicate")
         self.near = near
 
-
-class Embedded(msgspec.Struct, frozen=True):
-    """A picture's vector (as many floats as the collection's dimension) and its content hash."""
-
-    vector: list[float]
-    content_hash: str
-    dominant_colors: Record | None = None
-    """What the record gets as `_dominant_colors`, if that was asked for."""
-
-
-Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]
 
 T = TypeVar("T")
 
@@ -246,7 +210,7 @@ class Writer:
         found = await self._engine.retrieve(
             collection.physical, ids, with_payload=[WRITE_TOKEN_PATH]
         )
-        return {str(point.id): _token_of(point.payload) for point in found}
+        return {str(point.id): token_of(point.payload) for point in found}
 
     async def _index_new_fields(self, collection: Collection, payloads: list[Record]) -> None:
         if collections.infer_index_types(collection, payloads) is collection:
@@ -310,7 +274,7 @@ class Writer:
             except RecordRefused as refusal:
                 refused.append((change, refusal))
                 continue
-            operations += _update_operations(collection, str(point.id), old, new, token)
+            operations += update_operations(collection, str(point.id), old, new, token)
             written[str(point.id)] = new
         if not operations:
             return {}
@@ -406,60 +370,5 @@ def _point(candidate: _Candidate, collection: Collection, token: str) -> models.
     return models.PointStruct.model_construct(
         id=candidate.point_id,
         vector=vectors,
-        payload=_stored_payload(candidate.payload, bookkeeping),
+        payload=stored_payload(candidate.payload, bookkeeping),
     )
-
-
-def _stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:
-    tokens = shadow_tokens(record)
-    return record | {RESERVED_KEY: {**bookkeeping, "shadow": tokens}}
-
-
-def _update_operations(
-    collection: Collection, id_: str, old: Record, new: Record, token: str
-) -> list[models.UpdateOperation]:
-    """Both hold only while the point is in the state that was read, or that the first one wrote."""
-    bookkeeping = dict(old.get(RESERVED_KEY) or {})
-    read_token = bookkeeping.get(WRITE_TOKEN, "")
-    bookkeeping[WRITE_TOKEN] = token
-    operations: list[models.UpdateOperation] = [
-        models.OverwritePayloadOperation(
-            overwrite_payload=models.SetPayload(
-                payload=_stored_payload(new, bookkeeping), filter=_in_state(id_, read_token)
-            )
-        )
-    ]
-    old_tags, new_tags = tags_of(old), tags_of(new)
-    if old_tags != new_tags:
-        vector = tag_vector(new_tags, by_rarity=collection.tag_idf)
-        if vector is not None:
-            operations.append(
-                models.UpdateVectorsOperation(
-                    update_vectors=models.UpdateVectors(
-                        points=[models.PointVectors(id=id_, vector={TAGS_VECTOR: vector})],
-                        update_filter=_in_state(id_, token),
-                    )
-                )
-            )
-        else:
-            operations.append(
-                models.DeleteVectorsOperation(
-                    delete_vectors=models.DeleteVectors(
-                        filter=_in_state(id_, token), vector=[TAGS_VECTOR]
-                    )
-                )
-            )
-    return operations
-
-
-def _in_state(id_: str, token: str) -> models.Filter:
-    return models.Filter(
-        must=[
-            models.HasIdCondition(has_id=[id_]),
-            models.FieldCondition(key=WRITE_TOKEN_PATH, match=models.MatchValue(value=token)),
-        ]
-    )
-
-
-def _token_of(payload: Mapping[str, Any] | None) -> str:
-    return str(((payload or {}).get(RESERVED_KEY) or {}).get(WRITE_TOKEN, ""))

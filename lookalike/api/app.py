@@ -7,7 +7,8 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -31,7 +32,8 @@ from litestar.types import (
 
 from lookalike import __version__
 from lookalike.adapter import deadline
-from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.errors import InvalidRequest, LookalikeError
 from lookalike.api import errors, paths
 from lookalike.api.auth import Grant
@@ -88,25 +90,6 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
     """An application on the Qdrant server that the settings name, or else on the embedded engine
     whose worker listens at `engine_socket`."""
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        engine = await connect(settings, engine_socket)
-        services = Services(settings, engine)
-        app.state.services = services
-        readiness = app.state.readiness = Readiness(services)
-        tasks = [
-            asyncio.create_task(readiness.prepare()),
-            asyncio.create_task(keep_refreshing(services.catalogue)),
-            asyncio.create_task(end_with_main_process()),
-        ]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await services.close()
-
     app = LookalikeApp(
         route_handlers=[
             RecordMethods,
@@ -128,7 +111,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
             HTTPException: errors.on_http_exception,
             Exception: errors.on_exception,
         },
-        lifespan=[lifespan],
+        lifespan=[lifespan_of(settings, engine_socket)],
         request_class=JsonRequest,
         request_max_body_size=settings.max_body_bytes,
         openapi_config=OpenAPIConfig(
@@ -139,6 +122,33 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
     app.any_prefix = settings.any_prefix
     app.request_timeout_s = settings.request_timeout_s
     return app
+
+
+def lifespan_of(
+    settings: Settings, engine_socket: Path | None
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """What lives as long as the application: the services, and what looks after them."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        engine = await connect(settings, engine_socket)
+        services = Services(settings, engine)
+        app.state.services = services
+        readiness = app.state.readiness = Readiness(services)
+        tasks = [
+            asyncio.create_task(readiness.prepare()),
+            asyncio.create_task(keep_refreshing(services.catalogue)),
+            asyncio.create_task(end_with_main_process()),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await services.close()
+
+    return lifespan
 
 
 def create_app_from_environment() -> LookalikeApp:

@@ -11,12 +11,11 @@ from lookalike.adapter import listing, search
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
 from lookalike.adapter.grouping import Grouping
+from lookalike.adapter.pictures import Embed, Embedded, ImageSource
 from lookalike.adapter.ranking import Vector
 from lookalike.adapter.records import UNSTORED_FIELDS, record_id, shown_fields
 from lookalike.adapter.search import Hits, Query
 from lookalike.adapter.selection import select
-from lookalike.adapter.writes import Embed, Embedded, ImageSource
-from lookalike.api import envelopes
 from lookalike.api.schemas import DEFAULT_K, Record, Search
 from lookalike.api.services import Services
 from lookalike.embedders.batching import BatchedEmbedder
@@ -46,8 +45,7 @@ async def answer(data: Search, query: Query, collection: Collection, services: S
                 )
             except RecordsNotFound:
                 if not has_content(data.query_record, QUERY_RECORD):
-                    # The engine has its own words for it.
-                    raise RecordsNotFound(envelopes.NOT_FOUND[1]) from None
+                    raise
         vector = await embed_query(data.query_record, QUERY_RECORD, collection, services)
         query = structs.replace(query, vectors=(vector,))
     else:
@@ -134,7 +132,7 @@ async def examples(
         if id_ is not None and id_ in stored:
             found.append((stored[id_], id_))
         elif id_ is not None and not has_content(record, here):
-            raise RecordsNotFound("records not found")
+            raise RecordsNotFound
         else:
             found.append((await embed_query(record, here, collection, services), None))
     return found

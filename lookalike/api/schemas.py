@@ -27,10 +27,6 @@ class Body(msgspec.Struct, kw_only=True):
     """A request body. An empty body is read as `{}`."""
 
 
-class Ping(Body):
-    pass
-
-
 class Insert(Body):
     records: list[Record]
     """Each with `_url` or `_base64`, usually `_id`, and any other fields."""

@@ -9,7 +9,8 @@ from typing import Any
 
 from PIL import Image
 
-from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
@@ -20,8 +21,9 @@ from lookalike.adapter.errors import (
     Unavailable,
 )
 from lookalike.adapter.listing import PageCursors
+from lookalike.adapter.pictures import Embedded, ImageSource
 from lookalike.adapter.succession import Successor
-from lookalike.adapter.writes import Embedded, ImageSource, Writer
+from lookalike.adapter.writes import Writer
 from lookalike.api.auth import Grant, tokens_from
 from lookalike.api.settings import Settings
 from lookalike.embedders.batching import BatchedEmbedder

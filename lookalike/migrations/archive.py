@@ -106,8 +106,7 @@ async def load(
     after which nothing can be seen of it.
     """
     collection = _collection(file, as_new)
-    aliases = {entry.alias_name for entry in (await engine.get_aliases()).aliases}
-    if collection.id in aliases:
+    if collection.id in await collections.aliases(engine):
         raise CollectionConflict(f"The collection {collection.id} exists already.")
     if not await engine.collection_exists(collection.physical):
         await collections.create_physical(engine, collection)

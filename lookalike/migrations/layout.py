@@ -14,10 +14,10 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter import collection as collections
+from lookalike.adapter.bookkeeping import WRITE_TOKEN, WRITE_TOKEN_PATH
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.records import RESERVED_KEY
-from lookalike.adapter.writes import WRITE_TOKEN, WRITE_TOKEN_PATH
 from lookalike.migrations.archive import scroll
 
 CHECKPOINT_KEY = "lookalike-migration"
@@ -84,8 +84,7 @@ async def apply(
         if after is not None:
             await _save(engine, collection, Checkpoint(migration.number, str(after), records))
         progress(len(points))
-    listed = {a.alias_name: a.collection_name for a in (await engine.get_aliases()).aliases}
-    present = await collections.read(engine, collection.id, listed) or collection
+    present = await collections.read(engine, collection.id) or collection
     changed = msgspec.structs.replace(present, schema_version=migration.number)
     await collections.save(engine, present, changed)
     await _save(engine, collection, None)

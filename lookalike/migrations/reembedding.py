@@ -25,14 +25,15 @@ from qdrant_client import models
 
 from lookalike.adapter import collection as collections
 from lookalike.adapter import listing
+from lookalike.adapter.bookkeeping import WRITE_TOKEN
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
-from lookalike.adapter.errors import CollectionConflict, RecordRefused, RecordsNotFound
+from lookalike.adapter.errors import CollectionConflict, CollectionNotFound, RecordRefused
+from lookalike.adapter.pictures import Embedded, ImageSource
 from lookalike.adapter.records import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 from lookalike.adapter.search import Query, nearest
 from lookalike.adapter.selection import EVERYTHING
 from lookalike.adapter.succession import MADE_FROM, Successor, successor_point
-from lookalike.adapter.writes import WRITE_TOKEN, Embedded, ImageSource
 from lookalike.migrations.archive import scroll
 from lookalike.migrations.sources import GivenRecords
 
@@ -178,12 +179,9 @@ class Reembedding:
         return new
 
     async def _present(self) -> Collection:
-        listed = {
-            a.alias_name: a.collection_name for a in (await self._engine.get_aliases()).aliases
-        }
-        found = await collections.read(self._engine, self._id, listed)
+        found = await collections.read(self._engine, self._id)
         if found is None:
-            raise RecordsNotFound("Collection not found.")
+            raise CollectionNotFound
         return found
 
     async def fill(self, old: Collection, new: Collection) -> Pass:

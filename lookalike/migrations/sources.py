@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
+from lookalike.adapter.pictures import ImageSource
 from lookalike.adapter.records import record_id
-from lookalike.adapter.writes import ImageSource
 
 
 class GivenRecords:

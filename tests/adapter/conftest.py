@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from lookalike.adapter import collection as collections
-from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.engines.embedded import EmbeddedEngine
 from lookalike.adapter.engines.process import EngineProcess
 from lookalike.adapter.errors import RecordRefused
+from lookalike.adapter.pictures import Embedded
 from lookalike.adapter.records import Record
-from lookalike.adapter.writes import Embedded, Writer
+from lookalike.adapter.writes import Writer
 
 DIMENSION = 32
 

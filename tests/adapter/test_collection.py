@@ -11,12 +11,8 @@ from msgspec import structs
 from qdrant_client import models
 
 from lookalike.adapter import collection as collections
-from lookalike.adapter.collection import (
-    Catalogue,
-    IndexedField,
-    indexed_fields,
-    infer_index_types,
-)
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import IndexedField, indexed_fields, infer_index_types
 from lookalike.adapter.engines.embedded import EmbeddedEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from tests.adapter.conftest import DIMENSION, described

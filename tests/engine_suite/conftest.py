@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from lookalike.adapter import collection as collections
-from lookalike.adapter.collection import Catalogue, Collection, IndexedField
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection, IndexedField
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.writes import Writer
 from tests.engine_suite.records import DIMENSION

@@ -13,7 +13,8 @@ from qdrant_client import models
 
 from lookalike.adapter import collection as collections
 from lookalike.adapter import listing
-from lookalike.adapter.collection import Catalogue, Collection, IndexedField
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection, IndexedField
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import CollectionNotFound, RecordsNotFound
 from lookalike.adapter.facets import facets

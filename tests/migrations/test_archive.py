@@ -13,7 +13,8 @@ import pytest
 
 from lookalike.adapter import collection as collections
 from lookalike.adapter import listing
-from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import CollectionConflict, CollectionNotFound
 from lookalike.adapter.search import Query, nearest

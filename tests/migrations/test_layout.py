@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from lookalike.adapter import listing
-from lookalike.adapter.collection import SCHEMA_VERSION, Catalogue, Collection
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import SCHEMA_VERSION, Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.records import RESERVED_KEY
 from lookalike.adapter.selection import EVERYTHING

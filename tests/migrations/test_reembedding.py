@@ -14,7 +14,8 @@ import pytest
 
 from lookalike.adapter import collection as collections
 from lookalike.adapter import listing
-from lookalike.adapter.collection import Catalogue, Collection
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
@@ -22,9 +23,10 @@ from lookalike.adapter.errors import (
     RecordRefused,
     Unavailable,
 )
+from lookalike.adapter.pictures import Embed, Embedded, ImageSource
 from lookalike.adapter.search import Query, nearest, stored_vectors
 from lookalike.adapter.selection import EVERYTHING
-from lookalike.adapter.writes import Embed, Embedded, ImageSource, Writer
+from lookalike.adapter.writes import Writer
 from lookalike.migrations import reembedding
 from lookalike.migrations.reembedding import NotVerified, Reembedding, Target, Unreadable
 from lookalike.migrations.sources import GivenRecords

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lookalike.adapter import collection as collections
-from lookalike.adapter.collection import Catalogue, Collection, Distance
+from lookalike.adapter.catalogue import Catalogue
+from lookalike.adapter.collection import Collection, Distance
 from lookalike.adapter.filters import match, parse
+from lookalike.adapter.pictures import Embedded, ImageSource
 from lookalike.adapter.search import Hits, Query, nearest
 from lookalike.adapter.selection import Selection
-from lookalike.adapter.writes import Embedded, ImageSource, Writer
+from lookalike.adapter.writes import Writer
 
 Record = dict[str, Any]
 Matrix = NDArray[np.float64]

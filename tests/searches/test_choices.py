@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookalike.adapter import listing
-from lookalike.adapter.collection import Catalogue
+from lookalike.adapter.catalogue import Catalogue
 from lookalike.adapter.diversity import diverse
+from lookalike.adapter.pictures import Embedded
 from lookalike.adapter.rank import distances, values
 from lookalike.adapter.search import weighted_sum
 from lookalike.adapter.selection import Selection
-from lookalike.adapter.writes import Embedded, NearDuplicate, Writer
+from lookalike.adapter.writes import NearDuplicate, Writer
 from tests.searches.conftest import Run
 from tests.searches.shelf import BY_THE_BOOK, Shelf, pictures
 

@@ -80,7 +80,7 @@ def _after(error: UnexpectedResponse) -> int:
 def _not_found(text: str) -> LookalikeError | None:
     """Server and local mode tell in words only what is missing."""
     if "No point with id" in text or ("Point " in text and "not found" in text):
-        return RecordsNotFound("records not found")
+        return RecordsNotFound()
     if "ollection" in text and ("doesn't exist" in text or "not found" in text):
         return CollectionNotFound("Collection not found.")
     return None

@@ -112,7 +112,7 @@ class Worker:
         if isinstance(error, NoCollection):
             return wire.error_answer("CollectionNotFound", "no such collection")
         if isinstance(error, Missing):
-            return wire.error_answer("RecordsNotFound", "a point is not there")
+            return wire.error_answer("RecordsNotFound", "records not found")
         if isinstance(error, Refused):
             return wire.error_answer("EngineFailed", str(error))
         if isinstance(error, MALFORMED):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from litestar import Controller, get, patch, post, put
+from litestar import Controller, get, post, route
 from litestar import delete as http_delete
 from msgspec import UNSET, structs
 
@@ -57,18 +57,13 @@ class Collections(Controller):
         collection = await services.collection(collection_id, grant)
         return await view(await services.catalogue.newest(collection), services)
 
-    @put("/{collection_id:str}", opt=ADMIN, dto=JsonBody[CollectionChange])
-    async def replace(
-        self,
-        collection_id: str,
-        data: CollectionChange,
-        services: Services,
-        grant: Grant,
-    ) -> CollectionView:
-        """Sets the given settings; as PATCH, because a collection has no other state to replace."""
-        return await self._change(collection_id, data, services, grant)
-
-    @patch("/{collection_id:str}", opt=ADMIN, dto=JsonBody[CollectionChange])
+    @route(
+        "/{collection_id:str}",
+        http_method=["PUT", "PATCH"],
+        status_code=200,
+        opt=ADMIN,
+        dto=JsonBody[CollectionChange],
+    )
     async def change(
         self,
         collection_id: str,
@@ -76,16 +71,7 @@ class Collections(Controller):
         services: Services,
         grant: Grant,
     ) -> CollectionView:
-        """Sets the given settings."""
-        return await self._change(collection_id, data, services, grant)
-
-    async def _change(
-        self,
-        collection_id: str,
-        data: CollectionChange,
-        services: Services,
-        grant: Grant,
-    ) -> CollectionView:
+        """Sets the given settings; PUT is as PATCH: a collection has no other state to replace."""
         old = await services.catalogue.newest(await services.collection(collection_id, grant))
         new = changed(old, data)
         await collections.save(services.engine, old, new)
@@ -133,7 +119,7 @@ async def create(data: NewCollection, services: Services) -> Collection:
 async def delete(collection: Collection, asked: str, services: Services) -> None:
     """Deletes by id only: a name is too easily a mistake. Raises CollectionNotFound."""
     if collection.id != asked:
-        raise CollectionNotFound("Collection not found.")
+        raise CollectionNotFound
     await collections.delete(services.engine, collection.id)
     services.catalogue.forget(collection.id)
 
