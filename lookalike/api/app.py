@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -250,4 +251,10 @@ def _check_prefix(request: AnyRequest, collection: Collection, strict: bool) -> 
     text = f"The prefix is for {expected} collections; this is a {collection.type} collection"
     if strict:
         raise InvalidRequest(text)
-    log.debug(text)
+    _warn_once(collection.id, text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _warn_once(collection_id: str, text: str) -> None:
+    """A client with the wrong prefix has it in every request."""
+    log.warning("collection %s: %s", collection_id, text)

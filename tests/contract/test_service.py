@@ -458,6 +458,23 @@ def test_the_demo_and_the_line_that_it_prints(
     assert line in running.stdout
 
 
+def test_the_prefix_of_another_type_is_accepted_and_logged_once(
+    new_server: NewServer, connect: Connect, picture: str
+) -> None:
+    server = new_server()
+    server.start()
+    client = connect(server)
+    collection = client.collection(type="photos")
+    client.load(collection, [{"_id": "1", "_base64": picture}])
+    for _ in range(3):
+        body = {"query_record": {"_id": "1"}}
+        client.call("visualKNN", collection, body, prefix="similarity/fashion-new")
+    output = server.stop()
+    line = f"collection {collection}: The prefix is for fashion collections"
+    assert output.count(line) == 1
+    assert output.count(f"collection {collection}: The prefix is for products") == 1
+
+
 def test_no_demo_beside_other_collections(
     new_server: NewServer, connect: Connect, demo_wheel: Path
 ) -> None:
