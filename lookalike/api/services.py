@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -31,6 +31,8 @@ from lookalike.embedders.dominant import dominant_colors
 from lookalike.embedders.errors import EmbedderError, NoTextTower, UnknownEmbedder
 from lookalike.embedders.images import Box, ImageError, ImageReader, ImageSettings
 from lookalike.embedders.registry import Registry
+
+T = TypeVar("T")
 
 
 class Services:
@@ -126,27 +128,37 @@ class Services:
         query: bool = False,
         colors: bool = False,
     ) -> list[Embedded | RecordRefused]:
-        async def one(source: ImageSource) -> Embedded | RecordRefused:
-            try:
-                image = await self.images.read(
-                    url=source.url,
-                    base64=source.base64,
-                    image_px=embedder.image_px,
-                    crop=None if source.crop is None else Box(*source.crop),
-                    query=query,
-                )
-            except ImageError as error:
-                return RecordRefused(error.code, error.text)
-            try:
-                vector = await embedder.embed_image(
-                    image.image, query=query, content_hash=image.content_hash
-                )
-            except EmbedderError as error:
-                raise _of_embedder(error) from error
-            named = await asyncio.to_thread(_named_colors, image.image) if colors else None
-            return Embedded(vector.tolist(), image.content_hash, named)
+        """Raises Unavailable before anything is read where too much waits already."""
+        try:
+            with embedder.places(len(sources), query=query) as places:
+                turns = asyncio.Semaphore(places)
 
-        return list(await asyncio.gather(*map(one, sources)))
+                async def one(source: ImageSource) -> Embedded | RecordRefused:
+                    async with turns:
+                        return await self._embed_one(embedder, source, query, colors)
+
+                return await _all(map(one, sources))
+        except EmbedderError as error:
+            raise _of_embedder(error) from error
+
+    async def _embed_one(
+        self, embedder: BatchedEmbedder, source: ImageSource, query: bool, colors: bool
+    ) -> Embedded | RecordRefused:
+        try:
+            image = await self.images.read(
+                url=source.url,
+                base64=source.base64,
+                image_px=embedder.image_px,
+                crop=None if source.crop is None else Box(*source.crop),
+                query=query,
+            )
+        except ImageError as error:
+            return RecordRefused(error.code, error.text)
+        vector = await embedder.embed_image(
+            image.image, query=query, content_hash=image.content_hash
+        )
+        named = await asyncio.to_thread(_named_colors, image.image) if colors else None
+        return Embedded(vector.tolist(), image.content_hash, named)
 
     async def embed_again(
         self, successor: Successor, sources: Sequence[ImageSource]
@@ -162,7 +174,8 @@ class Services:
         """Raises InvalidRequest at `place` where the collection's embedder knows pictures only."""
         embedder = await self.embedder_of(collection)
         try:
-            vector = await embedder.embed_text(text)
+            with embedder.places(1, query=True):
+                vector = await embedder.embed_text(text)
         except NoTextTower:
             raise InvalidRequest(
                 f"The embedder of this collection, {embedder.name}, knows pictures only; a search "
@@ -173,6 +186,16 @@ class Services:
             raise _of_embedder(error) from error
         floats: list[float] = vector.tolist()
         return floats
+
+
+async def _all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results in their order, or the first error, after which the others are called off."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def _named_colors(image: Image.Image) -> dict[str, Any]:

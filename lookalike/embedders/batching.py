@@ -1,8 +1,10 @@
 """One worker thread in front of an embedder, and a short queue in front of the thread.
 
-Requests wait here in the event loop, so all state belongs to one thread and needs no lock. A
-search goes before the pictures of an insert; whoever stops waiting leaves the queue; and what the
-embedder answers is checked before anybody stores it.
+A request takes its places before anything is fetched or decoded for it, or is refused; then it
+brings as many pictures at a time as it has places. Requests wait here in the event loop, so all
+state belongs to one thread and needs no lock. A search goes before the pictures of an insert;
+whoever stops waiting leaves the queue; and what the embedder answers is checked before anybody
+stores it.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -19,7 +22,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.embedders.base import Distance, Embedder, TextEmbedder, Vector, Vectors
+from lookalike.embedders.base import Distance, Embedder, TextEmbedder, Vector
 from lookalike.embedders.errors import (
     EmbedderBroken,
     EmbedderClosed,
@@ -31,8 +34,11 @@ from lookalike.embedders.memory import give_back
 
 logger = logging.getLogger(__name__)
 
-# A decoded picture takes about 1.2 MB while it waits.
+# Places of inserts, and as many of searches. A decoded picture takes about 1.2 MB while it waits.
 MAX_WAITING = 256
+# Places of one request, unless a batch of the embedder has more: enough to decode ahead, and few
+# enough for several imports at once.
+WINDOW = 32
 # Vectors that are kept in case the same picture comes again: 1,638 of 1,280 numbers.
 KNOWN_BYTES = 8 * 1024 * 1024
 # After so long without work, the memory that the work has left behind is given back.
@@ -50,13 +56,15 @@ class _Waiting:
 class BatchedEmbedder:
     """An embedder for use in an event loop. Made by the registry; one loop, one instance.
 
-    Every method raises `Overloaded` if more than `max_waiting` pictures and texts would wait,
-    `EmbedderBroken` if the embedder raises or answers no vector, `EmbedderClosed` after `close`.
+    Callers hold `places` around what they fetch, decode and embed: that is what bounds memory and
+    waiting. The other methods raise `EmbedderBroken` if the embedder raises or answers no vector,
+    and all of them `EmbedderClosed` after `close`.
     """
 
     def __init__(self, embedder: Embedder, *, max_waiting: int = MAX_WAITING) -> None:
         self._embedder = embedder
         self._max_waiting = max_waiting
+        self._taken = {"inserts": 0, "searches": 0}
         self._batch_size = max(1, int(getattr(embedder, "batch_size", 1)))
         self._queries: deque[_Waiting] = deque()
         self._bulk: deque[_Waiting] = deque()
@@ -75,6 +83,25 @@ class BatchedEmbedder:
         self._text = embedder if isinstance(embedder, TextEmbedder) else None
         self.has_text: bool = self._text is not None
 
+    @contextmanager
+    def places(self, count: int, *, query: bool = False) -> Iterator[int]:
+        """For a request of `count` pictures and texts: how many it may have on their way at once.
+
+        At least 1, and never as many as would keep a request from working alone. Searches (`query`)
+        and inserts do not take each other's. Raises `Overloaded` where too many are taken.
+        """
+        if self._closed:
+            raise EmbedderClosed(f"the embedder {self.name} is closed")
+        kind = "searches" if query else "inserts"
+        wanted = min(max(1, count), max(WINDOW, self._batch_size), self._max_waiting)
+        if self._taken[kind] + wanted > self._max_waiting:
+            raise Overloaded(f"too many {kind} wait for the embedder {self.name}")
+        self._taken[kind] += wanted
+        try:
+            yield wanted
+        finally:
+            self._taken[kind] -= wanted
+
     async def embed_image(
         self, image: Image.Image, *, query: bool = False, content_hash: str | None = None
     ) -> Vector:
@@ -85,8 +112,7 @@ class BatchedEmbedder:
         if content_hash is not None and (vector := self._known.get(content_hash)) is not None:
             self._known.move_to_end(content_hash)
             return vector
-        (future,) = self._admit([image], query)
-        vector = await future
+        vector = await self._enqueue(image, query)
         if content_hash is not None:
             # A copy: the row of a batch would keep the whole batch in memory.
             self._known[content_hash] = vector.copy()
@@ -94,26 +120,11 @@ class BatchedEmbedder:
                 self._known.popitem(last=False)
         return vector
 
-    async def embed_images(self, images: Sequence[Image.Image], *, query: bool = False) -> Vectors:
-        """RGB pictures -> float32 of shape (n, dimension), in their order, or the first error.
-
-        To keep the good pictures of a batch when one fails, await `embed_image` for each.
-        """
-        if not images:
-            return np.empty((0, self.dimension), np.float32)
-        futures = self._admit(images, query)
-        try:
-            return np.stack(await asyncio.gather(*futures))
-        finally:
-            for future in futures:
-                future.cancel()
-
     async def embed_text(self, text: str, *, query: bool = True) -> Vector:
         """Any string -> float32 of shape (dimension,). Raises `NoTextTower` without a tower."""
         if not self.has_text:
             raise NoTextTower(f"the embedder {self.name} knows pictures only, no text")
-        (future,) = self._admit([text], query)
-        return await future
+        return await self._enqueue(text, query)
 
     @property
     def waiting(self) -> int:
@@ -137,21 +148,15 @@ class BatchedEmbedder:
         if callable(close := getattr(self._embedder, "close", None)):
             await asyncio.to_thread(close)
 
-    def _admit(
-        self, items: Sequence[Image.Image | str], query: bool
-    ) -> list[asyncio.Future[Vector]]:
-        """All of them or none: half of a batch in the queue helps nobody."""
+    def _enqueue(self, item: Image.Image | str, query: bool) -> asyncio.Future[Vector]:
         if self._closed:
             raise EmbedderClosed(f"the embedder {self.name} is closed")
-        if self.waiting + len(items) > self._max_waiting:
-            raise Overloaded(f"more than {self._max_waiting} pictures wait for {self.name}")
         loop, queue = asyncio.get_running_loop(), self._queries if query else self._bulk
-        entries = [_Waiting(item, loop.create_future()) for item in items]
-        for entry in entries:
-            queue.append(entry)
-            entry.future.add_done_callback(partial(self._leave, queue, entry))
+        entry = _Waiting(item, loop.create_future())
+        queue.append(entry)
+        entry.future.add_done_callback(partial(self._leave, queue, entry))
         self._start(loop)
-        return [entry.future for entry in entries]
+        return entry.future
 
     @staticmethod
     def _leave(queue: deque[_Waiting], entry: _Waiting, _: asyncio.Future[Vector]) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lookalike.embedders import batching
-from lookalike.embedders.batching import BULK_TURN, BatchedEmbedder
+from lookalike.embedders.batching import BULK_TURN, WINDOW, BatchedEmbedder
 from lookalike.embedders.errors import (
     EmbedderBroken,
     EmbedderClosed,
@@ -39,6 +39,10 @@ async def held(embedder: Shade, batched: BatchedEmbedder) -> asyncio.Task[Any]:
     return task
 
 
+async def all_of(batched: BatchedEmbedder, *reds: int, query: bool = False) -> list[Any]:
+    return await asyncio.gather(*(batched.embed_image(picture(r), query=query) for r in reds))
+
+
 async def test_everyone_gets_their_own_vector() -> None:
     embedder = Shade(batch_size=4)
     batched = BatchedEmbedder(embedder)
@@ -46,9 +50,7 @@ async def test_everyone_gets_their_own_vector() -> None:
     vectors = await asyncio.gather(*tasks)
     assert [vector[0] for vector in vectors] == list(range(50))
     assert all(vector.dtype == np.float32 and vector.shape == (3,) for vector in vectors)
-    together = await batched.embed_images([picture(red) for red in (9, 8, 7)])
-    assert together.tolist() == [[9, 0, 0], [8, 0, 0], [7, 0, 0]]
-    assert (await batched.embed_images([])).shape == (0, 3)
+    assert vectors[9].tolist() == [9, 0, 0]
     assert len(embedder.threads) == 1
     await batched.close()
     assert embedder.closed
@@ -58,12 +60,9 @@ async def test_what_waits_goes_together_and_searches_go_first() -> None:
     embedder = Shade(batch_size=3, gate=threading.Event())
     batched = BatchedEmbedder(embedder)
     first = await held(embedder, batched)
-    bulk = asyncio.gather(batched.embed_images([picture(red) for red in (101, 102, 103, 104)]))
-    await asyncio.sleep(0)
-    queries = asyncio.gather(
-        *(batched.embed_image(picture(red), query=True) for red in (1, 2, 3, 4))
-    )
-    await asyncio.sleep(0)
+    bulk = asyncio.create_task(all_of(batched, 101, 102, 103, 104))
+    queries = asyncio.create_task(all_of(batched, 1, 2, 3, 4, query=True))
+    await asyncio.sleep(0.01)
     assert batched.waiting == 8
     assert embedder.gate is not None
     embedder.gate.set()
@@ -86,38 +85,52 @@ async def test_a_flood_of_searches_does_not_starve_the_inserts() -> None:
     await batched.close()
 
 
-async def test_a_full_queue_refuses_whole_batches() -> None:
-    embedder = Shade(gate=threading.Event())
-    batched = BatchedEmbedder(embedder, max_waiting=5)
-    first = await held(embedder, batched)
-    waiting = asyncio.create_task(batched.embed_images([picture(1)] * 3))
-    await asyncio.sleep(0)
-    with pytest.raises(Overloaded) as caught:
-        await batched.embed_images([picture(2)] * 3)
-    assert caught.value.retry
-    assert batched.waiting == 3
-    more = asyncio.create_task(batched.embed_images([picture(3)] * 2))
-    await asyncio.sleep(0)
-    with pytest.raises(Overloaded):
-        await batched.embed_image(picture(4), query=True)
-    assert embedder.gate is not None
-    embedder.gate.set()
-    await asyncio.gather(first, waiting, more)
-    assert (await batched.embed_image(picture(5)))[0] == 5
+async def test_a_request_gets_all_of_its_places_or_none() -> None:
+    batched = BatchedEmbedder(Shade(), max_waiting=5)
+    with batched.places(3) as three:
+        with pytest.raises(Overloaded, match="inserts wait for the embedder shade") as caught:
+            batched.places(3).__enter__()
+        assert caught.value.retry
+        with batched.places(2) as two, pytest.raises(Overloaded):
+            batched.places(1).__enter__()
+    assert (three, two) == (3, 2)
+    with pytest.raises(ValueError, match="mine"), batched.places(5):
+        raise ValueError("mine")
+    with batched.places(5) as all_free_again:
+        assert all_free_again == 5
     await batched.close()
+    with pytest.raises(EmbedderClosed):
+        batched.places(1).__enter__()
+
+
+async def test_searches_and_inserts_have_places_of_their_own() -> None:
+    batched = BatchedEmbedder(Shade(), max_waiting=2)
+    with batched.places(2), batched.places(2, query=True):
+        for query, kind in ((False, "inserts"), (True, "searches")):
+            with pytest.raises(Overloaded, match=kind):
+                batched.places(1, query=query).__enter__()
+    await batched.close()
+
+
+async def test_no_request_is_too_large_to_work_alone() -> None:
+    for batch_size, most in ((1, WINDOW), (64, 64), (1000, 256)):
+        batched = BatchedEmbedder(Shade(batch_size))
+        with batched.places(10**6) as places:
+            assert places == most
+        await batched.close()
 
 
 async def test_who_stops_waiting_leaves_the_queue_and_the_memory() -> None:
     embedder = Shade(gate=threading.Event())
-    batched = BatchedEmbedder(embedder, max_waiting=3)
+    batched = BatchedEmbedder(embedder)
     first = await held(embedder, batched)
     image = picture(66)
     gone = weakref.ref(image)
     tasks = [
         asyncio.create_task(batched.embed_image(image)),
-        asyncio.create_task(batched.embed_images([picture(67), picture(68)])),
+        asyncio.create_task(all_of(batched, 67, 68)),
     ]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
     assert batched.waiting == 3
     for task in tasks:
         task.cancel()
@@ -140,8 +153,8 @@ async def test_closing_finishes_the_running_batch_and_refuses_the_rest() -> None
     embedder = Shade(gate=threading.Event())
     batched = BatchedEmbedder(embedder)
     running = await held(embedder, batched)
-    waiting = asyncio.create_task(batched.embed_images([picture(1), picture(2)]))
-    await asyncio.sleep(0)
+    waiting = asyncio.create_task(all_of(batched, 1, 2))
+    await asyncio.sleep(0.01)
     closing = asyncio.create_task(batched.close())
     await asyncio.sleep(0)
     with pytest.raises(EmbedderClosed):
@@ -197,7 +210,7 @@ async def test_text_goes_to_the_tower_or_is_refused() -> None:
 async def test_answers_that_are_no_vectors(answer: Callable[[int], Any], says: str) -> None:
     batched = BatchedEmbedder(Answering(answer, batch_size=4))
     with pytest.raises(EmbedderBroken, match=f"shade.*{says}"):
-        await batched.embed_images([picture(1), picture(2)])
+        await all_of(batched, 1, 2)
     await batched.close()
 
 
@@ -252,33 +265,31 @@ Act = st.tuples(st.sampled_from(["query", "bulk", "many", "cancel", "breathe"]),
 
 
 @settings(max_examples=60, deadline=None)
-@given(acts=st.lists(Act, max_size=40), batch_size=st.integers(1, 5), bound=st.integers(1, 12))
+@given(acts=st.lists(Act, max_size=40), batch_size=st.integers(1, 5))
 def test_whatever_happens_everyone_gets_an_answer_once(
-    acts: list[tuple[str, int]], batch_size: int, bound: int
+    acts: list[tuple[str, int]], batch_size: int
 ) -> None:
     async def run() -> None:
         embedder = Shade(batch_size=batch_size)
-        batched = BatchedEmbedder(embedder, max_waiting=bound)
+        batched = BatchedEmbedder(embedder)
         tasks: list[tuple[asyncio.Task[Any], Any]] = []
         for act, number in acts:
             if act == "cancel" and tasks:
                 tasks[number % len(tasks)][0].cancel()
             elif act == "many":
                 reds = list(range(number))
-                work = asyncio.create_task(batched.embed_images([picture(red) for red in reds]))
-                tasks.append((work, reds))
+                tasks.append((asyncio.create_task(all_of(batched, *reds)), reds))
             elif act in ("query", "bulk"):
-                one = batched.embed_image(picture(number), query=act == "query")
-                tasks.append((asyncio.create_task(one), number))
+                one = all_of(batched, number, query=act == "query")
+                tasks.append((asyncio.create_task(one), [number]))
             else:
                 await asyncio.sleep(number / 5000)
-            assert batched.waiting <= bound
         answers = await asyncio.gather(*(task for task, _ in tasks), return_exceptions=True)
         for answer, (_, wanted) in zip(answers, tasks, strict=True):
             if isinstance(answer, BaseException):
                 assert isinstance(answer, (EmbedderError, asyncio.CancelledError))
             else:
-                assert answer[..., 0].tolist() == wanted
+                assert [vector[0] for vector in answer] == wanted
         assert batched.waiting == 0
         assert all(len(batch) <= batch_size for batch in embedder.batches)
         await batched.close()

@@ -40,8 +40,8 @@ async def test_the_bundled_embedders_are_installed(
     embedder = await embedders.get(name)
     assert (embedder.name, embedder.dimension, embedder.distance) == (name, dimension, distance)
     assert not embedder.has_text
-    images = [Image.new("RGB", (640, 480), colour) for colour in ("red", "green")]
-    assert (await embedder.embed_images(images)).shape == (2, dimension)
+    image = Image.new("RGB", (640, 480), "red")
+    assert (await embedder.embed_image(image)).shape == (dimension,)
     await embedders.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -215,9 +216,10 @@ async def test_an_outage_is_not_asked_about_picture_by_picture(
     embedder = BatchedEmbedder(remote.load(tmp_path, url=server.url))
     server.requests.clear()
     server.answers += [503] * 100
-    with pytest.raises(EmbedderUnreachable):
-        await embedder.embed_images([drawing(n) for n in range(8)])
-    assert len(server.requests) == remote.ATTEMPTS
+    pictures = (embedder.embed_image(drawing(n)) for n in range(8))
+    answers = await asyncio.gather(*pictures, return_exceptions=True)
+    assert all(isinstance(answer, EmbedderUnreachable) for answer in answers)
+    assert len(server.requests) == 2 * remote.ATTEMPTS, "the first, and then all that waited"
     server.answers.clear()
-    assert (await embedder.embed_images([drawing(1)])).shape == (1, DIMENSION)
+    assert (await embedder.embed_image(drawing(1))).shape == (DIMENSION,)
     await embedder.close()

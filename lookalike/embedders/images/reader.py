@@ -30,11 +30,11 @@ class ReadImage(NamedTuple):
 class ImageReader:
     """Fetches and decodes, off the event loop and within the limits. One event loop, one reader."""
 
-    def __init__(self, settings: ImageSettings, *, fetcher: Fetcher | None = None) -> None:
+    def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
-        self._fetcher = fetcher or Fetcher(settings)
-        self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         # The pictures of an import wait by the hundred; that of a search must not wait behind them.
+        self._fetcher, self._query_fetcher = Fetcher(settings), Fetcher(settings)
+        self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-query")
 
     async def read(
@@ -55,12 +55,13 @@ class ImageReader:
             return await self._decode(lambda: self._from_base64(base64, image_px, crop), query)
         if url is None:
             raise ImageUnreadable("the record has no image: neither `_base64` nor `_url`")
-        data = await self._fetcher.fetch(url)
+        data = await (self._query_fetcher if query else self._fetcher).fetch(url)
         return await self._decode(lambda: self._from_bytes(data, image_px, crop), query)
 
     async def close(self) -> None:
         """Closes connections; pictures that wait for their decoding are dropped."""
-        await self._fetcher.close()
+        for fetcher in (self._fetcher, self._query_fetcher):
+            await fetcher.close()
         for threads in (self._threads, self._query_thread):
             await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
 

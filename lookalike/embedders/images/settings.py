@@ -25,4 +25,4 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_redirects: int = 5
     """The most redirects that are followed; each target is checked like the first URL."""
     fetch_connections: int = 16
-    """How many pictures are fetched at once, for the whole process."""
+    """How many pictures are fetched at once, for the whole process; as many again of searches."""

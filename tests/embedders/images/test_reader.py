@@ -172,6 +172,26 @@ async def test_a_search_does_not_wait_behind_an_import(
     assert len(await asyncio.gather(*bulk)) == 20
 
 
+async def test_a_search_by_url_does_not_wait_behind_an_import(reader: ImageReader) -> None:
+    """While the import waits for a server that does not answer, on every connection it may have."""
+    web, asked = await Web().start(), asyncio.Event()
+
+    async def never(_: Any) -> None:
+        asked.set()
+        await asyncio.sleep(20)
+
+    web.pages |= {"/photo": answer(PNG), "/never": never}
+    hanging, photo = web.url("/never", host="127.0.0.1"), web.url(host="127.0.0.1")
+    bulk = [asyncio.create_task(reader.read(url=hanging, image_px=32)) for _ in range(40)]
+    await asyncio.wait_for(asked.wait(), 5)
+    async with asyncio.timeout(5):
+        assert (await reader.read(url=photo, image_px=32, query=True)).image.mode == "RGB"
+    for task in bulk:
+        task.cancel()
+    await asyncio.gather(*bulk, return_exceptions=True)
+    await web.stop()
+
+
 def test_every_setting_says_what_it_is() -> None:
     source = (reader_module.__file__ or "").replace("reader.py", "settings.py")
     with open(source) as file:
