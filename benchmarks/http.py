@@ -51,21 +51,7 @@ async def _fill(folder: Path, vectors: Matrix) -> Collection:
     try:
         engine = await EmbeddedEngine.connect(process.socket_path)
         collection = bench_collection()
-        await collections.create(engine, collection)
-        started = time.perf_counter()
-        for begin in range(0, len(vectors), BATCH):
-            points = [
-                models.PointStruct.model_construct(
-                    id=point_id(str(begin + row)),
-                    vector={VISUAL_VECTOR: vector},
-                    payload={"_id": str(begin + row)},
-                )
-                for row, vector in enumerate(vectors[begin : begin + BATCH].tolist())
-            ]
-            await engine.upsert(collection.physical, points=points)
-        loaded = time.perf_counter() - started
-        await wait_until_settled(engine)
-        built = time.perf_counter() - started - loaded
+        loaded, built = await fill(engine, collection, vectors)
         print(f"loaded in {loaded:.0f} s, indexed aside in {built:.0f} s more")
         await engine.close()
         return collection
@@ -73,7 +59,28 @@ async def _fill(folder: Path, vectors: Matrix) -> Collection:
         process.stop()
 
 
-def bench_collection() -> Collection:
+async def fill(
+    engine: EmbeddedEngine, collection: Collection, vectors: Matrix
+) -> tuple[float, float]:
+    """Makes the collection; the seconds to load it and, after that, until it is indexed."""
+    await collections.create(engine, collection)
+    started = time.perf_counter()
+    for begin in range(0, len(vectors), BATCH):
+        points = [
+            models.PointStruct.model_construct(
+                id=point_id(str(begin + row)),
+                vector={VISUAL_VECTOR: vector},
+                payload={"_id": str(begin + row)},
+            )
+            for row, vector in enumerate(vectors[begin : begin + BATCH].tolist())
+        ]
+        await engine.upsert(collection.physical, points=points)
+    loaded = time.perf_counter() - started
+    await wait_until_settled(engine)
+    return loaded, time.perf_counter() - started - loaded
+
+
+def bench_collection(dimension: int = DIMENSION) -> Collection:
     id_ = collections.new_collection_id()
     return Collection(
         id=id_,
@@ -82,7 +89,7 @@ def bench_collection() -> Collection:
         type="photos",
         embedder="bench",
         revision="bench",
-        dimension=DIMENSION,
+        dimension=dimension,
         distance="cosine",
         created=collections.now(),
     )
@@ -122,12 +129,9 @@ async def _one_by_one(
         over_http += result.latencies
         answers_http += [_ids(body) for body in result.bodies]
     await engine.close()
+    print(f"engine   p50 {ms(direct, 50)}  p95 {ms(direct, 95)}  {recall(answers_direct, truth)}")
     print(
-        f"engine   p50 {_ms(direct, 50)}  p95 {_ms(direct, 95)}  {_recall(answers_direct, truth)}"
-    )
-    print(
-        f"HTTP     p50 {_ms(over_http, 50)}  p95 {_ms(over_http, 95)}  "
-        f"{_recall(answers_http, truth)}"
+        f"HTTP     p50 {ms(over_http, 50)}  p95 {ms(over_http, 95)}  {recall(answers_http, truth)}"
     )
     added = statistics.median(over_http) - statistics.median(direct)
     print(f"added by HTTP at p50: {added * 1e3:.2f} ms")
@@ -137,10 +141,10 @@ def _many(service: Service, collection: Collection, asked: Indices, truth: Indic
     rows = [int(row) for row in asked]
     result = _http(service, collection, rows, CONNECTIONS)
     order = [i for c in range(CONNECTIONS) for i in range(c, len(rows), CONNECTIONS)]
-    recall = _recall([_ids(body) for body in result.bodies], truth[order])
+    found = recall([_ids(body) for body in result.bodies], truth[order])
     print(
         f"HTTP, {CONNECTIONS} connections: {result.per_second:,.0f} requests/s, "
-        f"p50 {_ms(result.latencies, 50)}  p95 {_ms(result.latencies, 95)}  {recall}"
+        f"p50 {ms(result.latencies, 50)}  p95 {ms(result.latencies, 95)}  {found}"
     )
 
 
@@ -163,14 +167,14 @@ def _ids(body: bytes) -> list[str]:
     return [record["_id"] for record in json.loads(body)["answer_records"]]
 
 
-def _recall(answers: Sequence[Sequence[str]], truth: Indices) -> str:
+def recall(answers: Sequence[Sequence[str]], truth: Indices) -> str:
     """A mistake is a missing neighbour; the order within the k does not count."""
     found = sum(
         len({int(id_) for id_ in answer} & set(expected.tolist()))
         for answer, expected in zip(answers, truth, strict=True)
     )
-    return f"recall@{K} {found / truth.size:.4f}"
+    return f"recall@{truth.shape[1]} {found / truth.size:.4f}"
 
 
-def _ms(seconds: Sequence[float], percentile: int) -> str:
+def ms(seconds: Sequence[float], percentile: int) -> str:
     return f"{np.percentile(seconds, percentile) * 1e3:.2f} ms"
