@@ -17,6 +17,10 @@ from lookalike.adapter.records import RESERVED_KEY, TAGS_VECTOR, Record, tag_vec
 
 WRITE_TOKEN = "write"
 WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
+IMAGE = "image"
+"""The hash of the picture that the vectors were made of."""
+CROP = "crop"
+"""The part of the picture that counts, where that is not all of it: `pictures.ImageSource.crop`."""
 
 
 def stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:

@@ -9,7 +9,7 @@ import time
 from lookalike.adapter import collection as collections
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
-from lookalike.adapter.errors import CollectionNotFound, Unavailable
+from lookalike.adapter.errors import CollectionNotFound
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -24,9 +24,6 @@ class Catalogue:
     MIN_REFRESH_SECONDS = 0.5
     """Unknown names cost at most two listings of the engine a second, however many are asked for;
     the question waits, because the collection may have been made a moment ago."""
-
-    OPEN_SECONDS = 30.0
-    MOVING = "The collection is just being replaced by its successor; try again."
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -43,23 +40,9 @@ class Catalogue:
     def forget(self, collection_id: str) -> None:
         self._by_id.pop(collection_id, None)
 
-    async def find_open(self, id_or_name: str) -> Collection:
-        """As `find`, once writes may begin; raises Unavailable if that takes too long."""
-        ends = time.monotonic() + self.OPEN_SECONDS
-        while True:
-            collection = await self.find(id_or_name)
-            if collection.successor is None or not collection.successor.closed:
-                return collection
-            if time.monotonic() > ends:
-                raise Unavailable(self.MOVING, retry_after_s=5)
-            await asyncio.sleep(0.1)
-
-    def check_open(self, collection: Collection) -> None:
-        """Just before a write; raises Unavailable where the collection has moved or is about to."""
-        known = self._by_id.get(collection.id, collection)
-        closed = known.successor is not None and known.successor.closed
-        if closed or known.physical != collection.physical:
-            raise Unavailable(self.MOVING)
+    def present(self, collection: Collection) -> Collection:
+        """What is known of it by now, which may be more than when the request began."""
+        return self._by_id.get(collection.id, collection)
 
     async def find(self, id_or_name: str) -> Collection:
         """Raises CollectionNotFound."""

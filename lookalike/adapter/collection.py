@@ -3,9 +3,10 @@
 Any number of API processes agree on a collection because none of them owns its settings.
 
 In the engine a collection is an alias, its id, for a *physical* collection
-`lookalike-<id>-<number>`; a migration makes another one and moves the alias. A request is served by
-the physical collection that its process knows, from beginning to end, and so never by settings of
-one and vectors of the other.
+`lookalike-<id>-<number>`, which may be restored from a snapshot under another number. Beside the
+vector that is searched its points may have another one, the alternative (`adapter.alternatives`).
+A request knows from beginning to end the collection that it was given: it never searches one
+vector with a picture embedded for the other.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from lookalike.adapter.filters import SHADOW_PATH, engine_key, split
 from lookalike.adapter.records import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 from lookalike.adapter.storage import Storage
-from lookalike.adapter.succession import Successor
 
 CollectionType = Literal[
     "photos", "products", "fashion", "homedecor", "custom", "colors", "matching"
@@ -34,12 +34,13 @@ IndexType = Literal["keyword", "number"]
 Distance = Literal["cosine", "euclid", "dot", "manhattan"]
 
 METADATA_KEY = "lookalike"
-SUCCESSOR_KEY = "lookalike-successor"
-"""Apart from the settings, so that whoever saves those does not undo what a migration has begun."""
+VECTORS_KEY = "lookalike-vectors"
+"""What vectors there are, once there is more than one. It wins over the settings, and apart from
+them whoever saves those does not undo what a migration has done."""
 PHYSICAL_PREFIX = "lookalike-"
 SCHEMA_VERSION = 1
 
-_ENGINE_DISTANCE = {
+ENGINE_DISTANCE = {
     "cosine": models.Distance.COSINE,
     "euclid": models.Distance.EUCLID,
     "dot": models.Distance.DOT,
@@ -63,6 +64,21 @@ class IndexedField(msgspec.Struct, frozen=True):
     type: IndexType | None = None
 
 
+class Alternative(msgspec.Struct, frozen=True, kw_only=True):
+    """Another vector of the same records, made by another embedder."""
+
+    vector: str
+    """Its name in Qdrant."""
+    embedder: str
+    revision: str
+    dimension: int
+    distance: Distance
+    complete: bool = False
+    """Whether every record has it whose picture can be read."""
+    share: float = 0.0
+    """Of different queries the part that it answers, 0 to 1."""
+
+
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a collection. `id` is its alias in Qdrant."""
 
@@ -76,6 +92,9 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """Fingerprint of the embedder that made the vectors; another one must not add to them."""
     dimension: int
     distance: Distance
+    vector: str = VISUAL_VECTOR
+    """The vector that is searched, by its name in Qdrant."""
+    alternative: Alternative | None = None
     created: str
     fields_to_index: tuple[IndexedField, ...] = ()
     product_id_field: str | None = None
@@ -87,8 +106,6 @@ class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """Rare tags count more. Fixed for ever: the vectors of the tags depend on it."""
     storage: Storage = Storage()
     schema_version: int = SCHEMA_VERSION
-    successor: Successor | None = None
-    """Set while the collection is embedded anew."""
 
     @property
     def search_params(self) -> models.SearchParams | None:
@@ -155,9 +172,9 @@ async def create_physical(engine: Engine, collection: Collection) -> None:
     await engine.create_collection(
         collection.physical,
         vectors_config={
-            VISUAL_VECTOR: models.VectorParams(
+            collection.vector: models.VectorParams(
                 size=collection.dimension,
-                distance=_ENGINE_DISTANCE[collection.distance],
+                distance=ENGINE_DISTANCE[collection.distance],
                 on_disk=(collection.storage.on_disk or None) if on_server else None,
             )
         },
@@ -190,12 +207,11 @@ async def point_alias(engine: Engine, collection: Collection) -> None:
     )
 
 
-async def save_successor(
-    engine: Engine, collection: Collection, successor: Successor | None
-) -> None:
-    """Tells every process of the successor, or that there is none."""
-    kept = {} if successor is None else msgspec.to_builtins(successor)
-    await engine.update_collection(collection.physical, metadata={SUCCESSOR_KEY: kept})
+async def save_vectors(engine: Engine, collection: Collection) -> None:
+    """Tells every process which vectors there are, and which of them is searched, in one write."""
+    kept = {name: getattr(collection, name) for name in Alternative.__struct_fields__[:5]}
+    kept["alternative"] = msgspec.to_builtins(collection.alternative)
+    await engine.update_collection(collection.physical, metadata={VECTORS_KEY: kept})
 
 
 async def physicals(engine: Engine, collection_id: str) -> dict[int, str]:
@@ -210,7 +226,7 @@ async def physicals(engine: Engine, collection_id: str) -> dict[int, str]:
 
 
 async def delete(engine: Engine, collection_id: str) -> None:
-    """Deletes the collection: what the alias stands for, and what a migration has left."""
+    """Deletes the collection: what the alias stands for, and what an import has left."""
     names = set((await physicals(engine, collection_id)).values())
     physical = (await aliases(engine)).get(collection_id)
     # First the one in use: with it goes the alias, and the collection is no more.
@@ -243,7 +259,7 @@ def _to_metadata(collection: Collection) -> dict[str, Any]:
     kept = msgspec.to_builtins(collection)
     # Its own name is no business of a collection: a snapshot may be restored under another one.
     del kept["physical"]
-    del kept["successor"]
+    del kept["alternative"]
     return {METADATA_KEY: kept}
 
 
@@ -309,5 +325,5 @@ async def read_physical(engine: Engine, physical: str) -> Collection | None:
     kept = metadata.get(METADATA_KEY)
     if kept is None:
         return None
-    own = {"physical": physical, "successor": metadata.get(SUCCESSOR_KEY) or None}
-    return msgspec.convert(kept | own, Collection)
+    vectors = metadata.get(VECTORS_KEY) or {}
+    return msgspec.convert(kept | vectors | {"physical": physical}, Collection)

@@ -16,7 +16,7 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.ranking import DISTANCE_DECIMALS, Hit, Page, Scope, Vector
-from lookalike.adapter.records import TAGS_VECTOR, VISUAL_VECTOR, Record, point_id
+from lookalike.adapter.records import TAGS_VECTOR, Record, point_id
 
 MIN_CANDIDATES = 100
 CANDIDATES_PER_RANK = 2
@@ -83,14 +83,14 @@ class ByVectorAndTags:
         """In one exchange; a candidate's tags come as its vector of them and are scored here."""
         by_picture = self._request(
             query=self._vector,
-            using=VISUAL_VECTOR,
+            using=self._scope.collection.vector,
             filter=self._scope.filter,
             params=CANDIDATES,
             limit=candidates,
         )
         by_tags = self._request(
             query=self._vector,
-            using=VISUAL_VECTOR,
+            using=self._scope.collection.vector,
             prefetch=[
                 models.Prefetch(
                     query=self._tags,

@@ -15,7 +15,7 @@ from qdrant_client import models
 
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
-from lookalike.adapter.records import VISUAL_VECTOR, point_id
+from lookalike.adapter.records import point_id
 from lookalike.adapter.selection import Selection
 
 ROUNDING = 1e-6
@@ -179,7 +179,7 @@ def _request(
     # Built without validation: the vector is ours and long.
     return models.QueryRequest.model_construct(
         query=query,
-        using=VISUAL_VECTOR,
+        using=scope.collection.vector,
         filter=scope.filter,
         params=scope.collection.search_params,
         score_threshold=None if threshold is None else threshold / length,

@@ -26,7 +26,6 @@ from lookalike.adapter.ranking import (
 )
 from lookalike.adapter.records import (
     RESERVED_KEY,
-    VISUAL_VECTOR,
     Record,
     point_id,
     shown,
@@ -193,29 +192,31 @@ async def _stored(scope: Scope, record_id: str) -> tuple[Record, Vector]:
         scope.collection.physical,
         [point_id(record_id)],
         with_payload=models.PayloadSelectorExclude(exclude=[RESERVED_KEY]),
-        with_vectors=[VISUAL_VECTOR],
+        with_vectors=[scope.collection.vector],
     )
-    if not found:
+    vector = _dense(found[0], scope.collection.vector) if found else None
+    if vector is None:
         raise RecordsNotFound
-    return found[0].payload or {}, _visual(found[0])
+    return found[0].payload or {}, vector
 
 
 async def stored_vectors(
     engine: Engine, collection: Collection, ids: list[str]
 ) -> dict[str, Vector]:
-    """The vectors of the stored records among `ids`, by `_id`."""
+    """The vectors of the stored records among `ids`, by `_id`; a record may be without one."""
     if not ids:
         return {}
     by_point = {point_id(id_): id_ for id_ in ids}
     found = await engine.retrieve(
-        collection.physical, list(by_point), with_payload=False, with_vectors=[VISUAL_VECTOR]
+        collection.physical, list(by_point), with_payload=False, with_vectors=[collection.vector]
     )
-    return {by_point[str(point.id)]: _visual(point) for point in found}
+    vectors = {by_point[str(point.id)]: _dense(point, collection.vector) for point in found}
+    return {id_: vector for id_, vector in vectors.items() if vector is not None}
 
 
-def _visual(point: models.Record) -> Vector:
-    vectors: Any = point.vector
-    vector: Vector = vectors[VISUAL_VECTOR]
+def _dense(point: models.Record, name: str) -> Vector | None:
+    vectors: Any = point.vector or {}
+    vector: Vector | None = vectors.get(name)
     return vector
 
 

@@ -72,6 +72,16 @@ def create_options(storage: Storage, distance: str) -> dict[str, Any]:
     }
 
 
+def vector_options(storage: Storage, distance: str) -> models.VectorParamsDiff:
+    """What `create_options` says of a vector, for one that is added to a collection."""
+    return models.VectorParamsDiff(
+        quantization_config=_QUANTIZATIONS.get(
+            effective(storage, distance), models.Disabled.DISABLED
+        ),
+        on_disk=storage.on_disk or None,
+    )
+
+
 def search_params(storage: Storage, distance: str) -> models.SearchParams | None:
     """How to search dense vectors that are kept like this."""
     oversampling = OVERSAMPLING.get(effective(storage, distance))

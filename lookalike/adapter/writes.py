@@ -11,6 +11,7 @@ Two rules hold on every engine and with any number of API processes at work:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
@@ -19,7 +20,10 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter import collection as collections
+from lookalike.adapter.alternatives import EmbedAlternative
 from lookalike.adapter.bookkeeping import (
+    CROP,
+    IMAGE,
     WRITE_TOKEN,
     WRITE_TOKEN_PATH,
     stored_payload,
@@ -33,6 +37,7 @@ from lookalike.adapter.errors import (
     DuplicateRecord,
     InvalidRequest,
     RecordRefused,
+    RecordsNotFound,
     Unavailable,
 )
 from lookalike.adapter.pictures import Embed, Embedded, ImageSource
@@ -40,7 +45,6 @@ from lookalike.adapter.rank import distances
 from lookalike.adapter.records import (
     RESERVED_KEY,
     TAGS_VECTOR,
-    VISUAL_VECTOR,
     Record,
     metadata,
     payload_selector,
@@ -51,7 +55,6 @@ from lookalike.adapter.records import (
     tags_of,
 )
 from lookalike.adapter.search import Hits, Query, nearest
-from lookalike.adapter.succession import EmbedAgain, insert_too
 
 UPDATE_ATTEMPTS = 20
 NEAR_DUPLICATES_NAMED = 10
@@ -83,6 +86,8 @@ class _Candidate(msgspec.Struct):
     payload: Record = {}
     source: ImageSource | None = None
     embedded: Embedded | None = None
+    vectors: dict[str, Any] = {}
+    """By name: that of the collection, and its alternative where it could be made."""
     refusal: RecordRefused | None = None
 
 
@@ -90,11 +95,14 @@ class Writer:
     """Writes to the collections of one engine."""
 
     def __init__(
-        self, engine: Engine, catalogue: Catalogue, embed_again: EmbedAgain | None = None
+        self,
+        engine: Engine,
+        catalogue: Catalogue,
+        embed_alternative: EmbedAlternative | None = None,
     ) -> None:
-        """`embed_again` embeds for a successor; without it, the migration alone fills one."""
+        """Without `embed_alternative`, a migration alone makes the vectors of an alternative."""
         self._engine = engine
-        self._embed_again = embed_again
+        self._embed_alternative = embed_alternative
         self._catalogue = catalogue
         self._capacity_locks: dict[str, asyncio.Lock] = {}
 
@@ -121,6 +129,7 @@ class Writer:
         _refuse_repeated(candidates)
         if unless_within is not None:
             await self._refuse_near_duplicates(collection, candidates, unless_within)
+        await self._add_vectors(collection, candidates)
         if collection.capacity is None:
             await self._write(collection, candidates)
         else:
@@ -169,6 +178,33 @@ class Writer:
             else:
                 taken.append(candidate)
 
+    async def _add_vectors(self, collection: Collection, candidates: list[_Candidate]) -> None:
+        accepted = [c for c in candidates if c.refusal is None]
+        for candidate in accepted:
+            assert candidate.embedded is not None
+            candidate.vectors = {collection.vector: candidate.embedded.vector}
+        alternative = collection.alternative
+        if alternative is None or self._embed_alternative is None or not accepted:
+            return
+        sources = [c.source for c in accepted if c.source is not None]
+        others = await self._embed_alternative(alternative, sources)
+        for candidate, vector in zip(accepted, others, strict=True):
+            if vector is not None:
+                candidate.vectors[alternative.vector] = vector
+
+    def _keep_present_vectors(self, collection: Collection, accepted: list[_Candidate]) -> None:
+        """Since the request began, another vector may be searched, or one have been dropped.
+
+        Raises Unavailable where a record would not be found by what is searched now.
+        """
+        present = self._catalogue.present(collection)
+        other = present.alternative
+        names = {present.vector} | ({other.vector} if other is not None else set())
+        for candidate in accepted:
+            if present.vector not in candidate.vectors:
+                raise Unavailable("The embedder of the collection was just replaced; try again.")
+            candidate.vectors = {n: v for n, v in candidate.vectors.items() if n in names}
+
     async def _refuse_over_capacity(
         self, collection: Collection, candidates: list[_Candidate], capacity: int
     ) -> None:
@@ -183,8 +219,8 @@ class Writer:
             return
         await self._index_new_fields(collection, [c.payload for c in accepted])
         token = uuid.uuid4().hex
+        self._keep_present_vectors(collection, accepted)
         points = [_point(c, collection, token) for c in accepted]
-        self._catalogue.check_open(collection)
         await self._engine.upsert(
             collection.physical,
             points=points,
@@ -195,16 +231,6 @@ class Writer:
         for candidate in accepted:
             if tokens.get(candidate.point_id, token) != token:
                 candidate.refusal = DuplicateRecord()
-        if collection.successor is not None and self._embed_again is not None:
-            new = [(p, c) for p, c in zip(points, accepted, strict=True) if c.refusal is None]
-            sources = [candidate.source for _, candidate in new]
-            await insert_too(
-                self._engine,
-                collection.successor,
-                [point for point, _ in new],
-                sources,
-                self._embed_again,
-            )
 
     async def _tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
         found = await self._engine.retrieve(
@@ -279,8 +305,11 @@ class Writer:
         if not operations:
             return {}
         await self._index_new_fields(collection, list(written.values()))
-        self._catalogue.check_open(collection)
-        await self._engine.batch_update_points(collection.physical, update_operations=operations)
+        # One that was deleted meanwhile stops a server's batch: the tokens tell what was written.
+        with contextlib.suppress(RecordsNotFound):
+            await self._engine.batch_update_points(
+                collection.physical, update_operations=operations
+            )
         tokens = await self._tokens(collection, list(written))
         for id_, new in written.items():
             if tokens.get(id_) == token:
@@ -302,7 +331,6 @@ class Writer:
         )
         payloads = {str(point.id): point.payload for point in found}
         if payloads:
-            self._catalogue.check_open(collection)
             await self._engine.delete(collection.physical, points_selector=list(payloads))
         return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
 
@@ -357,15 +385,13 @@ def _refuse_repeated(candidates: Iterable[_Candidate]) -> None:
 
 def _point(candidate: _Candidate, collection: Collection, token: str) -> models.PointStruct:
     assert candidate.embedded is not None
-    vectors: dict[str, Any] = {VISUAL_VECTOR: candidate.embedded.vector}
+    vectors = dict(candidate.vectors)
     tags = tag_vector(tags_of(candidate.payload), by_rarity=collection.tag_idf)
     if tags is not None:
         vectors[TAGS_VECTOR] = tags
-    bookkeeping = {
-        WRITE_TOKEN: token,
-        "revision": collection.revision,
-        "image": candidate.embedded.content_hash,
-    }
+    bookkeeping: Record = {WRITE_TOKEN: token, IMAGE: candidate.embedded.content_hash}
+    if candidate.source is not None and candidate.source.crop is not None:
+        bookkeeping[CROP] = candidate.source.crop
     # Built without validation: 1280 floats that were checked when they were computed.
     return models.PointStruct.model_construct(
         id=candidate.point_id,

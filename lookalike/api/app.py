@@ -36,7 +36,7 @@ from lookalike.adapter import deadline
 from lookalike.adapter.catalogue import Catalogue
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.errors import InvalidRequest, LookalikeError
-from lookalike.api import errors, paths
+from lookalike.api import errors, paths, vectors
 from lookalike.api.auth import Grant
 from lookalike.api.engines import connect
 from lookalike.api.routes.account import Account
@@ -233,14 +233,24 @@ async def provide_collection(
     collection_id: Annotated[
         str | None, HeaderParameter(name="collection-id", description="Id of the collection")
     ] = None,
+    vector: Annotated[
+        str | None,
+        HeaderParameter(
+            name=vectors.HEADER, description="Name of the vector to search, where there are two"
+        ),
+    ] = None,
 ) -> Collection:
-    """Raises InvalidRequest for a missing header, CollectionNotFound and Forbidden."""
+    """Raises InvalidRequest for a missing header, CollectionNotFound and Forbidden.
+
+    A search gets the collection as seen by the vector that answers it; see `vectors.chosen`.
+    """
     wanted = services.collection_named_by(request.headers)
     if wanted is None:
         raise InvalidRequest("The header collection-id is missing")
-    writes = request.route_handler.opt.get("scope") == "write"
-    collection = await services.collection(wanted, request.scope["state"]["grant"], writes=writes)
+    collection = await services.collection(wanted, request.scope["state"]["grant"])
     _check_prefix(request, collection, services.settings.strict)
+    if request.route_handler.opt.get("searches"):
+        collection = vectors.chosen(collection, vector, await request.body())
     return collection
 
 

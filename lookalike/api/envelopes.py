@@ -9,6 +9,7 @@ from typing import Any
 from litestar import Response
 from msgspec import UNSET
 
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.errors import DuplicateRecord, RecordRefused
 from lookalike.adapter.records import UNSTORED_FIELDS, Record
 from lookalike.adapter.search import Hits
@@ -93,10 +94,18 @@ def found(
     return answer(code, records, clock, refused=refused)
 
 
-def hits(outcome: Hits, clock: Clock) -> Answer:
-    result = answer(OK, outcome.records, clock, **residual(outcome.residual_records))
+def hits(outcome: Hits, clock: Clock, **statistics: Any) -> Answer:
+    statistics |= residual(outcome.residual_records)
+    result = answer(OK, outcome.records, clock, **statistics)
     result.answer_distances = outcome.distances
     return result
+
+
+def answered_by(collection: Collection) -> dict[str, Any]:
+    """Statistics that name the vector of the answer, where the collection has two."""
+    if collection.alternative is None:
+        return {}
+    return {"vector": collection.vector, "embedder": collection.embedder}
 
 
 def residual(records: int) -> dict[str, Any]:

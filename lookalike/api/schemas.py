@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from lookalike.adapter.collection import CollectionType, IndexedField
+from lookalike.adapter.collection import Alternative, CollectionType, IndexedField
 from lookalike.adapter.storage import Storage
 
 Record = dict[str, Any]
@@ -193,6 +193,8 @@ class CollectionChange(Body, forbid_unknown_fields=True):
     product_id_field: str | UnsetType | None = UNSET
     capacity: Count | UnsetType | None = UNSET
     tag_weight: Share | UnsetType = UNSET
+    alternative_share: Share | UnsetType = UNSET
+    """Of different queries the part that the other vector answers, where there are two."""
 
 
 class CollectionView(msgspec.Struct, kw_only=True):
@@ -203,6 +205,9 @@ class CollectionView(msgspec.Struct, kw_only=True):
     revision: str
     dimension: int
     distance: str
+    vector: str
+    """The one that is searched, by its name in Qdrant."""
+    alternative: Alternative | None
     fields_to_index: tuple[IndexedField, ...]
     product_id_field: str | None
     capacity: int | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection
+from lookalike.adapter.collection import Alternative, Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
@@ -22,7 +23,6 @@ from lookalike.adapter.errors import (
 )
 from lookalike.adapter.listing import PageCursors
 from lookalike.adapter.pictures import Embedded, ImageSource
-from lookalike.adapter.succession import Successor
 from lookalike.adapter.writes import Writer
 from lookalike.api.auth import Grant, tokens_from
 from lookalike.api.settings import Settings
@@ -33,6 +33,8 @@ from lookalike.embedders.images import Box, ImageError, ImageReader, ImageSettin
 from lookalike.embedders.registry import Registry
 
 T = TypeVar("T")
+
+log = logging.getLogger("lookalike")
 
 
 class Services:
@@ -46,7 +48,7 @@ class Services:
         self.tokens = tokens_from(settings)
         self.engine = engine
         self.catalogue = Catalogue(engine)
-        self.writer = Writer(engine, self.catalogue, self.embed_again)
+        self.writer = Writer(engine, self.catalogue, self.embed_alternative)
         self.cursors = PageCursors()
         self.embedders = Registry(Path(settings.data) / "models", options=settings.embedder_options)
         self.images = ImageReader(
@@ -68,12 +70,9 @@ class Services:
         """An id in `collection-id`, or a name in the older `collection`."""
         return headers.get("collection-id") or headers.get("collection")
 
-    async def collection(
-        self, id_or_name: str, grant: Grant, *, writes: bool = False
-    ) -> Collection:
+    async def collection(self, id_or_name: str, grant: Grant) -> Collection:
         """Raises CollectionNotFound, and Forbidden for one that the token is not bound to."""
-        find = self.catalogue.find_open if writes else self.catalogue.find
-        collection = await find(id_or_name)
+        collection = await self.catalogue.find(id_or_name)
         grant.require_collection(collection.id)
         return collection
 
@@ -160,14 +159,19 @@ class Services:
         named = await asyncio.to_thread(_named_colors, image.image) if colors else None
         return Embedded(vector.tolist(), image.content_hash, named)
 
-    async def embed_again(
-        self, successor: Successor, sources: Sequence[ImageSource]
+    async def embed_alternative(
+        self, alternative: Alternative, sources: Sequence[ImageSource]
     ) -> list[list[float] | None]:
-        """The vectors for a collection's successor; None for a picture that cannot be read."""
-        embedder = await self.embedder_named(successor.embedder, "$")
-        if embedder.revision != successor.revision:
+        """Raises Unavailable, as for the vector that is searched. What else speaks against the
+        alternative leaves records without it, which is for its migration to fill."""
+        try:
+            embedder = await self.embedder_named(alternative.embedder, "$")
+            if embedder.revision != alternative.revision:
+                return [None] * len(sources)
+            results = await self.embed_with(embedder, sources)
+        except (EmbedderFailed, InvalidRequest) as error:
+            log.warning("inserted without the vector of %s: %s", alternative.embedder, error)
             return [None] * len(sources)
-        results = await self.embed_with(embedder, sources)
         return [result.vector if isinstance(result, Embedded) else None for result in results]
 
     async def embed_text(self, collection: Collection, text: str, place: str) -> list[float]:

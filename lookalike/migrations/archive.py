@@ -29,6 +29,7 @@ from lookalike.adapter import collection as collections
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
+from lookalike.adapter.records import TAGS_VECTOR
 
 FORMAT, VERSION = "lookalike-export", 1
 PAGE = 64
@@ -59,16 +60,22 @@ async def scroll(
     engine: Engine,
     physical: str,
     *,
+    filter: models.Filter | None = None,
     start: Any = None,
     payload: Any = True,
-    vectors: bool = True,
+    vectors: bool | list[str] = True,
     page: int = PAGE,
 ) -> AsyncIterator[tuple[list[models.Record], Any]]:
     """Pages of points in the order of their ids, each with the id at which the next one begins."""
     offset = start
     while True:
         points, offset = await engine.scroll(
-            physical, limit=page, offset=offset, with_payload=payload, with_vectors=vectors
+            physical,
+            scroll_filter=filter,
+            limit=page,
+            offset=offset,
+            with_payload=payload,
+            with_vectors=vectors,
         )
         yield points, offset
         if offset is None:
@@ -78,15 +85,17 @@ async def scroll(
 async def export(engine: Engine, collection: Collection, file: Path, progress: Progress) -> int:
     """Writes the collection to `file`, which appears once it is whole; the number of records.
 
-    What is written to the collection meanwhile may or may not be in the file.
+    What is written to the collection meanwhile may or may not be in the file. Of two vectors the
+    one that is searched is exported.
     """
     partial = file.with_name(file.name + ".part")
     records = 0
     with _opened(partial, "wb", compressed=file.suffix == ".gz") as out:
         settings = msgspec.to_builtins(collection)
-        del settings["physical"], settings["successor"]
+        del settings["physical"], settings["alternative"]
         out.write(msgspec.json.encode(Header(FORMAT, VERSION, settings)) + b"\n")
-        async for points, _ in scroll(engine, collection.physical):
+        names = [collection.vector, TAGS_VECTOR]
+        async for points, _ in scroll(engine, collection.physical, vectors=names):
             for point in points:
                 out.write(msgspec.json.encode(_line(point)) + b"\n")
             records += len(points)

@@ -1,59 +1,54 @@
 """Another embedder for a collection, while it is searched and written to.
 
-    begin     the successor is named in the metadata of the present physical collection: from then
-              on inserts go into it as well (`adapter.succession`)
-    copy      every record whose write token the successor does not have is copied, with a vector
-              made of its picture, from the record given again or the stored `_url`; what is gone
-              is deleted. Repeated until little has changed meanwhile
-    close     writes are held for some seconds, and the rest is copied
-    verify    the counts agree; what has no vector is listed
-    switch    the alias moves, in one write; the processes notice within seconds
+    begin     the collection gets an alternative vector (`adapter.alternatives`): from then on
+              inserts are embedded by both embedders
+    fill      every record without that vector gets it, made of its picture: of the record given
+              again, or of the stored `_url`. Repeated until nothing is left but what cannot be read
+    verify    a sample is searched by both; what has no vector is listed
+    switch    the alternative is searched and the former vector becomes the alternative, in one
+              write; the processes notice within seconds, and it can be taken back as easily
 
-Nothing has to be remembered but the successor's name: a pass compares what is there with what
-should be, so an interrupted migration goes on by being started again, at any point.
+Nothing has to be remembered: what is left to do is what has no vector, so an interrupted migration
+goes on by being started again, at any point.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 from qdrant_client import models
 
+from lookalike.adapter import alternatives, listing
 from lookalike.adapter import collection as collections
-from lookalike.adapter import listing
-from lookalike.adapter.bookkeeping import WRITE_TOKEN
-from lookalike.adapter.collection import Collection
+from lookalike.adapter.alternatives import SETTLE_SECONDS
+from lookalike.adapter.bookkeeping import CROP, IMAGE
+from lookalike.adapter.collection import Alternative, Collection, Distance
 from lookalike.adapter.engine import Engine
-from lookalike.adapter.errors import CollectionConflict, CollectionNotFound, RecordRefused
+from lookalike.adapter.errors import (
+    CollectionConflict,
+    CollectionNotFound,
+    RecordRefused,
+    RecordsNotFound,
+)
 from lookalike.adapter.pictures import Embedded, ImageSource
-from lookalike.adapter.records import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
-from lookalike.adapter.search import Query, nearest
+from lookalike.adapter.records import RESERVED_KEY
+from lookalike.adapter.search import Query, nearest, stored_vectors
 from lookalike.adapter.selection import EVERYTHING
-from lookalike.adapter.succession import MADE_FROM, Successor, successor_point
 from lookalike.migrations.archive import scroll
 from lookalike.migrations.sources import GivenRecords
 
 PAGE = 64
 """Records that are embedded together."""
-COMPARED = 1000
-"""Records whose write tokens are compared together."""
-FEW = 100
-"""So few changed records are copied while writes are held."""
 MAX_PASSES = 20
-SETTLE_SECONDS = 6.0
-"""Every process reads the collections anew every 2 s; and a write that has begun must end."""
-CLOSED_SECONDS = 120.0
-SWITCH_MARGIN_SECONDS = 10.0
-"""The switch happens this long before writes are let in again, whatever the clocks say."""
 SAMPLE = 50
 NEIGHBOURS = 10
 
-STATE = [f"{RESERVED_KEY}.{name}" for name in (WRITE_TOKEN, "image", MADE_FROM)]
-"""What of a payload tells whether a copy is up to date."""
+NEEDED = ["_id", "_url", *(f"{RESERVED_KEY}.{name}" for name in (IMAGE, CROP))]
+"""What of a payload says where the picture is, and which it was."""
 
 Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]
 
@@ -64,11 +59,11 @@ class Target(msgspec.Struct, frozen=True):
     embedder: str
     revision: str
     dimension: int
-    distance: collections.Distance
+    distance: Distance
 
 
 class Unreadable(msgspec.Struct, frozen=True):
-    """A record without a vector in the successor, and why."""
+    """A record without the vector, and why."""
 
     id: str
     code: int
@@ -79,34 +74,28 @@ class Progress:
     """What a pass reports; the command line shows it."""
 
     def pass_begins(self, number: int, records: int) -> None:
-        """A pass over so many records begins."""
+        """A pass over so many records without the vector begins."""
 
     def looked_at(self, records: int) -> None:
-        """So many more records have been looked at."""
-
-
-class Pass(msgspec.Struct):
-    """What one pass has found and done."""
-
-    copied: int = 0
-    deleted: int = 0
-    unreadable: list[Unreadable] = []
-
-    @property
-    def changed(self) -> int:
-        return self.copied + self.deleted
+        """So many more of them have been looked at."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """`overlap`: which part of the nearest ten of sampled records is the same as before, 0 to 1."""
+    """`overlap`: which part of the nearest ten of sampled records both vectors have in common, 0 to
+    1."""
 
     records: int
+    """Those that have the vector."""
     unreadable: list[Unreadable]
     overlap: float
 
 
 class NotVerified(CollectionConflict):
-    """The successor is not what it should be; the collection stays as it was."""
+    """The new vectors are not what they should be; the collection is searched as before."""
+
+    def __init__(self, text: str, unreadable: Sequence[Unreadable] = ()) -> None:
+        super().__init__(text)
+        self.unreadable = unreadable
 
 
 class Reembedding:
@@ -124,12 +113,12 @@ class Reembedding:
     ) -> None:
         self._engine = engine
         self._id = collection_id
-        self._target = target
+        self.target = target
         self._embed = embed
         self._given = given
         self._progress = progress or Progress()
         self._settle_seconds = settle_seconds
-        self._failed: dict[tuple[str, str], RecordRefused] = {}
+        self._failed: dict[tuple[str, str | None], Unreadable] = {}
 
     async def run(
         self, *, skip_unreadable: bool = False, min_overlap: float = 0.0
@@ -138,45 +127,69 @@ class Reembedding:
 
         Raises NotVerified, and with it nothing has changed for anybody.
         """
-        old, new = await self.begin()
-        await self.fill(old, new)
-        return await self.finish(skip_unreadable=skip_unreadable, min_overlap=min_overlap)
+        verdict = await self.prepare(skip_unreadable=skip_unreadable, min_overlap=min_overlap)
+        return await self.switch(), verdict
 
-    async def begin(self) -> tuple[Collection, Collection]:
-        """The present physical collection and its successor, made now or when this began."""
-        old = await self._present()
-        if old.successor is None:
-            if old.revision == self._target.revision:
-                raise CollectionConflict("The collection has the vectors of this embedder already.")
-            number = max(await collections.physicals(self._engine, old.id), default=0) + 1
-            successor = Successor(
-                physical=collections.physical_name(old.id, number),
-                embedder=self._target.embedder,
-                revision=self._target.revision,
+    async def prepare(self, *, skip_unreadable: bool = False, min_overlap: float = 0.0) -> Verdict:
+        """Everything but the switch: both vectors are complete, and may be compared.
+
+        Raises NotVerified where records cannot be read, unless those are to be skipped, and where
+        less than `min_overlap` of the nearest ten of a sample are the same by both vectors.
+        """
+        collection = await self.begin()
+        unreadable = await self.fill(collection, self._alternative(collection).vector)
+        if unreadable and not skip_unreadable:
+            raise NotVerified(
+                f"{len(unreadable)} records have no vector of the new embedder: give them again, "
+                "or leave them out on purpose.",
+                unreadable,
             )
-            await collections.save_successor(self._engine, old, successor)
-            old = await self._present()
-        assert old.successor is not None
-        if old.successor.revision != self._target.revision:
+        collection = await self._present()
+        complete = msgspec.structs.replace(self._alternative(collection), complete=True)
+        collection = await alternatives.replace(self._engine, collection, complete)
+        other = alternatives.swapped(collection)
+        records = (await self._engine.count(collection.physical, exact=True)).count
+        records -= await lacking(self._engine, collection, other.vector)
+        verdict = Verdict(records, unreadable, await overlap(self._engine, collection, other))
+        if verdict.overlap < min_overlap:
+            raise NotVerified(
+                f"Only {verdict.overlap:.0%} of the nearest ten are the same.", unreadable
+            )
+        return verdict
+
+    async def begin(self) -> Collection:
+        """The collection with an alternative of the target's, made now or when this began."""
+        present = await self._present()
+        if present.revision == self.target.revision:
+            raise CollectionConflict("The collection is searched by this embedder already.")
+        if present.alternative is None:
+            return await alternatives.add(
+                self._engine, present, **msgspec.structs.asdict(self.target)
+            )
+        self._alternative(present)
+        return present
+
+    def _alternative(self, collection: Collection) -> Alternative:
+        found = collection.alternative
+        if found is None or found.revision != self.target.revision:
+            other = found.embedder if found is not None else "no embedder"
             raise CollectionConflict(
-                f"A migration to {old.successor.embedder} has begun: finish it or abandon it first."
+                f"The collection has another vector, of {other}: finish with it, or drop it first."
             )
-        return old, await self._successor_of(old, old.successor)
+        return found
 
-    async def _successor_of(self, old: Collection, successor: Successor) -> Collection:
-        new = msgspec.structs.replace(
-            old,
-            physical=successor.physical,
-            embedder=successor.embedder,
-            revision=successor.revision,
-            dimension=self._target.dimension,
-            distance=self._target.distance,
-            successor=None,
-        )
-        if not await self._engine.collection_exists(new.physical):
-            await collections.create_physical(self._engine, new)
-        await collections.ensure_indexes(self._engine, new)
-        return new
+    async def switch(self) -> Collection:
+        """Searches by the new vector from now on.
+
+        Raises CollectionConflict unless it is complete.
+        """
+        present = await self._present()
+        vector = self._alternative(present).vector
+        done = await alternatives.switch(self._engine, present)
+        # What a process has written that did not know of the vector yet is filled afterwards.
+        await asyncio.sleep(self._settle_seconds)
+        await self._pass(done, vector, MAX_PASSES)
+        return done
 
     async def _present(self) -> Collection:
         found = await collections.read(self._engine, self._id)
@@ -184,216 +197,132 @@ class Reembedding:
             raise CollectionNotFound
         return found
 
-    async def fill(self, old: Collection, new: Collection) -> Pass:
-        """Passes until little has changed during the last; what that one has found."""
+    async def fill(self, collection: Collection, vector: str) -> list[Unreadable]:
+        """Passes until none finds a record to embed; those that are left cannot be read."""
         for number in range(1, MAX_PASSES + 1):
-            made = await self.copy(old, new, number)
-            if made.changed <= FEW:
-                return made
-        raise NotVerified(f"After {MAX_PASSES} passes more is written than can be copied.")
+            embedded = await self._pass(collection, vector, number)
+            if number == 1:
+                # By then every process embeds what it inserts by both.
+                await asyncio.sleep(self._settle_seconds)
+            elif embedded == 0:
+                return await self._unreadable(collection, vector)
+        raise NotVerified(f"After {MAX_PASSES} passes records without the vector still come.")
 
-    async def copy(self, old: Collection, new: Collection, number: int = 1) -> Pass:
-        """One pass: makes the successor what the present collection is at this time."""
-        made = Pass()
-        records = (await self._engine.count(old.physical, exact=True)).count
-        self._progress.pass_begins(number, records)
-        pages = scroll(self._engine, old.physical, payload=STATE, vectors=False, page=COMPARED)
-        async for points, _ in pages:
-            copies = await self._states(new.physical, points)
-            behind = [p for p in points if not _same(p, copies.get(str(p.id)))]
-            self._progress.looked_at(len(points) - len(behind))
-            for begin in range(0, len(behind), PAGE):
-                some = behind[begin : begin + PAGE]
-                await self._copy_records(old, new, some, copies, made)
-                self._progress.looked_at(len(some))
-        await self._delete_gone(old, new, made)
-        return made
+    async def _pass(self, collection: Collection, vector: str, number: int) -> int:
+        """Embeds the records without the vector, each tried once; how many got it."""
+        self._progress.pass_begins(number, await lacking(self._engine, collection, vector))
+        embedded = 0
+        async for points, _ in scroll(
+            self._engine,
+            collection.physical,
+            filter=without(vector),
+            payload=NEEDED,
+            vectors=False,
+            page=PAGE,
+        ):
+            untried = [point for point in points if _picture(point) not in self._failed]
+            embedded += await self._embed_records(collection, vector, untried)
+            self._progress.looked_at(len(points))
+        return embedded
 
-    async def _states(
-        self, physical: str, points: Sequence[models.Record]
-    ) -> dict[str, models.Record]:
-        ids: list[Any] = [point.id for point in points]
-        if not ids:
-            return {}
-        found = await self._engine.retrieve(physical, ids, with_payload=STATE)
-        return {str(point.id): point for point in found}
-
-    async def _copy_records(
-        self,
-        old: Collection,
-        new: Collection,
-        behind: Sequence[models.Record],
-        copies: dict[str, models.Record],
-        made: Pass,
-    ) -> None:
-        ids: list[Any] = [point.id for point in behind]
-        points = await self._engine.retrieve(
-            old.physical, ids, with_payload=True, with_vectors=[TAGS_VECTOR]
-        )
-        kept = [p.id for p in points if _same_picture(p, copies.get(str(p.id)))]
-        vectors = await self._stored(new.physical, kept)
-        vectors |= await self._embedded([p for p in points if str(p.id) not in vectors], made)
-        successor = Successor(physical=new.physical, embedder=new.embedder, revision=new.revision)
-        upserts = [
-            successor_point(point, vectors[str(point.id)], successor)
-            for point in points
-            if str(point.id) in vectors
-        ]
-        if upserts:
-            await self._engine.upsert(new.physical, points=upserts)
-        made.copied += len(upserts)
-
-    async def _stored(self, physical: str, ids: list[Any]) -> dict[str, Any]:
-        if not ids:
-            return {}
-        found = await self._engine.retrieve(
-            physical, ids, with_payload=False, with_vectors=[VISUAL_VECTOR]
-        )
-        vectors: dict[str, Any] = {str(point.id): point.vector for point in found}
-        return {id_: vector[VISUAL_VECTOR] for id_, vector in vectors.items()}
-
-    async def _embedded(self, points: Sequence[models.Record], made: Pass) -> dict[str, Any]:
-        """Vectors by point id; the records without one are put on the list."""
+    async def _embed_records(
+        self, collection: Collection, vector: str, points: Sequence[models.Record]
+    ) -> int:
         sources: list[tuple[models.Record, ImageSource]] = []
         for point in points:
-            known = self._failed.get(_state(point))
             try:
-                if known is not None:
-                    raise known
                 sources.append((point, self._given.source(point.payload or {})))
             except RecordRefused as refusal:
-                self._refuse(point, refusal, made)
+                self._refuse(point, refusal)
         results = await self._embed([source for _, source in sources]) if sources else []
-        vectors: dict[str, Any] = {}
+        updates: list[models.UpdateOperation] = []
         for (point, _), result in zip(sources, results, strict=True):
             if isinstance(result, RecordRefused):
-                self._refuse(point, result, made)
+                self._refuse(point, result)
             else:
-                vectors[str(point.id)] = result.vector
-        return vectors
+                updates.append(_update(point, vector, result.vector))
+        if updates:
+            # A record that was deleted meanwhile may stop the rest, which the next pass finds.
+            with contextlib.suppress(RecordsNotFound):
+                await self._engine.batch_update_points(
+                    collection.physical, update_operations=updates
+                )
+        return len(updates)
 
-    def _refuse(self, point: models.Record, refusal: RecordRefused, made: Pass) -> None:
-        # Not tried again in the next pass, which may be the one that holds writes.
-        self._failed[_state(point)] = refusal
+    def _refuse(self, point: models.Record, refusal: RecordRefused) -> None:
         id_ = str((point.payload or {}).get("_id", point.id))
-        made.unreadable.append(Unreadable(id_, refusal.code, refusal.text))
+        self._failed[_picture(point)] = Unreadable(id_, refusal.code, refusal.text)
 
-    async def _delete_gone(self, old: Collection, new: Collection, made: Pass) -> None:
-        async for copies, _ in scroll(
-            self._engine, new.physical, payload=False, vectors=False, page=1000
+    async def _unreadable(self, collection: Collection, vector: str) -> list[Unreadable]:
+        """Of those that could not be read, the ones that are still there."""
+        found: list[Unreadable] = []
+        async for points, _ in scroll(
+            self._engine,
+            collection.physical,
+            filter=without(vector),
+            payload=NEEDED,
+            vectors=False,
+            page=1000,
         ):
-            ids: list[Any] = [copy.id for copy in copies]
-            if not ids:
-                continue
-            found = await self._engine.retrieve(old.physical, ids, with_payload=False)
-            kept = {str(point.id) for point in found}
-            gone = [id_ for id_ in ids if str(id_) not in kept]
-            if gone:
-                await self._engine.delete(new.physical, points_selector=gone)
-                made.deleted += len(gone)
-
-    async def finish(
-        self, *, skip_unreadable: bool = False, min_overlap: float = 0.0
-    ) -> tuple[Collection, Verdict]:
-        """Holds writes, copies the rest, verifies, and moves the alias. Raises NotVerified."""
-        old, new = await self.begin()
-        assert old.successor is not None
-        opened = msgspec.structs.replace(old.successor, closed_until=0.0)
-        closed_until = time.time() + CLOSED_SECONDS + self._settle_seconds
-        closed = msgspec.structs.replace(opened, closed_until=closed_until)
-        await collections.save_successor(self._engine, old, closed)
-        try:
-            await asyncio.sleep(self._settle_seconds)
-            last = await self.copy(old, new)
-            new = await self._with_present_settings(opened)
-            verdict = await self._verify(old, new, last.unreadable)
-            _check(verdict, skip_unreadable, min_overlap)
-            if time.time() > closed_until - SWITCH_MARGIN_SECONDS:
-                raise NotVerified("The last pass took too long; start again.")
-        except BaseException:
-            await collections.save_successor(self._engine, old, opened)
-            raise
-        await collections.point_alias(self._engine, new)
-        return new, verdict
-
-    async def _with_present_settings(self, successor: Successor) -> Collection:
-        """Settings may have been changed, and indexes added, since the successor was made."""
-        before = await collections.read_physical(self._engine, successor.physical)
-        new = await self._successor_of(await self._present(), successor)
-        await collections.save(self._engine, before or new, new)
-        return new
-
-    async def _verify(
-        self, old: Collection, new: Collection, unreadable: list[Unreadable]
-    ) -> Verdict:
-        records = await listing.count(self._engine, new, EVERYTHING)
-        expected = await listing.count(self._engine, old, EVERYTHING) - len(unreadable)
-        if records != expected:
-            raise NotVerified(f"The successor has {records} records instead of {expected}.")
-        return Verdict(records, unreadable, await overlap(self._engine, old, new))
+            found += [self._failed[key] for p in points if (key := _picture(p)) in self._failed]
+        return found
 
 
-def _check(verdict: Verdict, skip_unreadable: bool, min_overlap: float) -> None:
-    if verdict.unreadable and not skip_unreadable:
-        raise NotVerified(
-            f"{len(verdict.unreadable)} records have no vector of the new embedder: give them "
-            "again, or leave them out on purpose."
-        )
-    if verdict.overlap < min_overlap:
-        raise NotVerified(f"Only {verdict.overlap:.0%} of the nearest ten are the same.")
+async def lacking(engine: Engine, collection: Collection, vector: str) -> int:
+    """How many records are without this vector."""
+    found = await engine.count(collection.physical, count_filter=without(vector), exact=True)
+    return found.count
 
 
-async def overlap(engine: Engine, old: Collection, new: Collection) -> float:
+async def overlap(engine: Engine, one: Collection, other: Collection) -> float:
     """The mean share of the nearest ten that both have in common, over some random records."""
-    sampled = await listing.random(engine, new, SAMPLE, EVERYTHING, frozenset({"_id"}))
+    sampled = await listing.random(engine, one, SAMPLE, EVERYTHING, frozenset({"_id"}))
+    ids = [str(record["_id"]) for record in sampled.records]
+    sides = [(side, await stored_vectors(engine, side, ids)) for side in (one, other)]
     shares = []
-    for record in sampled.records:
-        query = Query(record_id=record["_id"], k=NEIGHBOURS + 1)
-        before, after = [
-            {hit["_id"] for hit in (await nearest(engine, each, query)).records[1:]}
-            for each in (old, new)
+    for id_ in sorted(sides[0][1].keys() & sides[1][1].keys()):
+        # By its vectors and not by its id, for it may be deleted at any moment.
+        near = [
+            await nearest(
+                engine,
+                side,
+                Query(vectors=(vectors[id_],), excluded=frozenset({id_}), k=NEIGHBOURS),
+            )
+            for side, vectors in sides
         ]
+        before, after = ({record["_id"] for record in hits.records} for hits in near)
         shares.append(len(before & after) / max(1, len(before)))
     return sum(shares) / max(1, len(shares))
 
 
-async def abandon(engine: Engine, collection: Collection) -> None:
-    """Forgets a migration that has not switched, with what it has made."""
-    if collection.successor is not None:
-        await collections.save_successor(engine, collection, None)
-        await engine.delete_collection(collection.successor.physical)
+def without(vector: str) -> models.Filter:
+    """The records that do not have this vector."""
+    return models.Filter(must_not=[models.HasVectorCondition(has_vector=vector)])
 
 
-async def predecessors(engine: Engine, collection: Collection) -> list[str]:
-    """Physical collections that are in use no more, oldest first."""
-    successor = collection.successor.physical if collection.successor else None
-    in_use = {collection.physical, successor}
-    found = sorted((await collections.physicals(engine, collection.id)).items())
-    return [name for _, name in found if name not in in_use]
-
-
-async def drop_predecessors(engine: Engine, collection: Collection) -> list[str]:
-    """Deletes them; their names."""
-    dropped = await predecessors(engine, collection)
-    for name in dropped:
-        await engine.delete_collection(name)
-    return dropped
-
-
-def _bookkeeping(point: models.Record | None) -> dict[str, Any]:
-    kept: dict[str, Any] = ((point.payload if point else None) or {}).get(RESERVED_KEY) or {}
+def _bookkeeping(point: models.Record) -> dict[str, Any]:
+    kept: dict[str, Any] = (point.payload or {}).get(RESERVED_KEY) or {}
     return kept
 
 
-def _state(point: models.Record) -> tuple[str, str]:
-    return str(point.id), str(_bookkeeping(point).get(WRITE_TOKEN))
+def _picture(point: models.Record) -> tuple[str, str | None]:
+    return str(point.id), _bookkeeping(point).get(IMAGE)
 
 
-def _same(point: models.Record, copy: models.Record | None) -> bool:
-    return copy is not None and _state(point) == _state(copy)
-
-
-def _same_picture(point: models.Record, copy: models.Record | None) -> bool:
-    """Whether the copy's vector is that of the picture which the record has now."""
-    made_from = _bookkeeping(copy).get(MADE_FROM)
-    return made_from is not None and made_from == _bookkeeping(point).get("image")
+def _update(point: models.Record, name: str, vector: list[float]) -> models.UpdateOperation:
+    """Sets the vector, unless the record has another picture by now (deleted, inserted again)."""
+    id_, image = _picture(point)
+    same_picture = models.Filter(
+        must=[
+            models.HasIdCondition(has_id=[id_]),
+            models.FieldCondition(
+                key=f"{RESERVED_KEY}.{IMAGE}", match=models.MatchValue(value=image or "")
+            ),
+        ]
+    )
+    return models.UpdateVectorsOperation.model_construct(
+        update_vectors=models.UpdateVectors.model_construct(
+            points=[models.PointVectors.model_construct(id=id_, vector={name: vector})],
+            update_filter=same_picture,
+        )
+    )

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 
+from lookalike.adapter.bookkeeping import CROP
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.pictures import ImageSource
-from lookalike.adapter.records import record_id
+from lookalike.adapter.records import RESERVED_KEY, record_id
 
 
 class GivenRecords:
@@ -37,11 +38,14 @@ class GivenRecords:
         return id_ in self._places
 
     def source(self, payload: dict[str, Any]) -> ImageSource:
-        """The picture of a stored record: the one given again, or else its stored `_url`.
+        """The picture of a stored record: the one given again, or else its stored `_url`; of either
+        the part that counted when the record was inserted, unless the one given again names one.
 
         Raises RecordRefused (400) where there is neither.
         """
-        source = ImageSource.of(self._given(str(payload.get("_id"))) or payload)
+        crop = (payload.get(RESERVED_KEY) or {}).get(CROP)
+        given = self._given(str(payload.get("_id"))) or payload
+        source = ImageSource.of({"_crop": crop} | given)
         if source is None:
             raise RecordRefused(400, "the record has no _url, and was not given again")
         return source

@@ -90,7 +90,6 @@ async def test_what_a_point_holds(shelf: Shelf) -> None:
     assert kept.payload is not None
     reserved = kept.payload.pop(RESERVED_KEY)
     assert kept.payload == {"_id": "a", "tags": ["x", "y"], "_url": "u"}
-    assert reserved["revision"] == shelf.collection.revision
     assert reserved["image"] == "a"
     vectors: Any = kept.vector
     norm = sum(number**2 for number in vector_of("a")) ** 0.5

@@ -12,22 +12,21 @@ from typing import Any
 import msgspec
 import pytest
 
-from lookalike.adapter import collection as collections
-from lookalike.adapter import listing
+from lookalike.adapter import alternatives, listing
 from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection
+from lookalike.adapter.collection import Alternative, Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
     InvalidRequest,
     RecordRefused,
+    RecordsNotFound,
     Unavailable,
 )
 from lookalike.adapter.pictures import Embed, Embedded, ImageSource
 from lookalike.adapter.search import Query, nearest, stored_vectors
 from lookalike.adapter.selection import EVERYTHING
 from lookalike.adapter.writes import Writer
-from lookalike.migrations import reembedding
 from lookalike.migrations.reembedding import NotVerified, Reembedding, Target, Unreadable
 from lookalike.migrations.sources import GivenRecords
 from tests.engine_suite.records import UNREADABLE, embed, record, vector
@@ -81,11 +80,12 @@ async def contents(engine: Engine, collection: Collection) -> dict[str, Any]:
 
 
 async def check_moved(engine: Engine, old: Collection, numbers: Sequence[int]) -> Collection:
-    """The collection has the records of `numbers`, as the old one had, with the new vectors."""
+    """The collection has the records of `numbers`, as before, and is searched by new vectors."""
     catalogue = Catalogue(engine)
     new = await catalogue.find(old.id)
     assert (new.embedder, new.revision, new.dimension) == ("better", "2", DIMENSION)
-    assert (new.successor, new.physical != old.physical) == (None, True)
+    assert new.alternative is not None
+    assert (new.alternative.vector, new.alternative.embedder) == (old.vector, old.embedder)
     assert new.indexes == old.indexes
     found = await contents(engine, new)
     assert found == {f"r{n}": record(n) for n in numbers}
@@ -109,11 +109,70 @@ async def test_all_records_get_the_vectors_of_the_new_embedder(
     done, verdict = await migration(engine, filled).run()
     assert (verdict.records, verdict.unreadable) == (COUNT, [])
     assert await check_moved(engine, filled, range(COUNT)) == done
-    assert await reembedding.predecessors(engine, done) == [filled.physical]
-    assert await reembedding.drop_predecessors(engine, done) == [filled.physical]
-    assert not await engine.collection_exists(filled.physical)
     with pytest.raises(CollectionConflict):
         await migration(engine, filled).run()
+
+
+async def test_a_switch_is_taken_back_and_what_came_meanwhile_is_found_by_both(
+    engine: Engine, catalogue: Catalogue, filled: Collection
+) -> None:
+    done, _ = await migration(engine, filled).run()
+
+    async def former(other: Alternative, sources: Sequence[Any]) -> list[Any]:
+        assert other.revision == filled.revision
+        return [r.vector for r in await embed(sources) if isinstance(r, Embedded)]
+
+    catalogue.put(done)
+    await Writer(engine, catalogue, former).insert(done, [record(500)], embed_new, None)
+    before = await alternatives.switch(engine, done)
+    assert (before.vector, before.revision) == (filled.vector, filled.revision)
+    for collection, mine in ((before, vector(500)), (done, new_vector(500))):
+        hits = await nearest(engine, collection, Query(vectors=(mine,), k=1))
+        assert (hits.records, hits.distances) == ([{"_id": "r500"}], [0.0])
+
+
+async def test_the_vector_that_is_not_searched_is_dropped(
+    engine: Engine, filled: Collection
+) -> None:
+    done, _ = await migration(engine, filled).run()
+    left = await alternatives.drop(engine, done, settle_seconds=0)
+    assert left.alternative is None
+    assert await vector_names(engine, filled) == {done.vector}
+    assert await Catalogue(engine).find(filled.id) == left
+    hits = await nearest(engine, left, Query(vectors=(new_vector(7),), k=1))
+    assert hits.records == [{"_id": "r7"}]
+    # The way back is a migration as any other.
+    back, _ = await Reembedding(
+        engine,
+        filled.id,
+        Target(filled.embedder, filled.revision, filled.dimension, filled.distance),
+        embed,
+        GivenRecords(None),
+        settle_seconds=SETTLE_SECONDS,
+    ).run()
+    assert (back.revision, back.vector) == (filled.revision, "visual-3")
+    hits = await nearest(engine, back, Query(vectors=(vector(7),), k=1))
+    assert hits.records == [{"_id": "r7"}]
+
+
+async def vector_names(engine: Engine, collection: Collection) -> set[str]:
+    vectors: Any = (await engine.get_collection(collection.physical)).config.params.vectors
+    return set(vectors)
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_dropping_is_killed_at_any_point_and_repeated(
+    engine: Engine, filled: Collection, seed: int
+) -> None:
+    done, _ = await migration(engine, filled).run()
+    chance = random.Random(seed)
+    with contextlib.suppress(Killed):
+        await alternatives.drop(DyingEngine(engine, seed, chance), done, settle_seconds=0)
+    present = await Catalogue(engine).find(filled.id)
+    hits = await nearest(engine, present, Query(vectors=(new_vector(7),), k=1))
+    assert hits.records == [{"_id": "r7"}]
+    await alternatives.drop(engine, present, settle_seconds=0)
+    assert await vector_names(engine, filled) == {done.vector}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -129,7 +188,7 @@ async def test_it_is_killed_at_random_points_and_goes_on(
         # Whatever has happened: the collection is there, whole, old or new.
         present = await Catalogue(engine).find(filled.id)
         assert len(await contents(engine, present)) == COUNT
-        if present.physical != filled.physical:
+        if present.revision == TARGET.revision:
             break
     else:
         pytest.fail("thirty attempts were not enough")
@@ -152,16 +211,16 @@ async def refreshing(catalogue: Catalogue) -> AsyncIterator[None]:
 async def test_writes_and_searches_go_on_meanwhile(
     engine: Engine, catalogue: Catalogue, filled: Collection
 ) -> None:
-    async def again(successor: Any, sources: Sequence[Any]) -> list[list[float] | None]:
-        assert successor.revision == TARGET.revision
-        return [r.vector for r in await embed_new(sources) if isinstance(r, Embedded)]
+    async def again(other: Alternative, sources: Sequence[Any]) -> list[Any]:
+        by = embed_new if other.revision == TARGET.revision else embed
+        return [r.vector for r in await by(sources) if isinstance(r, Embedded)]
 
     writer = Writer(engine, catalogue, again)
     expected = {f"r{n}": record(n) for n in range(COUNT)}
     done = asyncio.Event()
 
     async def write(number: int) -> None:
-        current = await catalogue.find_open(filled.id)
+        current = await catalogue.find(filled.id)
         embedder = embed_new if current.revision == TARGET.revision else embed
         try:
             inserted = await writer.insert(current, [record(number)], embedder, None)
@@ -208,7 +267,7 @@ async def test_a_picture_that_came_as_bytes_meanwhile_is_embedded_for_both(
 ) -> None:
     await migration(engine, filled).begin()
 
-    async def again(_: Any, sources: Sequence[Any]) -> list[list[float] | None]:
+    async def again(_: Any, sources: Sequence[Any]) -> list[Any]:
         return [new_vector(7000) for _ in sources]
 
     async def both(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
@@ -234,17 +293,64 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
     with pytest.raises(NotVerified, match="2 records"):
         await migration(engine, filled).run()
     present = await Catalogue(engine).find(filled.id)
-    assert (present.physical, present.revision) == (filled.physical, "1")
-    assert present.successor is not None
-    assert not present.successor.closed, "writes go on"
+    assert (present.vector, present.revision) == (filled.vector, "1")
 
     given = tmp_path / "given.jsonl"
     given.write_bytes(msgspec.json.encode({"_id": "r200", "_url": "picture://200"}) + b"\n\n")
     done, verdict = await migration(engine, filled, given).run(skip_unreadable=True)
     assert verdict.unreadable == [Unreadable("r201", 504, "the picture cannot be fetched")]
+    assert verdict.records == COUNT + 1
     found = await contents(engine, done)
-    assert set(found) == {f"r{n}" for n in [*range(COUNT), 200]}
+    assert set(found) == {f"r{n}" for n in [*range(COUNT), 200, 201]}, "no record is lost"
     assert found["r200"]["_url"] is None, "the record itself stays as it was"
+    with pytest.raises(RecordsNotFound):
+        await nearest(engine, done, Query(record_id="r201"))
+    everything = await nearest(engine, done, Query(vectors=(new_vector(200),), k=1000))
+    assert len(everything.records) == COUNT + 1
+    tagged = Query(vectors=(new_vector(200),), k=1000, tags=frozenset("abc"), tag_weight=0.5)
+    assert len((await nearest(engine, done, tagged)).records) == COUNT + 1
+
+    given.write_bytes(msgspec.json.encode({"_id": "r201", "_url": "picture://201"}))
+    again = migration(engine, filled, given)
+    assert await again.fill(done, done.vector) == []
+    hits = await nearest(engine, done, Query(record_id="r201", k=1))
+    assert hits.records == [{"_id": "r201"}]
+
+
+async def test_the_part_of_a_picture_that_counts_is_remembered(
+    engine: Engine, writer: Writer, filled: Collection
+) -> None:
+    crop = (0.25, 0.0, 0.75, 1.0)
+    await writer.insert(filled, [record(300) | {"_crop": crop}], embed, None)
+    seen: dict[str | None, Any] = {}
+
+    async def look(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+        seen.update({source.url: source.crop for source in sources})
+        return await embed_new(sources)
+
+    await migration(engine, filled, embedder=look).run()
+    assert seen[record(300)["_url"]] == crop
+    assert seen[record(3)["_url"]] is None
+
+
+async def test_a_record_that_was_replaced_meanwhile_keeps_no_vector_of_its_former_picture(
+    engine: Engine, writer: Writer, filled: Collection
+) -> None:
+    async def slow(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+        if any(source.url == record(3)["_url"] for source in sources):
+            await writer.delete(filled, ["r3", "r4"], None)
+            other = {"_id": "r3", "_url": "picture://777"}
+            await writer.insert(filled, [other], other_picture, None)
+        return await embed_new(sources)
+
+    async def other_picture(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+        return [Embedded(vector(777), "another hash") for _ in sources]
+
+    done, verdict = await migration(engine, filled, embedder=slow).run()
+    assert verdict.records == COUNT - 1
+    assert (await stored_vectors(engine, done, ["r3"]))["r3"] == pytest.approx(
+        new_vector(777), abs=1e-5
+    )
 
 
 async def test_too_little_overlap_stops_the_switch(engine: Engine, filled: Collection) -> None:
@@ -252,25 +358,42 @@ async def test_too_little_overlap_stops_the_switch(engine: Engine, filled: Colle
         await migration(engine, filled).run(min_overlap=0.9)
     assert (await Catalogue(engine).find(filled.id)).revision == "1"
     present = await Catalogue(engine).find(filled.id)
-    await reembedding.abandon(engine, present)
-    after = await Catalogue(engine).find(filled.id)
-    assert after == filled
-    assert list((await collections.physicals(engine, filled.id)).values()) == [filled.physical]
+    await alternatives.drop(engine, present, settle_seconds=0)
+    assert await Catalogue(engine).find(filled.id) == filled
 
 
-async def test_a_migration_that_was_killed_while_writes_were_held_holds_them_not_for_ever(
+async def test_an_insert_that_began_before_another_vector_was_searched_is_sent_again(
     engine: Engine, catalogue: Catalogue, filled: Collection
 ) -> None:
-    old, _ = await migration(engine, filled).begin()
-    assert old.successor is not None
-    held = msgspec.structs.replace(old.successor, closed_until=9e9)
-    await collections.save_successor(engine, old, held)
-    await catalogue.refresh()
+    """A fetch may take longer than everything else: its record must not be lost to searches."""
+    done, _ = await migration(engine, filled).run()
+
+    async def meanwhile(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+        catalogue.put(done)
+        return await embed(sources)
+
+    catalogue.put(filled)
     with pytest.raises(Unavailable):
-        catalogue.check_open(filled)
-    await collections.save_successor(engine, old, old.successor)
-    await catalogue.refresh()
-    catalogue.check_open(filled)
+        await Writer(engine, catalogue).insert(filled, [record(900)], meanwhile, None)
+    assert await listing.get(engine, done, ["r900"], None) == []
+    await Writer(engine, catalogue).insert(done, [record(900)], embed_new, None)
+    hits = await nearest(engine, done, Query(record_id="r900", k=1))
+    assert hits.records == [{"_id": "r900"}]
+
+
+async def test_an_insert_outlives_the_dropping_of_the_vector_that_it_has_made(
+    engine: Engine, catalogue: Catalogue, filled: Collection
+) -> None:
+    done, _ = await migration(engine, filled).run()
+    left = await alternatives.drop(engine, done, settle_seconds=0)
+
+    async def former(_: Alternative, sources: Sequence[Any]) -> list[Any]:
+        catalogue.put(left)
+        return [vector(1) for _ in sources]
+
+    catalogue.put(done)
+    outcome = await Writer(engine, catalogue, former).insert(done, [record(900)], embed_new, None)
+    assert [entry["_id"] for entry in outcome.done] == ["r900"]
 
 
 async def test_two_migrations_of_a_collection_are_refused(

@@ -21,7 +21,8 @@ from qdrant_client.http import models as rest
 from tests.server.stub import Answer, Request, Stub, fault, ok
 
 Local = AsyncQdrantClient
-Call = Callable[[Local, Any, Any], Awaitable[Any]]
+Call = Callable[..., Awaitable[Any]]
+"""Takes the client, the names in the path (an empty one where there is none) and the body."""
 
 UPDATED = {"operation_id": 1, "status": "completed"}
 
@@ -153,6 +154,18 @@ ROUTES: list[tuple[str, str, Any, Call]] = [
         None,
         lambda c, n, b: c.delete_payload_index(n, "any"),
     ),
+    (
+        "PUT",
+        "/collections/(name)/vectors/(name)",
+        rest.DenseVectorNameConfig,
+        lambda c, n, v, b: c.create_vector_name(n, v, b),
+    ),
+    (
+        "DELETE",
+        "/collections/(name)/vectors/(name)",
+        None,
+        lambda c, n, v, b: c.delete_vector_name(n, v),
+    ),
     ("PUT", "/collections/(name)/points", rest.PointsList, upsert),
     ("POST", "/collections/(name)/points", rest.PointRequest, retrieve),
     ("PUT", "/collections/(name)/points/vectors", rest.UpdateVectors, vectors),
@@ -212,17 +225,19 @@ class RestServer(Stub):
         for method, pattern, model, call in ROUTES:
             match = re.fullmatch(pattern.replace("(name)", "([^/]+)"), request.path)
             if match and method == request.method:
-                name = unquote(match[1]) if match.groups() else ""
+                names = [unquote(name) for name in match.groups()] or [""]
                 body = None if model is None else model.model_validate(request.body)
-                return await self._call(call, name, body)
+                return await self._call(call, names, body)
         return fault(404, f"no such path: {request.method} {request.path}")
 
-    async def _call(self, call: Call, name: str, body: Any) -> Answer:
+    async def _call(self, call: Call, names: list[str], body: Any) -> Answer:
         with warnings.catch_warnings():
             # It has no use for payload indexes, and says so.
             warnings.simplefilter("ignore")
             try:
-                return ok(to_jsonable_python(await call(self._client, name, body)))
+                return ok(to_jsonable_python(await call(self._client, *names, body)))
+            except KeyError as error:
+                return fault(404, f"No point with id {error} found")
             except ValueError as error:
                 status = 404 if "not found" in str(error) else 400
                 return fault(status, str(error).replace("Point ", "No point with id "))

@@ -47,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     payload_indexes: dict[str, Any] = {}
     """Path -> type, or REST parameters."""
+    new_vectors: list[str] = []
+    """Those added since the shard was built, which are not quantized yet."""
     shard: str = "shard-1"
     graph_indexes: list[str] | None = None
     """The payload indexes that the HNSW graph has links for; None without a graph."""

@@ -81,6 +81,8 @@ def _not_found(text: str) -> LookalikeError | None:
     """Server and local mode tell in words only what is missing."""
     if "No point with id" in text or ("Point " in text and "not found" in text):
         return RecordsNotFound()
+    if "Vector with name" in text and "for point" in text:
+        return RecordsNotFound()
     if "ollection" in text and ("doesn't exist" in text or "not found" in text):
         return CollectionNotFound("Collection not found.")
     return None

@@ -137,6 +137,26 @@ class EmbeddedEngine:
             aliases=[alias for alias in found if alias.collection_name == collection_name]
         )
 
+    async def create_vector_name(
+        self,
+        collection_name: str,
+        vector_name: str,
+        vector_name_config: models.DenseVectorNameConfig,
+        **_: Any,
+    ) -> models.UpdateResult:
+        """Another dense vector for the points of a collection; no point has it yet."""
+        return await self._write(
+            "create_vector_name",
+            collection_name,
+            vector=vector_name,
+            params=vector_name_config.dense,
+        )
+
+    async def delete_vector_name(
+        self, collection_name: str, vector_name: str, **_: Any
+    ) -> models.UpdateResult:
+        return await self._write("delete_vector_name", collection_name, vector=vector_name)
+
     async def create_payload_index(
         self,
         collection_name: str,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import qdrant_edge as edge
 
 from lookalike.adapter.engines import checks, residency
@@ -16,7 +17,7 @@ from lookalike.adapter.engines.checks import Refused
 from lookalike.adapter.engines.collection import Collection
 from lookalike.adapter.engines.conditions import Plain
 from lookalike.adapter.engines.loading import Damaged, load_shard
-from lookalike.adapter.engines.schema import Schema, edge_config, index_params
+from lookalike.adapter.engines.schema import Schema, add_vector, edge_config, index_params
 from lookalike.adapter.engines.settings import EngineSettings
 
 
@@ -142,6 +143,38 @@ class Engine:
         home.save(metadata={k: v for k, v in merged.items() if v is not None})
         yield
 
+    def create_vector_name(self, name: str, args: Plain) -> Iterator[None]:
+        """As on the server, one that is there with the same parameters is left as it is."""
+        collection = self.collection(name)
+        vector, params, schema = checks.text(args["vector"]), args["params"], collection.schema
+        if schema.vectors.get(vector) == params:
+            return
+        if vector in schema.vectors or vector in schema.sparse_vectors:
+            raise Refused("a vector of this name exists with other parameters")
+        home = collection.home
+        wanted = msgspec.structs.replace(schema, vectors=schema.vectors | {vector: params})
+        # The manifest comes last: a vector that it does not name is dropped when the shard is
+        # loaded, and one that it names is there.
+        add_vector(collection.shard, vector, wanted)
+        home.save(collection_schema=wanted, new_vectors=[*home.manifest.new_vectors, vector])
+        # Examined for a rebuild after the next flush.
+        collection.unflushed += 1
+        yield
+
+    def delete_vector_name(self, name: str, args: Plain) -> Iterator[None]:
+        collection = self.collection(name)
+        vector, schema, home = checks.text(args["vector"]), collection.schema, collection.home
+        if vector in schema.sparse_vectors or schema.vectors.keys() == {vector}:
+            raise Refused("the only dense vector of a collection, and sparse ones, stay")
+        if vector in schema.vectors:
+            kept = {name: params for name, params in schema.vectors.items() if name != vector}
+            home.save(
+                collection_schema=msgspec.structs.replace(schema, vectors=kept),
+                new_vectors=[name for name in home.manifest.new_vectors if name != vector],
+            )
+            collection.shard.update(edge.UpdateOperation.delete_vector_name(vector))
+        yield
+
     def create_payload_index(self, name: str, args: Plain) -> Iterator[None]:
         collection = self.collection(name)
         path = checks.path(args.get("field"))
@@ -186,6 +219,8 @@ ADMINISTRATION: dict[str, Callable[[Engine, str, Plain], Iterator[None]]] = {
     "create_collection": Engine.create_collection,
     "delete_collection": Engine.delete_collection,
     "update_collection": Engine.update_collection,
+    "create_vector_name": Engine.create_vector_name,
+    "delete_vector_name": Engine.delete_vector_name,
     "create_payload_index": Engine.create_payload_index,
     "delete_payload_index": Engine.delete_payload_index,
     "update_aliases": Engine.update_aliases,

@@ -89,8 +89,9 @@ class Keeper:
                 waits = ", ".join(f"{n} {s:.2f} s" for n, s in rebuild.waits_s.items())
                 log.info("rebuilt a collection in %.1f s (waited: %s)", taken, waits)
         except Exception as error:
-            log.error("a collection was not rebuilt: %s", error)
-            self._not_before[name] = time.monotonic() + RETRY_SECONDS
+            if not rebuild.outdated:
+                log.error("a collection was not rebuilt: %s", error)
+                self._not_before[name] = time.monotonic() + RETRY_SECONDS
         finally:
             running.cancel()
             await asyncio.wait({running})

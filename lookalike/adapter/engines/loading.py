@@ -11,7 +11,9 @@ from __future__ import annotations
 import logging
 import re
 import time
+from typing import Any
 
+import msgspec
 import qdrant_edge as edge
 
 from lookalike.adapter.engines.catalog import Home, remove_tree
@@ -46,6 +48,7 @@ def load_shard(home: Home, *, faulted: bool) -> edge.EdgeShard:
     home.note_loading(failures)
     try:
         shard = edge.EdgeShard.load(str(home.shard))
+        _match_vectors(home, shard)
         if failures == MAX_FAILURES:
             shard = _salvaged(home, shard)
     except BaseException as error:
@@ -54,6 +57,16 @@ def load_shard(home: Home, *, faulted: bool) -> edge.EdgeShard:
         raise
     home.note_loaded()
     return shard
+
+
+def _match_vectors(home: Home, shard: edge.EdgeShard) -> None:
+    """Drop the vectors that the manifest does not name: the last worker was killed while it added
+    or dropped one."""
+    config = msgspec.json.decode(
+        (home.shard / "edge_config.json").read_bytes(), type=dict[str, Any]
+    )
+    for name in config["vectors"].keys() - home.manifest.collection_schema.vectors.keys():
+        shard.update(edge.UpdateOperation.delete_vector_name(name))
 
 
 def _put_log_aside(home: Home) -> None:
@@ -88,7 +101,7 @@ def _salvaged(home: Home, old: edge.EdgeShard) -> edge.EdgeShard:
     new.flush()
     old.close()
     abandoned = home.shard
-    home.save(shard=folder.name, graph_indexes=None)
+    home.save(shard=folder.name, graph_indexes=None, new_vectors=[])
     remove_tree(abandoned)
     return new
 

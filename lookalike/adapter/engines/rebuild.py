@@ -76,6 +76,8 @@ def due(collection: Collection, settings: EngineSettings) -> str | None:
     empty = slots.fixed + slots.appendable - points
     if empty >= max(settings.vacuum_min_points, settings.vacuum_fraction * (points + empty)):
         return "deleted points"
+    if manifest.new_vectors:
+        return "another vector"
     if not wants_graph(collection, settings):
         return None
     if manifest.graph_indexes is None:
@@ -83,13 +85,13 @@ def due(collection: Collection, settings: EngineSettings) -> str | None:
     if manifest.graph_indexes != sorted(manifest.payload_indexes):
         # A graph has links for filtered searches only for the indexes that it was built with.
         return "other payload indexes"
-    size = collection.schema.elements_per_point
+    size = collection.schema.largest_vector
     grown = slots.appendable * size > settings.hnsw_threshold_elements * GROWN_ENOUGH
     return "more points" if grown and slots.appendable > GROWTH * slots.fixed else None
 
 
 def wants_graph(collection: Collection, settings: EngineSettings) -> bool:
-    elements = collection.shard.info().points_count * collection.schema.elements_per_point
+    elements = collection.shard.info().points_count * collection.schema.largest_vector
     return 0 < settings.hnsw_threshold_elements < elements
 
 
@@ -105,6 +107,7 @@ class Rebuild:
         self._scheduler = scheduler
         self._queue = collection.name
         self._indexes = collection.home.manifest.payload_indexes
+        self._schema = collection.schema
         self._graph = wants_graph(collection, settings)
         self._target = collection.home.next_shard()
         self._job = Job(
@@ -122,8 +125,12 @@ class Rebuild:
 
     @property
     def outdated(self) -> bool:
-        """Whether the payload indexes are no longer those of the copy: then begin anew."""
-        return self._collection.home.manifest.payload_indexes != self._indexes
+        """Whether payload indexes or vectors are no longer those of the copy: then begin anew."""
+        manifest = self._collection.home.manifest
+        return (manifest.payload_indexes, manifest.collection_schema) != (
+            self._indexes,
+            self._schema,
+        )
 
     async def run(self) -> None:
         """Raises BuildFailed, or what the engine raises; then the old shard simply stays."""
@@ -208,10 +215,10 @@ class Rebuild:
         while self._touched:
             self._catch_up_page(new)
         if self.outdated:
-            raise BuildFailed("the payload indexes changed meanwhile")
+            raise BuildFailed("payload indexes or vectors changed meanwhile")
         new.flush()
         graph_indexes = sorted(self._indexes) if self._graph else None
-        collection.home.save(shard=self._target.name, graph_indexes=graph_indexes)
+        collection.home.save(shard=self._target.name, graph_indexes=graph_indexes, new_vectors=[])
         old, collection.shard, collection.touched, self._new = collection.shard, new, None, None
         collection.unflushed = 0
         self.waits_s["swap"] = time.perf_counter() - start

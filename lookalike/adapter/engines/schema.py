@@ -36,6 +36,11 @@ class Schema(msgspec.Struct, frozen=True):
         """Numbers in the dense vectors of one point."""
         return sum(params["size"] for params in self.vectors.values())
 
+    @property
+    def largest_vector(self) -> int:
+        """Numbers that a search looks at for one point, at the most."""
+        return max(int(params["size"]) for params in self.vectors.values())
+
 
 def member(enumeration: Any, name: str | None) -> Any:
     """`bits4` -> TurboQuantBitSize.Bits4, `bits1_5` -> Bits1_5, `Cosine` -> Distance.Cosine."""
@@ -63,6 +68,17 @@ def edge_config(
             deleted_threshold=0.001,
             vacuum_min_vector_number=1,
         ),
+    )
+
+
+def add_vector(shard: edge.EdgeShard, name: str, schema: Schema) -> None:
+    """Adds a dense vector of the schema to a shard. It is searched without quantization until the
+    shard is built anew."""
+    params = _dense_params(schema.vectors[name], schema)
+    shard.update(
+        edge.UpdateOperation.create_dense_vector(
+            name, params.size, params.distance, datatype=params.datatype
+        )
     )
 
 

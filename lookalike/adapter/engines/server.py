@@ -125,6 +125,28 @@ class ServerEngine:
     ) -> models.CollectionsAliasesResponse:
         return await self._read(self._client.get_collection_aliases, collection_name, **options)
 
+    async def create_vector_name(
+        self,
+        collection_name: str,
+        vector_name: str,
+        vector_name_config: models.DenseVectorNameConfig,
+        **options: Any,
+    ) -> models.UpdateResult:
+        return await self._write(
+            self._client.create_vector_name,
+            collection_name,
+            vector_name,
+            vector_name_config,
+            **options,
+        )
+
+    async def delete_vector_name(
+        self, collection_name: str, vector_name: str, **options: Any
+    ) -> models.UpdateResult:
+        return await self._write(
+            self._client.delete_vector_name, collection_name, vector_name, **options
+        )
+
     async def create_payload_index(
         self,
         collection_name: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,7 @@ def status(data: str | None) -> None:
 
 
 async def show_status(services: Services) -> None:
-    from lookalike.migrations import layout, reembedding
+    from lookalike.migrations import layout
 
     for collection in services.catalogue.all():
         click.echo(f"{collection.id}  {collection.name}")
@@ -49,19 +50,21 @@ async def show_status(services: Services) -> None:
         click.echo(
             f"  layout     {collection.schema_version}, pending: {', '.join(numbers)}{underway}"
         )
-        await _show_successor(services, collection)
-        for name in await reembedding.predecessors(services.engine, collection):
-            click.echo(f"  in no use  {name}: `lookalike migrate drop {collection.id}`")
+        await _show_alternative(services, collection)
 
 
-async def _show_successor(services: Services, collection: Collection) -> None:
-    successor = collection.successor
-    if successor is None:
+async def _show_alternative(services: Services, collection: Collection) -> None:
+    from lookalike.migrations.reembedding import lacking
+
+    other = collection.alternative
+    if other is None:
         return
-    made = 0
-    if await services.engine.collection_exists(successor.physical):
-        made = (await services.engine.count(successor.physical, exact=True)).count
-    click.echo(f"  successor  {successor.embedder} {successor.revision}, {made} records so far")
+    without = await lacking(services.engine, collection, other.vector)
+    state = "complete" if other.complete else "being filled"
+    click.echo(
+        f"  beside it  {other.vector}: {other.embedder} {other.revision}, {state}, "
+        f"{without} records without it, answers {other.share:.0%} of the queries"
+    )
 
 
 @migrate.command()
@@ -79,6 +82,7 @@ async def show_plan(
 ) -> None:
     from lookalike.migrations import layout
     from lookalike.migrations.archive import scroll
+    from lookalike.migrations.reembedding import without
     from lookalike.migrations.sources import GivenRecords
 
     collection = await services.catalogue.find(collection_id)
@@ -90,8 +94,16 @@ async def show_plan(
         return
     target = await services.embedder_named(wanted, "--embedder")
     given, total, urls, again = GivenRecords(records), 0, 0, 0
-    fields = ["_id", "_url"]
-    pages = scroll(services.engine, collection.physical, payload=fields, vectors=False, page=1000)
+    other = collection.alternative
+    begun = other is not None and other.revision == target.revision
+    pages = scroll(
+        services.engine,
+        collection.physical,
+        filter=without(other.vector) if other and begun else None,
+        payload=["_id", "_url"],
+        vectors=False,
+        page=1000,
+    )
     async for points, _ in pages:
         payloads = [point.payload or {} for point in points]
         total += len(payloads)
@@ -100,7 +112,8 @@ async def show_plan(
     click.echo(
         f"Embedder {collection.embedder} {collection.revision} -> {wanted} {target.revision}, "
         f"{collection.dimension} -> {target.dimension} dimensions\n"
-        f"{total} records: {again} are given again, {urls} have a URL, "
+        f"{total} records {'left' if begun else 'in all'}: "
+        f"{again} are given again, {urls} have a URL, "
         f"{total - again - urls} have no picture"
     )
 
@@ -109,7 +122,7 @@ async def show_plan(
 @click.argument("collection_id")
 @embedder_option
 @records_option
-@click.option("--skip-unreadable", is_flag=True, help="Switch although records have no vector.")
+@click.option("--skip-unreadable", is_flag=True, help="Go on although records have no vector.")
 @click.option(
     "--unreadable",
     "list_file",
@@ -124,6 +137,7 @@ async def show_plan(
     default=0.0,
     help="Switch only if this part of the nearest ten stays the same.  [default: 0]",
 )
+@click.option("--beside", is_flag=True, help="Do not switch: keep both vectors, to compare them.")
 @click.option("--dry-run", is_flag=True, help="As `plan`.")
 @data_option
 def up(
@@ -133,6 +147,7 @@ def up(
     skip_unreadable: bool,
     list_file: Path,
     min_overlap: float,
+    beside: bool,
     dry_run: bool,
     data: str | None,
 ) -> None:
@@ -142,14 +157,23 @@ def up(
         return
 
     async def action(services: Services) -> None:
+        from lookalike.migrations.reembedding import NotVerified, lacking
+
         collection = await _new_layouts(services, await services.catalogue.find(collection_id))
         wanted = embedder or _begun(collection)
-        if wanted is None or await _is_done(services, collection, wanted):
-            click.echo("Nothing is left to do.")
-            return
-        await _embed_anew(
-            services, collection, wanted, records, list_file, skip_unreadable, min_overlap
-        )
+        if wanted is None:
+            if not await lacking(services.engine, collection, collection.vector):
+                click.echo("Nothing is left to do.")
+                return
+            wanted = collection.embedder
+        try:
+            await _embed_anew(
+                *(services, collection, wanted, records),
+                *(list_file, skip_unreadable, min_overlap, beside),
+            )
+        except NotVerified as error:
+            _list_unreadable(list_file, error.unreadable)
+            raise
 
     run(data, action)
 
@@ -180,29 +204,22 @@ async def _embed_anew(
     list_file: Path,
     skip_unreadable: bool,
     min_overlap: float,
+    beside: bool,
 ) -> None:
     from rich.progress import Progress
 
-    from lookalike.migrations.reembedding import NotVerified
-
     with Progress() as bar:
         moving = await _reembedding(services, collection, wanted, records, bar)
-        old, new = await moving.begin()
-        filled = await moving.fill(old, new)
-        _list_unreadable(list_file, filled.unreadable)
-        if filled.unreadable and not skip_unreadable:
-            raise NotVerified(
-                f"{len(filled.unreadable)} records have no vector, see {list_file}: give them "
-                "with --records, or leave them out with --skip-unreadable."
-            )
-        done, verdict = await moving.finish(
-            skip_unreadable=skip_unreadable, min_overlap=min_overlap
-        )
-    _list_unreadable(list_file, verdict.unreadable)
-    click.echo(
-        f"{done.name}: {verdict.records} records have vectors of {done.embedder} "
-        f"{done.revision}; {verdict.overlap:.0%} of the nearest ten are as before."
-    )
+        if moving.target.revision == collection.revision:
+            left = await moving.fill(collection, collection.vector)
+            done, said = collection, "has them already"
+        else:
+            verdict = await moving.prepare(skip_unreadable=skip_unreadable, min_overlap=min_overlap)
+            left = verdict.unreadable
+            said = f"{verdict.overlap:.0%} of the nearest ten are the same"
+            done = collection if beside else await moving.switch()
+    _list_unreadable(list_file, left)
+    click.echo(f"{done.name}: searched by vectors of {done.embedder} {done.revision}; {said}.")
 
 
 async def _reembedding(
@@ -237,33 +254,34 @@ async def _reembedding(
 
 def _begun(collection: Collection) -> str | None:
     """The embedder of the migration that is on its way."""
-    return collection.successor.embedder if collection.successor else None
+    other = collection.alternative
+    return None if other is None or other.complete else other.embedder
 
 
-async def _is_done(services: Services, collection: Collection, wanted: str) -> bool:
-    target = await services.embedder_named(wanted, "--embedder")
-    return collection.successor is None and collection.revision == target.revision
-
-
-def _list_unreadable(file: Path, unreadable: list[Unreadable]) -> None:
+def _list_unreadable(file: Path, unreadable: Sequence[Unreadable]) -> None:
     import msgspec
 
     if unreadable:
         file.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in unreadable))
-        click.echo(f"{len(unreadable)} records without a vector are listed in {file}.", err=True)
+        click.echo(
+            f"{len(unreadable)} records without a vector are listed in {file}: give them again "
+            "with --records, or leave them out with --skip-unreadable.",
+            err=True,
+        )
 
 
 @migrate.command()
 @click.argument("collection_id")
 @data_option
-def abandon(collection_id: str, data: str | None) -> None:
-    """Give up a change of embedder that is on its way; the collection stays as it is."""
+def switch(collection_id: str, data: str | None) -> None:
+    """Search by the other vector from now on; once more takes it back."""
 
     async def action(services: Services) -> None:
-        from lookalike.migrations import reembedding
+        from lookalike.adapter import alternatives
 
         collection = await services.catalogue.find(collection_id)
-        await reembedding.abandon(services.engine, collection)
+        done = await alternatives.switch(services.engine, collection)
+        click.echo(f"{done.name}: searched by {done.vector}, {done.embedder} {done.revision}.")
 
     run(data, action)
 
@@ -273,16 +291,17 @@ def abandon(collection_id: str, data: str | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option
 def drop(collection_id: str, yes: bool, data: str | None) -> None:
-    """Delete what migrations have left behind: the vectors of former embedders."""
+    """Delete the vector that is not searched: the former one, or one that is being filled."""
     if not yes:
-        click.confirm("Delete the former vectors of this collection?", abort=True)
+        click.confirm("Delete the other vector of all records of this collection?", abort=True)
 
     async def action(services: Services) -> None:
-        from lookalike.migrations import reembedding
+        from lookalike.adapter import alternatives
 
         collection = await services.catalogue.find(collection_id)
-        for name in await reembedding.drop_predecessors(services.engine, collection):
-            click.echo(f"{name} is deleted.")
+        await alternatives.drop(services.engine, collection)
+        other = collection.alternative
+        click.echo("There was none." if other is None else f"{other.vector} is deleted.")
 
     run(data, action)
 

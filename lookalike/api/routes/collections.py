@@ -6,6 +6,7 @@ from litestar import Controller, get, post, route
 from litestar import delete as http_delete
 from msgspec import UNSET, structs
 
+from lookalike.adapter import alternatives
 from lookalike.adapter import collection as collections
 from lookalike.adapter.collection import Collection, IndexedField
 from lookalike.adapter.errors import CollectionNotFound
@@ -75,6 +76,8 @@ class Collections(Controller):
         old = await services.catalogue.newest(await services.collection(collection_id, grant))
         new = changed(old, data)
         await collections.save(services.engine, old, new)
+        if new.alternative != old.alternative:
+            await alternatives.replace(services.engine, new, new.alternative)
         services.catalogue.put(new)
         return await view(new, services)
 
@@ -143,6 +146,11 @@ def changed(old: Collection, data: CollectionChange) -> Collection:
         product_id_field=product_id_field,
         capacity=old.capacity if data.capacity is UNSET else data.capacity,
         tag_weight=old.tag_weight if data.tag_weight is UNSET else data.tag_weight,
+        alternative=(
+            old.alternative
+            if data.alternative_share is UNSET
+            else alternatives.sharing(old, data.alternative_share)
+        ),
     )
 
 
@@ -156,6 +164,8 @@ async def view(collection: Collection, services: Services) -> CollectionView:
         revision=collection.revision,
         dimension=collection.dimension,
         distance=collection.distance,
+        vector=collection.vector,
+        alternative=collection.alternative,
         fields_to_index=collection.fields_to_index,
         product_id_field=collection.product_id_field,
         capacity=collection.capacity,

@@ -38,6 +38,7 @@ NEAR_DUPLICATE_RADIUS = {"manhattan": 8.0}
 DEFAULT_NEAR_DUPLICATE_RADIUS = 0.1
 
 READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
+SEARCH: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read", "searches": True}}
 WRITE: dict[str, Any] = {"status_code": 200, "opt": {"scope": "write"}}
 
 EngineAnswer = Response[Answer]
@@ -47,14 +48,14 @@ class Searches(Controller):
     path = METHODS_ROOT
     tags = ("searches",)
 
-    @post("/visualKNN", dto=JsonBody[Search], **READ)
+    @post("/visualKNN", dto=JsonBody[Search], **SEARCH)
     async def visual_knn(
         self, data: Search, collection: Collection, services: Services
     ) -> EngineAnswer:
         """The k records that look most like a stored record, a picture or several."""
         return await _search(data, await query_of(data, collection, services), collection, services)
 
-    @post("/visualTagsKNN", dto=JsonBody[Search], **READ)
+    @post("/visualTagsKNN", dto=JsonBody[Search], **SEARCH)
     async def visual_tags_knn(
         self, data: Search, collection: Collection, services: Services
     ) -> EngineAnswer:
@@ -67,7 +68,7 @@ class Searches(Controller):
         )
         return await _search(data, query, collection, services)
 
-    @post("/visualRange", dto=JsonBody[Search], **READ)
+    @post("/visualRange", dto=JsonBody[Search], **SEARCH)
     async def visual_range(
         self, data: Search, collection: Collection, services: Services
     ) -> EngineAnswer:
@@ -77,7 +78,7 @@ class Searches(Controller):
         query = await query_of(data, collection, services, k=services.settings.max_results)
         return await _search(data, query, collection, services)
 
-    @post("/nearDuplicates", dto=JsonBody[Search], **READ)
+    @post("/nearDuplicates", dto=JsonBody[Search], **SEARCH)
     async def near_duplicates(
         self, data: Search, collection: Collection, services: Services
     ) -> EngineAnswer:
@@ -89,7 +90,7 @@ class Searches(Controller):
             query = structs.replace(query, grouping=None)
         return await _search(data, query, collection, services)
 
-    @post("/text", dto=JsonBody[Search], **READ)
+    @post("/text", dto=JsonBody[Search], **SEARCH)
     async def text(self, data: Search, collection: Collection, services: Services) -> EngineAnswer:
         """The k records that a text describes best."""
         text = queries.text_of(data.query_record or {}, queries.QUERY_RECORD)
@@ -107,7 +108,7 @@ class Searches(Controller):
             alone, await query_of(alone, collection, services), collection, services
         )
 
-    @post("/visualRankRecords", dto=JsonBody[RankRecords], **READ)
+    @post("/visualRankRecords", dto=JsonBody[RankRecords], **SEARCH)
     async def visual_rank_records(
         self, data: RankRecords, collection: Collection, services: Services
     ) -> EngineAnswer:
@@ -133,6 +134,7 @@ class Searches(Controller):
             [shown(known[index][0], fields) for _, index in kept],
             clock,
             refused=refused,
+            **envelopes.answered_by(collection),
         )
         body.answer_distances = [max(0.0, value) for value, _ in kept]
         return respond(body, services.settings.mirror_status)
@@ -158,7 +160,7 @@ class Searches(Controller):
         )
         return respond(envelopes.inserted(outcome, clock), services.settings.mirror_status)
 
-    @post("/descriptor", dto=JsonBody[Descriptor], **READ)
+    @post("/descriptor", dto=JsonBody[Descriptor], **SEARCH)
     async def descriptor(
         self, data: Descriptor, collection: Collection, services: Services
     ) -> dict[str, Any]:
@@ -174,7 +176,7 @@ class Searches(Controller):
         return {
             "records": records,
             "status": {"code": 200, "text": "OK"},
-            "statistics": clock.statistics(),
+            "statistics": clock.statistics(**envelopes.answered_by(collection)),
         }
 
     @post("/facets", dto=JsonBody[FacetsOf], **READ)
@@ -198,7 +200,8 @@ async def _search(
 ) -> EngineAnswer:
     clock = Clock()
     outcome: Hits = await queries.answer(data, query, collection, services)
-    return respond(envelopes.hits(outcome, clock), services.settings.mirror_status)
+    body = envelopes.hits(outcome, clock, **envelopes.answered_by(collection))
+    return respond(body, services.settings.mirror_status)
 
 
 def near_duplicate_radius(collection: Collection) -> float:
