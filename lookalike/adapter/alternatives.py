@@ -114,11 +114,10 @@ async def add(
             )
         ),
     )
-    if isinstance(engine, ServerEngine):
-        # A vector that is added takes the collection's defaults, which suit the first one.
-        kept = storages.vector_options(collection.storage, distance)
+    options = storages.added_vector_options(collection.storage, collection.distance, distance)
+    if options is not None and isinstance(engine, ServerEngine):
         await engine.update_collection(
-            collection.physical, vectors_config={alternative.vector: kept}
+            collection.physical, vectors_config={alternative.vector: options}
         )
     return await replace(engine, collection, alternative)
 

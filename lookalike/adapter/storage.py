@@ -72,12 +72,16 @@ def create_options(storage: Storage, distance: str) -> dict[str, Any]:
     }
 
 
-def vector_options(storage: Storage, distance: str) -> models.VectorParamsDiff:
-    """What `create_options` says of a vector, for one that is added to a collection."""
+def added_vector_options(
+    storage: Storage, distance: str, added_distance: str
+) -> models.VectorParamsDiff | None:
+    """What has to be said of a vector that is added to a collection: it is kept by the collection's
+    defaults, which suit the first one. None where they suit it too."""
+    wanted = effective(storage, added_distance)
+    if wanted == effective(storage, distance) and not storage.on_disk:
+        return None
     return models.VectorParamsDiff(
-        quantization_config=_QUANTIZATIONS.get(
-            effective(storage, distance), models.Disabled.DISABLED
-        ),
+        quantization_config=_QUANTIZATIONS.get(wanted, models.Disabled.DISABLED),
         on_disk=storage.on_disk or None,
     )
 

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
+from lookalike.adapter import alternatives, listing
 from lookalike.adapter import collection as collections
-from lookalike.adapter import listing
 from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection, IndexedField
+from lookalike.adapter.collection import Collection, Distance, IndexedField
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import CollectionNotFound, RecordsNotFound
 from lookalike.adapter.facets import facets
 from lookalike.adapter.grouping import Grouping
+from lookalike.adapter.records import point_id
 from lookalike.adapter.search import Query, nearest
 from lookalike.adapter.selection import EVERYTHING, Selection
 from lookalike.adapter.storage import Storage
@@ -279,16 +280,16 @@ async def test_foreign_collections_are_left_alone(engine: Engine, collection: Co
     await engine.delete_collection("somebody-elses")
 
 
-async def test_a_deleted_collection_is_gone_with_what_a_migration_left(
+async def test_a_deleted_collection_is_gone_with_what_an_import_left(
     engine: Engine, collection_of: Any
 ) -> None:
     made: Collection = collection_of()
     await collections.create(engine, made)
-    successor = msgspec.structs.replace(made, physical=collections.physical_name(made.id, 2))
-    await collections.create_physical(engine, successor)
+    left = msgspec.structs.replace(made, physical=collections.physical_name(made.id, 2))
+    await collections.create_physical(engine, left)
     await collections.delete(engine, made.id)
     names = {entry.name for entry in (await engine.get_collections()).collections}
-    assert not {made.physical, successor.physical} & names
+    assert not {made.physical, left.physical} & names
     with pytest.raises(CollectionNotFound):
         await Catalogue(engine).find(made.id)
 
@@ -311,10 +312,27 @@ async def test_every_kind_of_storage_is_searched_exactly(
     assert await Catalogue(engine).find(made.id) == made
     await Writer(engine, Catalogue(engine)).insert(made, [record(n) for n in ALL], embed, EVERY)
     hits = await nearest(engine, made, Query(record_id="r5", k=3))
-    if distance == "cosine":
-        assert ids(hits.records) == by_distance(5, ALL)[:3]
-    else:
-        target = np.asarray(vector(5))
-        order = sorted(ALL, key=lambda n: float(np.abs(target - np.asarray(vector(n))).sum()))
-        assert ids(hits.records) == [f"r{n}" for n in order[:3]]
+    assert ids(hits.records) == nearest_to(5, distance)[:3]
+
+    # A vector that is added is kept as suits its own distance.
+    other: Distance = "cosine" if distance == "manhattan" else "manhattan"
+    both = await alternatives.add(
+        engine, made, embedder="other", revision="2", dimension=len(vector(0)), distance=other
+    )
+    assert both.alternative is not None
+    points = [
+        models.PointVectors(id=point_id(f"r{n}"), vector={both.alternative.vector: vector(n)})
+        for n in ALL
+    ]
+    await engine.update_vectors(made.physical, points=points)
+    hits = await nearest(engine, alternatives.swapped(both), Query(record_id="r5", k=3))
+    assert ids(hits.records) == nearest_to(5, other)[:3]
     await collections.delete(engine, made.id)
+
+
+def nearest_to(number: int, distance: str) -> list[str]:
+    if distance == "cosine":
+        return by_distance(number, ALL)
+    target = np.asarray(vector(number))
+    order = sorted(ALL, key=lambda n: float(np.abs(target - np.asarray(vector(n))).sum()))
+    return [f"r{n}" for n in order]
