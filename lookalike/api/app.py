@@ -36,7 +36,7 @@ from lookalike.adapter import deadline
 from lookalike.adapter.catalogue import Catalogue
 from lookalike.adapter.collection import Collection
 from lookalike.adapter.errors import InvalidRequest, LookalikeError
-from lookalike.api import errors, paths, vectors
+from lookalike.api import defaults, errors, paths, vectors
 from lookalike.api.auth import Grant
 from lookalike.api.engines import connect
 from lookalike.api.routes.account import Account
@@ -159,7 +159,7 @@ def create_app_from_environment() -> LookalikeApp:
 
 
 class Readiness:
-    """Ready means that the engine answers and the default embedder is loaded."""
+    """Ready means that the engine answers and the default embedders are loaded."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -167,10 +167,11 @@ class Readiness:
 
     async def prepare(self) -> None:
         try:
-            await self._services.embedders.get(self._services.settings.embedder)
+            for name in defaults.embedders_at_start(self._services.settings):
+                await self._services.embedders.get(name)
         except Exception as error:
             self._embedder = f"failed: {error}"
-            log.exception("the default embedder cannot be loaded")
+            log.exception("a default embedder cannot be loaded")
         else:
             self._embedder = "ready"
 

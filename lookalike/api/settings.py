@@ -46,8 +46,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens, each `token[:scopes[:collections]]`; scopes and collection ids are joined by `+`."""
     tokens_file: str = ""
     """File with one token a line: SHA-256 of the token in hex, scopes, collection ids."""
-    embedder: str = "lite0"
-    """Embedder of new collections that name none, but for the types `matching` and `colors`."""
+    embedder: str = ""
+    """Embedder of new collections that name none, but for `matching`, `colors`; empty: by type."""
     clip_model: str = ""
     """Model of the embedder `clip`: a folder, or a name on the Hugging Face hub."""
     clip_download: bool = False

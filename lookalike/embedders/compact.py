@@ -64,11 +64,13 @@ def classifier_directions() -> Vectors:
 
 @shared
 def load(cache_folder: Path) -> Compact:
-    """Loads network and directions; the first time both are computed, in some seconds.
+    """Loads network and directions; the first time both are computed, in a second.
 
     Raises as `lite0.load` does.
     """
-    return Compact(lite0.load(cache_folder), _directions(cache_folder / f"{NAME}-{REVISION}.npy"))
+    # Before the network: the memory that this takes is free again when the network is built.
+    directions = _directions(cache_folder / f"{NAME}-{REVISION}.npy")
+    return Compact(lite0.load(cache_folder), directions)
 
 
 def _directions(path: Path) -> Vectors:

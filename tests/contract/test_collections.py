@@ -12,7 +12,16 @@ import pytest
 from tests.contract.conftest import Clean
 
 PATH = "/similarity/v2/collection/"
-TYPES = ["photos", "products", "fashion", "homedecor", "custom", "colors", "matching"]
+TYPES = {
+    "photos": ("lite0-384", 384),
+    "products": ("product", 512),
+    "fashion": ("product", 512),
+    "homedecor": ("product", 512),
+    "custom": ("lite0-384", 384),
+    "colors": ("colors", 128),
+    "matching": ("phash", 128),
+}
+"""The embedder of each, and the length of its vectors."""
 
 
 @pytest.mark.parametrize("type_", TYPES)
@@ -24,7 +33,7 @@ def test_create_and_show(type_: str, clean: Clean) -> None:
     assert made["name"] == f"of {type_}"
     assert made["type"] == type_
     assert made["records_count"] == 0
-    assert made["embedder"]
+    assert (made["embedder"], made["dimension"]) == TYPES[type_]
     assert made["revision"]
     for path in (PATH + made["id"], f"{PATH}{made['id']}/", f"/localhost{PATH}{made['id']}"):
         assert clean.http.get(path).json() == made

@@ -6,6 +6,7 @@ import re
 from importlib.metadata import distribution
 from pathlib import Path
 
+from lookalike.api.defaults import EMBEDDERS
 from lookalike.embedders.registry import GROUP
 
 PAGE = Path(__file__).parents[2] / "docs" / "embedders.md"
@@ -21,3 +22,11 @@ def test_every_embedder_has_its_row(cache_folder: Path) -> None:
         if numbers.isdigit():
             embedder = point.load()(cache_folder)
             assert (numbers, distance.lower()) == (str(embedder.dimension), embedder.distance)
+
+
+def test_the_default_of_every_type_is_said() -> None:
+    rows = {row[1]: row[0] for row in ROW.finditer(PAGE.read_text())}
+    for type_, embedder in EMBEDDERS.items():
+        _, said, types = rows[embedder].partition("default of ")
+        assert said
+        assert f"`{type_}`" in types

@@ -41,7 +41,7 @@ def list_all(data: str | None) -> None:
 @click.option("--type", "type_", type=click.Choice(TYPES), default="photos", show_default=True)
 @click.option("--index", "fields", multiple=True, help="Field to index; may be repeated.")
 @click.option("--product-id-field", help="Field that holds the product id.")
-@click.option("--embedder", help="Embedder; default: that of the settings.")
+@click.option("--embedder", help="Embedder; default: by type and settings.")
 @click.option("--capacity", type=click.IntRange(min=0), help="Most records.")
 @click.option(
     "--tag-weight",

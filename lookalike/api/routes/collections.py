@@ -10,6 +10,7 @@ from lookalike.adapter import alternatives
 from lookalike.adapter import collection as collections
 from lookalike.adapter.collection import Collection, IndexedField
 from lookalike.adapter.errors import CollectionNotFound
+from lookalike.api import defaults
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
 from lookalike.api.schemas import (
@@ -24,10 +25,6 @@ ADMIN = {"scope": "admin"}
 READ = {"scope": "read"}
 
 TAGS_INDEX = IndexedField("tags", "keyword")
-
-TYPE_EMBEDDERS = {"matching": "phash", "colors": "colors"}
-"""Types whose pictures are compared in their own way; the others take the embedder of the settings.
-"""
 
 
 class Collections(Controller):
@@ -89,7 +86,7 @@ class Collections(Controller):
 
 async def create(data: NewCollection, services: Services) -> Collection:
     """Raises InvalidRequest for an unknown embedder and for a field that cannot be indexed."""
-    name = data.embedder or TYPE_EMBEDDERS.get(data.type, services.settings.embedder)
+    name = data.embedder or defaults.embedder_for(data.type, services.settings)
     embedder = await services.embedder_named(name, "$.embedder")
     id_ = collections.new_collection_id()
     collection = Collection(

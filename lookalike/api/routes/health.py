@@ -15,7 +15,7 @@ def healthz() -> dict[str, str]:
 
 @get("/readyz", opt={"scope": "public"})
 async def readyz(request: Request[Any, Any, Any]) -> Response[dict[str, Any]]:
-    """200 once engine and default embedder are there, else 503 with what is missing."""
+    """200 once engine and default embedders are there, else 503 with what is missing."""
     ready, report = await request.app.state.readiness.report()
     status = "ready" if ready else "starting"
     return Response({"status": status, **report}, status_code=200 if ready else 503)

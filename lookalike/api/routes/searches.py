@@ -16,6 +16,7 @@ from lookalike.adapter.search import Hits, Query
 from lookalike.adapter.selection import select
 from lookalike.api import envelopes, queries
 from lookalike.api.bodies import JsonBody
+from lookalike.api.defaults import near_duplicate_radius
 from lookalike.api.envelopes import Clock, respond
 from lookalike.api.paths import METHODS_ROOT
 from lookalike.api.queries import query_of
@@ -32,10 +33,6 @@ from lookalike.api.schemas import (
 from lookalike.api.services import Services
 
 RANK_FIELDS = ["_id", "_url", "_file"]
-
-NEAR_DUPLICATE_RADIUS = {"manhattan": 8.0}
-"""Bits for perceptual hashes; for all other distances `DEFAULT_NEAR_DUPLICATE_RADIUS`."""
-DEFAULT_NEAR_DUPLICATE_RADIUS = 0.1
 
 READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
 SEARCH: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read", "searches": True}}
@@ -202,7 +199,3 @@ async def _search(
     outcome: Hits = await queries.answer(data, query, collection, services)
     body = envelopes.hits(outcome, clock, **envelopes.answered_by(collection))
     return respond(body, services.settings.mirror_status)
-
-
-def near_duplicate_radius(collection: Collection) -> float:
-    return NEAR_DUPLICATE_RADIUS.get(collection.distance, DEFAULT_NEAR_DUPLICATE_RADIUS)

@@ -1,0 +1,53 @@
+"""A shop sends its photos again, recompressed: only those are refused, at the default radius."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+from lookalike.demo import DemoPhoto
+from tests.contract.conftest import Clean
+from tests.contract.pictures import base64_of, batches, jpeg
+
+SIDE_PX, QUALITY = 480, 60
+
+
+@pytest.fixture(scope="module")
+def photos(products: list[DemoPhoto]) -> dict[str, dict[str, bytes]]:
+    """Real photos by the type of the collection that they belong in."""
+    rooms = sorted((files("interior_photos") / "images").iterdir(), key=lambda file: file.name)
+    return {
+        "products": {photo.id: photo.image for photo in products},
+        "photos": {file.name: file.read_bytes() for file in rooms},
+    }
+
+
+@pytest.mark.parametrize("type_", ["products", "photos"])
+def test_copies_are_refused_and_different_photos_are_not(
+    type_: str, clean: Clean, photos: dict[str, dict[str, bytes]]
+) -> None:
+    collection = clean.collection(type=type_)
+    sent = {id_: jpeg(photo, 800, 92) for id_, photo in photos[type_].items()}
+    refused = insert(clean, collection, sent)
+    print(f"\n{type_}: {len(refused)} of {len(sent)} different photos are taken for copies")
+    assert not refused
+    copies = {id_: jpeg(photo, SIDE_PX, QUALITY) for id_, photo in photos[type_].items()}
+    refused = insert(clean, collection, {f"{id_} again": copy for id_, copy in copies.items()})
+    print(f"{len(refused)} of {len(copies)} copies are recognised")
+    assert len(refused) >= 0.95 * len(copies)
+    for record in refused:
+        nearest = record["_reason"]["near_duplicates"][0]["_id"]
+        assert record["_id"] == f"{nearest} again"
+
+
+def insert(clean: Clean, collection: str, photos: dict[str, bytes]) -> list[dict[str, Any]]:
+    """The records that were refused as near duplicates."""
+    records = [{"_id": id_, "_base64": base64_of(photo)} for id_, photo in photos.items()]
+    refused: list[dict[str, Any]] = []
+    for batch in batches(records, 10):
+        answer = clean.answer("nearDupsInsert", collection, {"records": batch})
+        refused += answer.get("skipped_records", [])
+    assert all(record["_reason"]["status"]["text"] == "near duplicate" for record in refused)
+    return refused
