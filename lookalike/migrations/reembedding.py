@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -212,18 +212,24 @@ class Reembedding:
         """Embeds the records without the vector, each tried once; how many got it."""
         self._progress.pass_begins(number, await lacking(self._engine, collection, vector))
         embedded = 0
-        async for points, _ in scroll(
+        async for points, _ in self._left(collection, vector, PAGE):
+            untried = [point for point in points if _picture(point) not in self._failed]
+            embedded += await self._embed_records(collection, vector, untried)
+            self._progress.looked_at(len(points))
+        return embedded
+
+    def _left(
+        self, collection: Collection, vector: str, page: int
+    ) -> AsyncIterator[tuple[list[models.Record], Any]]:
+        """Pages of the records without the vector."""
+        return scroll(
             self._engine,
             collection.physical,
             filter=without(vector),
             payload=NEEDED,
             vectors=False,
-            page=PAGE,
-        ):
-            untried = [point for point in points if _picture(point) not in self._failed]
-            embedded += await self._embed_records(collection, vector, untried)
-            self._progress.looked_at(len(points))
-        return embedded
+            page=page,
+        )
 
     async def _embed_records(
         self, collection: Collection, vector: str, points: Sequence[models.Record]
@@ -256,14 +262,7 @@ class Reembedding:
     async def _unreadable(self, collection: Collection, vector: str) -> list[Unreadable]:
         """Of those that could not be read, the ones that are still there."""
         found: list[Unreadable] = []
-        async for points, _ in scroll(
-            self._engine,
-            collection.physical,
-            filter=without(vector),
-            payload=NEEDED,
-            vectors=False,
-            page=1000,
-        ):
+        async for points, _ in self._left(collection, vector, 1000):
             found += [self._failed[key] for p in points if (key := _picture(p)) in self._failed]
         return found
 
