@@ -7,6 +7,7 @@ only: it needs half a gigabyte of memory and seconds to import.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -195,12 +196,40 @@ def _network(torch: Any, transformer: Any, folder: Path, device: str, precision:
             local_files_only=True,
             model_kwargs={"dtype": getattr(torch, precision)},
         )
+        lacking = _lacking(network, folder)
     except Exception as error:  # OSError, ValueError, SafetensorError, RuntimeError of a device …
         raise EmbedderBroken(
             f"{SETTING}: the model in {folder} cannot be loaded on {device}: "
             f"{type(error).__name__}: {error}"
         ) from error
+    if lacking:
+        raise EmbedderBroken(
+            f"{SETTING}: {len(lacking)} tensors of the network that {folder} names are in none of "
+            f"its files, such as {min(lacking)}. A model that needs code of its own cannot be "
+            "used: none is ever run"
+        )
     return network.eval()
+
+
+def _lacking(network: Any, folder: Path) -> set[str]:
+    """Names of weights that no file has.
+
+    The libraries fill them with random numbers, others at every start, and go on. So it may be with
+    models whose configuration names a network and whose weights are for code that they bring.
+    """
+    transformer: Any = getattr(network[0], "model", None)
+    if not hasattr(transformer, "from_pretrained"):
+        return set()
+    modules = folder / "modules.json"
+    part = json.loads(modules.read_text())[0]["path"] if modules.exists() else ""
+    _, report = type(transformer).from_pretrained(
+        folder / part,
+        config=transformer.config,
+        dtype=transformer.dtype,
+        local_files_only=True,
+        output_loading_info=True,
+    )
+    return set(report["missing_keys"])
 
 
 def _device(torch: Any) -> str:

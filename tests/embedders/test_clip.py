@@ -7,7 +7,7 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from lookalike.embedders.batching import BatchedEmbedder
 from lookalike.embedders.errors import EmbedderBroken
 from lookalike.embedders.registry import Registry
 from tests.conftest import Service
+from tests.embedders import clip_folders
 from tests.live import FileServer, live_server
 
 NO_TORCH = "PyTorch or sentence-transformers is not installed (extra `clip`)"
@@ -41,7 +42,6 @@ def model(folder: Path) -> clip.ClipWithText:
     return loaded
 
 
-@pytest.fixture(scope="module")
 def reference(folder: Path) -> Any:
     """The model by transformers alone, as its authors would use it."""
     from transformers import CLIPModel, CLIPProcessor
@@ -58,30 +58,37 @@ def unit(rows: Any) -> Any:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def test_pictures_as_transformers_alone_embeds_them(
-    model: clip.ClipWithText, reference: Any
+@pytest.mark.parametrize(
+    "publish",
+    [
+        clip_folders.saved_by_transformers,
+        clip_folders.published_for_transformers,
+        clip_folders.saved_by_sentence_transformers,
+        clip_folders.published_for_sentence_transformers,
+    ],
+)
+def test_pictures_and_words_as_transformers_alone_embeds_them(
+    folder: Path, tmp_path: Path, publish: Callable[[Path], Path]
 ) -> None:
     import torch
 
-    network, processor = reference
+    network, processor = reference(publish(tmp_path))
+    model = clip.load(tmp_path, model=str(tmp_path), device="cpu", precision="float32")
+    assert isinstance(model, clip.ClipWithText)
     images = [photo(seed, width) for seed, width in enumerate((32, 80, 300))]
-    pixels = processor(images=images, return_tensors="pt")
-    with torch.inference_mode():
-        expected = network.get_image_features(**pixels).pooler_output.numpy()
-    vectors = model.embed_images(images)
-    assert (vectors.dtype, vectors.shape) == (np.float32, (3, TINY.dimension))
-    np.testing.assert_allclose(vectors, unit(expected), atol=1e-5)
-
-
-def test_words_as_transformers_alone_embeds_them(model: clip.ClipWithText, reference: Any) -> None:
-    import torch
-
-    network, processor = reference
     texts = ["a red thing", "thing red a", "red " * 200]
+    pixels = processor(images=images, return_tensors="pt")
     tokens = processor(text=texts, return_tensors="pt", padding=True, truncation=True)
     with torch.inference_mode():
-        expected = network.get_text_features(**tokens).pooler_output.numpy()
-    np.testing.assert_allclose(model.embed_texts(texts), unit(expected), atol=1e-5)
+        seen = network.get_image_features(**pixels).pooler_output.numpy()
+        said = network.get_text_features(**tokens).pooler_output.numpy()
+    vectors = model.embed_images(images)
+    assert (vectors.dtype, vectors.shape) == (np.float32, (3, TINY.dimension))
+    np.testing.assert_allclose(vectors, unit(seen), atol=1e-5)
+    np.testing.assert_allclose(model.embed_texts(texts), unit(said), atol=1e-5)
+
+
+def test_texts_of_all_kinds(model: clip.ClipWithText) -> None:
     strange = model.embed_texts(["", "日本", "half a pair \ud800"])
     assert np.isfinite(strange).all()
 
@@ -168,6 +175,13 @@ class TestFailures:
             (tmp_path / file.name).write_bytes(data[:100] if file.name == damaged else data)
         with pytest.raises(EmbedderBroken, match=f"the model in {tmp_path} cannot be loaded"):
             clip.load(tmp_path, model=str(tmp_path), device="cpu")
+
+    def test_a_model_with_code_of_its_own(self, folder: Path, tmp_path: Path) -> None:
+        """The libraries would fill the network that its configuration names with random numbers."""
+        clip_folders.with_code_of_its_own(tmp_path)
+        with pytest.raises(EmbedderBroken, match=r"tensors of the network .* code of its own"):
+            clip.load(tmp_path, model=str(tmp_path), device="cpu")
+        assert not (tmp_path / "was run").exists()
 
     def test_a_device_that_is_not_there(self, folder: Path) -> None:
         with pytest.raises(EmbedderBroken, match="cannot be loaded on cuda:9"):
