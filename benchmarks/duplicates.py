@@ -14,10 +14,11 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from benchmarks.photos import Change, products, rooms
 from benchmarks.quality import decoded
-from lookalike.embedders import compact, lite0, product
+from lookalike.embedders import colors, compact, lite0, product
 from lookalike.embedders.base import Embedder
 
-RADII = (0.03, 0.05, 0.07, 0.1)
+RADII = (0.01, 0.03, 0.05, 0.07, 0.1)
+LOADERS: list[Callable[[Path], Embedder]] = [lite0.load, compact.load, product.load, colors.load]
 
 
 class Apart(NamedTuple):
@@ -31,16 +32,12 @@ class Apart(NamedTuple):
 
 def main() -> None:
     sets = {"45 photos of products": products()[0].data, "39 photos of rooms": rooms()}
-    loaders: tuple[Callable[[Path], Embedder], ...] = (lite0.load, compact.load, product.load)
     with tempfile.TemporaryDirectory() as folder:
-        embedders = [load(Path(folder)) for load in loaders]
+        embedders = [load(Path(folder)) for load in LOADERS]
     for name, data in sets.items():
-        images = decoded(data, lite0.IMAGE_PX)
-        print(
-            f"\n{name}, {len(images) * (len(images) - 1) // 2} pairs; found: {', '.join(CHANGES)}"
-        )
+        print(f"\n{name}, {len(data) * (len(data) - 1) // 2} pairs; found: {', '.join(CHANGES)}")
         for embedder in embedders:
-            apart = measure(embedder, images)
+            apart = measure(embedder, decoded(data, embedder.image_px))
             for radius in RADII:
                 found = "  ".join(f"{(d <= radius).mean():.2f}" for d in apart.copies.values())
                 merged = (apart.different <= radius).sum()

@@ -25,7 +25,7 @@ EMBEDDERS: dict[CollectionType, str] = {
 COMPARED_IN_THEIR_OWN_WAY: frozenset[CollectionType] = frozenset({"colors", "matching"})
 """The embedder of the settings is not for them."""
 
-NEAR_DUPLICATE_RADIUS = {"product": 0.05}
+NEAR_DUPLICATE_RADIUS = {"product": 0.05, "colors": 0.01}
 """By embedder, where its space has another scale than most."""
 NEAR_DUPLICATE_RADIUS_OF_DISTANCE = {"manhattan": 8.0}
 """Bits of perceptual hashes; for all other distances `DEFAULT_NEAR_DUPLICATE_RADIUS`."""

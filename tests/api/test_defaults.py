@@ -43,6 +43,7 @@ def test_a_start_loads_what_new_collections_of_pictures_get() -> None:
         ("product", "cosine", 0.05),
         ("lite0-384", "cosine", 0.1),
         ("lite0", "cosine", 0.1),
+        ("colors", "cosine", 0.01),
         ("phash", "manhattan", 8),
         ("somebody's", "cosine", 0.1),
     ],

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.quality import Way, baselines, leave_one_out
+from benchmarks.duplicates import measure
+from benchmarks.quality import Way, baselines, decoded, leave_one_out
+from lookalike.api.defaults import NEAR_DUPLICATE_RADIUS
 from lookalike.demo import DemoPhoto
 from lookalike.embedders import cielab, lite0
 from lookalike.embedders.colors import foreground, load, palette
@@ -92,6 +94,14 @@ def test_the_palette_is_spread_over_all_colours() -> None:
     apart = np.linalg.norm(colours[:, None] - colours[None], axis=2)
     np.fill_diagonal(apart, np.inf)
     assert apart.min() > 15
+
+
+def test_near_duplicates_have_the_same_colours_not_like_ones(products: list[DemoPhoto]) -> None:
+    apart = measure(load(Path()), decoded([photo.image for photo in products], 64))
+    radius = NEAR_DUPLICATE_RADIUS["colors"]
+    for change in ("half the size", "JPEG of quality 30", "5 % cut off", "mirrored"):
+        assert (apart.copies[change] <= radius).mean() >= 0.95, change
+    assert (apart.different <= radius).mean() < 0.01
 
 
 def test_main_colours_of_product_photos(products: list[DemoPhoto], network: lite0.Lite0) -> None:
