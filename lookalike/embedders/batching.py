@@ -1,16 +1,17 @@
 """One worker thread in front of an embedder, and a short queue in front of the thread.
 
 A request takes its places before anything is fetched or decoded for it, or is refused; then it
-brings as many pictures at a time as it has places. Requests wait here in the event loop, so all
-state belongs to one thread and needs no lock. A search goes before the pictures of an insert;
-whoever stops waiting leaves the queue; and what the embedder answers is checked before anybody
-stores it.
+brings as many pictures at a time as it has places. The thread takes one batch after the other
+without asking the event loop, which may be busy with other things for some milliseconds. A search
+goes before the pictures of an insert; whoever stops waiting leaves the queue; and what the embedder
+answers is checked before anybody stores it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -66,12 +67,15 @@ class BatchedEmbedder:
         self._max_waiting = max_waiting
         self._taken = {"inserts": 0, "searches": 0}
         self._batch_size = max(1, int(getattr(embedder, "batch_size", 1)))
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"embed-{embedder.name}")
+        # Held for whatever the event loop and the thread both touch: the next four.
+        self._lock = threading.Lock()
         self._queries: deque[_Waiting] = deque()
         self._bulk: deque[_Waiting] = deque()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"embed-{embedder.name}")
-        self._running: asyncio.Future[list[Vector | EmbedderError]] | None = None
-        self._idle: asyncio.TimerHandle | None = None
         self._since_bulk = 0
+        self._working = False
+
+        self._idle: asyncio.TimerHandle | None = None
         self._closed = False
         self._known: OrderedDict[str, Vector] = OrderedDict()
         self._most_known = KNOWN_BYTES // (4 * embedder.dimension)
@@ -137,13 +141,13 @@ class BatchedEmbedder:
         self._known.clear()
         if self._idle is not None:
             self._idle.cancel()
-        for queue in (self._queries, self._bulk):
-            for waiting in list(queue):
-                if not waiting.future.done():
-                    waiting.future.set_exception(EmbedderClosed("the service is stopping"))
-            queue.clear()
-        if self._running is not None:
-            await asyncio.wait([self._running])
+        with self._lock:
+            waiting = [*self._queries, *self._bulk]
+            self._queries.clear()
+            self._bulk.clear()
+        for entry in waiting:
+            if not entry.future.done():
+                entry.future.set_exception(EmbedderClosed("the service is stopping"))
         await asyncio.to_thread(self._thread.shutdown)
         if callable(close := getattr(self._embedder, "close", None)):
             await asyncio.to_thread(close)
@@ -153,57 +157,54 @@ class BatchedEmbedder:
             raise EmbedderClosed(f"the embedder {self.name} is closed")
         loop, queue = asyncio.get_running_loop(), self._queries if query else self._bulk
         entry = _Waiting(item, loop.create_future())
-        queue.append(entry)
         entry.future.add_done_callback(partial(self._leave, queue, entry))
-        self._start(loop)
-        return entry.future
-
-    @staticmethod
-    def _leave(queue: deque[_Waiting], entry: _Waiting, _: asyncio.Future[Vector]) -> None:
-        # Somebody who stopped waiting must neither hold a place nor keep a picture in memory.
-        if entry.future.cancelled() and entry in queue:
-            queue.remove(entry)
-
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._running is None and (batch := self._next_batch()):
+        with self._lock:
+            queue.append(entry)
+            rests, self._working = not self._working, True
+        if rests:
             if self._idle is not None:
                 self._idle.cancel()
-            items = [entry.item for entry in batch]
-            self._running = loop.run_in_executor(self._thread, self._embed, items)
-            self._running.add_done_callback(lambda done: self._finish(loop, batch, done))
+            self._thread.submit(self._work, loop)
+        return entry.future
+
+    def _leave(
+        self, queue: deque[_Waiting], entry: _Waiting, future: asyncio.Future[Vector]
+    ) -> None:
+        # Somebody who stopped waiting must neither hold a place nor keep a picture in memory.
+        if future.cancelled():
+            with self._lock:
+                if entry in queue:
+                    queue.remove(entry)
+
+    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In the worker thread: all that waits."""
+        while batch := self._next_batch():
+            answers = self._embed([entry.item for entry in batch])
+            loop.call_soon_threadsafe(_deliver, batch, answers)
+        loop.call_soon_threadsafe(self._rest, loop)
 
     def _next_batch(self) -> list[_Waiting]:
         """The next few of one kind, searches first, except when the inserts have waited long."""
-        bulk, batch = self._bulk, list[_Waiting]()
-        queues = [self._queries, bulk]
-        if self._since_bulk >= BULK_TURN:
-            queues.reverse()
-        for queue in queues:
-            while queue and len(batch) < self._batch_size:
-                if batch and type(batch[0].item) is not type(queue[0].item):
-                    break
-                entry = queue.popleft()
-                if not entry.future.done():
-                    batch.append(entry)
-                    self._since_bulk = 0 if queue is bulk else self._since_bulk + bool(bulk)
-        return batch
+        with self._lock:
+            bulk, batch = self._bulk, list[_Waiting]()
+            queues = [self._queries, bulk]
+            if self._since_bulk >= BULK_TURN:
+                queues.reverse()
+            for queue in queues:
+                while queue and len(batch) < self._batch_size:
+                    if batch and type(batch[0].item) is not type(queue[0].item):
+                        break
+                    entry = queue.popleft()
+                    if not entry.future.done():
+                        batch.append(entry)
+                        self._since_bulk = 0 if queue is bulk else self._since_bulk + bool(bulk)
+            self._working = bool(batch)
+            return batch
 
-    def _finish(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        batch: list[_Waiting],
-        done: asyncio.Future[list[Vector | EmbedderError]],
-    ) -> None:
-        self._running = None
-        for entry, answer in zip(batch, done.result(), strict=True):
-            if entry.future.done():
-                continue
-            if isinstance(answer, EmbedderError):
-                entry.future.set_exception(answer)
-            else:
-                entry.future.set_result(answer)
-        self._start(loop)
-        if self._running is None and not self._closed:
+    def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._idle is not None:
+            self._idle.cancel()
+        if not self._working and not self._closed:
             self._idle = loop.call_later(IDLE_S, self._thread.submit, give_back)
 
     def _embed(self, items: list[Any]) -> list[Vector | EmbedderError]:
@@ -227,6 +228,16 @@ class BatchedEmbedder:
         broken = EmbedderBroken(f"the embedder {self.name} failed on this input")
         broken.__cause__ = failure
         return [broken]
+
+
+def _deliver(batch: list[_Waiting], answers: list[Vector | EmbedderError]) -> None:
+    for entry, answer in zip(batch, answers, strict=True):
+        if entry.future.done():
+            continue
+        if isinstance(answer, EmbedderError):
+            entry.future.set_exception(answer)
+        else:
+            entry.future.set_result(answer)
 
 
 def check_vectors(raw: object, count: int, embedder: Embedder) -> list[Vector | EmbedderError]:
