@@ -381,6 +381,20 @@ async def test_an_insert_that_began_before_another_vector_was_searched_is_sent_a
     assert hits.records == [{"_id": "r900"}]
 
 
+async def test_an_insert_that_cannot_be_embedded_by_both_now_inserts_nothing(
+    engine: Engine, catalogue: Catalogue, filled: Collection
+) -> None:
+    both = await migration(engine, filled).begin()
+
+    async def busy(_: Alternative, __: Sequence[Any]) -> list[Any]:
+        raise Unavailable("too much waits")
+
+    catalogue.put(both)
+    with pytest.raises(Unavailable):
+        await Writer(engine, catalogue, busy).insert(both, [record(900)], embed, None)
+    assert await listing.get(engine, both, ["r900"], None) == []
+
+
 async def test_an_insert_outlives_the_dropping_of_the_vector_that_it_has_made(
     engine: Engine, catalogue: Catalogue, filled: Collection
 ) -> None:

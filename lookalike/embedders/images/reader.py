@@ -67,12 +67,22 @@ class ImageReader:
 
     async def _decode(self, work: Callable[[], T], query: bool) -> T:
         loop, limit_s = asyncio.get_running_loop(), self._settings.decode_timeout_s
-        threads = self._query_thread if query else self._threads
+        its_turn = asyncio.Event()
+
+        def timed() -> T:
+            loop.call_soon_threadsafe(its_turn.set)
+            return work()
+
+        decoded = loop.run_in_executor(self._query_thread if query else self._threads, timed)
         try:
+            # How long others take before it says nothing of this picture.
+            await its_turn.wait()
             async with asyncio.timeout(limit_s):
-                return await loop.run_in_executor(threads, work)
+                return await decoded
         except TimeoutError:
             raise ImageTooLarge(f"the image was not decoded within {limit_s:g} s") from None
+        finally:
+            decoded.cancel()
 
     def _from_base64(self, text: str, image_px: int, crop: Box | None) -> ReadImage:
         return self._from_bytes(decode_base64(text, self._settings.max_bytes), image_px, crop)

@@ -142,6 +142,20 @@ async def test_decoding_is_limited_in_time_and_off_the_event_loop(
     await reader.close()
 
 
+async def test_waiting_for_others_does_not_count_as_decoding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def slow(*_: Any, **__: Any) -> None:
+        time.sleep(0.2)
+
+    monkeypatch.setattr(reader_module, "decode", slow)
+    reader = ImageReader(ImageSettings(decode_timeout_s=0.5, decode_threads=1))
+    waiting = [asyncio.create_task(reader.read(base64=TEXT, image_px=224)) for _ in range(6)]
+    waiting.pop().cancel()
+    await asyncio.gather(*waiting)
+    await reader.close()
+
+
 async def test_a_batch_is_read_together(reader: ImageReader, interiors: dict[str, bytes]) -> None:
     texts = [base64.b64encode(data).decode() for data in interiors.values()]
     texts.insert(3, "nonsense")
