@@ -1,10 +1,12 @@
 """Rankings by picture and tags, fused into one distance.
 
 `(1 - weight) * visual + weight * tags`, both exact for every candidate. Candidates are the nearest
-of each signal. A record beyond both lists is at least as far as the last of each: as long as that
-is not beyond the ranks that are asked for, more candidates are fetched (Fagin, Lotem and Naor,
-"Optimal aggregation algorithms for middleware", 2003, whose threshold this is). A rank fusion of
-two truncated lists would give nothing for the other signal to a record that only one has found.
+of each signal. A record beyond both lists is at least as far as the last of each: where that is
+not beyond the ranks that are asked for, there may be better ones (Fagin, Lotem and Naor, "Optimal
+aggregation algorithms for middleware", 2003, whose threshold this is). Those are fetched by what
+they must have: so many tags in common that their picture, less near than the last candidate by
+picture, leaves them near enough, and so near a picture that their tags do. A rank fusion of two
+truncated lists would give nothing for the other signal to a record that only one has found.
 """
 
 from __future__ import annotations
@@ -18,11 +20,18 @@ from qdrant_client import models
 from lookalike.adapter.ranking import DISTANCE_DECIMALS, Hit, Page, Scope, Vector
 from lookalike.adapter.records import TAGS_VECTOR, Record, point_id
 
-MIN_CANDIDATES = 100
+MIN_PICTURES, MIN_TAGGED = 200, 100
+"""Candidates of each signal. Pictures are the cheaper ones, and settle more."""
+MARGIN = 1e-5
+"""By so much more than distances err, which are made of 32-bit numbers."""
+EQUAL = 0.5 * 10**-DISTANCE_DECIMALS
+"""Nearer to one another than this, distances are the same number."""
 CANDIDATES_PER_RANK = 2
 MAX_CANDIDATES = 2_000
-"""Of each signal. Where that many do not settle the order, it is that of the candidates: when one
-tag is on very many records and weighs much."""
+"""Of each signal, and of what may be better."""
+TAGGED = (2_000, 20_000)
+"""Records whose pictures are compared because of their tags. Where that many do not settle the
+order, it is that of the candidates: when one tag is on very many records and weighs nearly all."""
 
 CANDIDATES = models.SearchParams(
     quantization=models.QuantizationSearchParams(rescore=True, oversampling=1.5)
@@ -37,6 +46,13 @@ class Candidate(msgspec.Struct, frozen=True):
     visual: float
     tags: float
     """Both as similarities: the cosine of the pictures, and the product of the tag vectors."""
+
+
+class Unseen(msgspec.Struct, frozen=True):
+    """The largest similarities that a record can have which is no candidate yet."""
+
+    visual: float
+    tags: float
 
 
 class Fused(msgspec.Struct, frozen=True):
@@ -69,54 +85,111 @@ class ByVectorAndTags:
         self._weights = dict(zip(tags.indices, tags.values, strict=True))
         self._weight = weight
         self._fused = Fused([], 0, complete=False)
-        self._candidates = 0
 
     async def fetch(self, offset: int, limit: int) -> Page:
         end = offset + limit
-        while self._fused.settled < end and not self._fused.complete:
-            self._candidates = max(MIN_CANDIDATES, CANDIDATES_PER_RANK * end, 2 * self._candidates)
-            self._fused = await self._fuse(min(self._candidates, max(MAX_CANDIDATES, end)))
+        if self._fused.settled < end and not self._fused.complete:
+            self._fused = await self._fuse(end)
         page = self._fused.ranked[offset : min(end, self._fused.settled)]
         return await self._own_hit(), await self._hits(page)
 
-    async def _fuse(self, candidates: int) -> Fused:
-        """In one exchange; a candidate's tags come as its vector of them and are scored here."""
-        by_picture = self._request(
-            query=self._vector,
-            using=self._scope.collection.vector,
-            filter=self._scope.filter,
-            params=CANDIDATES,
-            limit=candidates,
+    async def _fuse(self, end: int) -> Fused:
+        """The first `end` ranks at least, in one exchange or two."""
+        most = max(MAX_CANDIDATES, end)
+        pictures = min(max(MIN_PICTURES, CANDIDATES_PER_RANK * end), most)
+        tags = min(max(MIN_TAGGED, CANDIDATES_PER_RANK * end), most)
+        pictured, tagged = await self._query(
+            [self._by_picture(pictures), self._by_tags(tags, tags)]
         )
-        by_tags = self._request(
-            query=self._vector,
-            using=self._scope.collection.vector,
+        known = {c.id: c for c in pictured + tagged}
+        if len(pictured) < pictures:
+            return self._settle(known, None)
+        # Where fewer have any of the tags than were asked for, all of those are known.
+        last_tags = min(c.tags for c in tagged) if len(tagged) >= tags else 0.0
+        unseen = Unseen(min(c.visual for c in pictured), last_tags)
+        fused = self._settle(known, self._distance(unseen.visual, unseen.tags))
+        if fused.settled >= end or fused.complete:
+            return fused
+        last = fused.ranked[end - 1][0] if len(fused.ranked) >= end else self._scope.radius
+        assert last is not None, "more candidates were fetched than ranks are asked for"
+        more, all_of_them = await self._not_beyond(last, unseen, most)
+        known |= {c.id: c for c in more}
+        return self._settle(known, last + EQUAL if all_of_them else None)
+
+    async def _not_beyond(
+        self, distance: float, unseen: Unseen, most: int
+    ) -> tuple[list[Candidate], bool]:
+        """What can be within the distance and is no candidate yet, and whether that is all of it.
+
+        A search by tags takes as long as the number of those it is to find, however few there are,
+        so many are looked for only where few do not do.
+        """
+        visual = self._least_visual(distance + MARGIN, unseen.tags)
+        tags = self._least_tags(distance + MARGIN, unseen.visual)
+        if tags <= 0:  # A picture may do without a tag in common.
+            (found,) = await self._query([self._by_picture(most, visual)])
+            return found, len(found) < most
+        for tagged in TAGGED:
+            found, beyond = await self._query(
+                [self._by_tags(tagged, most, tags, visual), self._first_after(tagged, tags)]
+            )
+            if not beyond:
+                return found, len(found) < most
+        return found, False
+
+    async def _query(self, requests: list[models.QueryRequest]) -> list[list[Candidate]]:
+        answers = await self._scope.engine.query_batch_points(
+            self._scope.collection.physical, requests=requests
+        )
+        return [[self._scored(point) for point in answer.points] for answer in answers]
+
+    def _by_picture(self, limit: int, least: float | None = None) -> models.QueryRequest:
+        return self._request(
+            filter=self._scope.filter, params=CANDIDATES, limit=limit, score_threshold=least
+        )
+
+    def _by_tags(
+        self,
+        tagged: int,
+        limit: int,
+        least_tags: float | None = None,
+        least_visual: float | None = None,
+    ) -> models.QueryRequest:
+        """Of the `tagged` records with most tags in common those with the nearest pictures."""
+        return self._request(
             prefetch=[
                 models.Prefetch(
                     query=self._tags,
                     using=TAGS_VECTOR,
                     filter=self._scope.filter,
-                    limit=candidates,
+                    limit=tagged,
+                    score_threshold=least_tags,
                 )
             ],
             params=EXACT,
-            limit=candidates,
+            limit=limit,
+            score_threshold=least_visual,
         )
-        answers = await self._scope.engine.query_batch_points(
-            self._scope.collection.physical, requests=[by_picture, by_tags]
+
+    def _first_after(self, tagged: int, least_tags: float) -> models.QueryRequest:
+        """The record that comes next by tags after so many."""
+        return models.QueryRequest.model_construct(
+            query=self._tags,
+            using=TAGS_VECTOR,
+            filter=self._scope.filter,
+            offset=tagged,
+            limit=1,
+            score_threshold=least_tags,
         )
-        pictured, tagged = ([self._scored(p) for p in answer.points] for answer in answers)
-        ranked = {c.id: (self._distance(c.visual, c.tags), c.id) for c in pictured + tagged}
-        nearest_unseen: float | None = None
-        if len(pictured) >= candidates:
-            last_tags = min(c.tags for c in tagged) if len(tagged) >= candidates else 0.0
-            nearest_unseen = self._distance(min(c.visual for c in pictured), last_tags)
-        return self._settle(sorted(ranked.values()), nearest_unseen, candidates >= MAX_CANDIDATES)
 
     def _request(self, **fields: Any) -> models.QueryRequest:
         # Built without validation: the vector is ours and long.
         return models.QueryRequest.model_construct(
-            with_payload=False, with_vector=[TAGS_VECTOR], **fields
+            query=self._vector,
+            using=self._scope.collection.vector,
+            with_payload=False,
+            with_vector=[TAGS_VECTOR],
+            **fields,
         )
 
     def _scored(self, point: models.ScoredPoint) -> Candidate:
@@ -130,15 +203,28 @@ class ByVectorAndTags:
             )
         return Candidate(str(point.id), point.score, common)
 
-    def _settle(
-        self, ranked: list[tuple[float, str]], nearest_unseen: float | None, last: bool
-    ) -> Fused:
+    def _settle(self, known: dict[str, Candidate], nearest_unseen: float | None) -> Fused:
+        """`nearest_unseen`: no other record is nearer; None where no other one counts."""
         radius = self._scope.radius
+        ranked = sorted((self._distance(c.visual, c.tags), c.id) for c in known.values())
         within = [entry for entry in ranked if radius is None or entry[0] <= radius]
-        if nearest_unseen is None or last or (radius is not None and nearest_unseen > radius):
+        if nearest_unseen is None or (radius is not None and nearest_unseen > radius):
             return Fused(within, len(within), complete=True)
         settled = sum(distance < nearest_unseen for distance, _ in within)
         return Fused(within, settled, complete=False)
+
+    def _least_tags(self, distance: float, visual: float) -> float:
+        """What a record whose picture is no more similar than this must have in common in tags, to
+        be within the distance."""
+        if self._weight == 0:
+            return 0.0
+        return 1.0 - (distance - (1.0 - self._weight) * (1.0 - visual)) / self._weight
+
+    def _least_visual(self, distance: float, tags: float) -> float | None:
+        """How similar the picture of a record must be that has no more tags in common than this."""
+        if self._weight == 1:
+            return None
+        return 1.0 - (distance - self._weight * (1.0 - tags)) / (1.0 - self._weight)
 
     def _distance(self, visual: float, tags: float) -> float:
         fused = (1.0 - self._weight) * (1.0 - visual) + self._weight * (1.0 - tags)

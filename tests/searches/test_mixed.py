@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -97,6 +98,45 @@ def test_the_nearest_are_those_of_brute_force(
         assert abs(distance - at_rank) <= 3e-6
 
 
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    number=st.integers(0, N - 1),
+    tags=tag_sets.filter(bool),
+    weight=st.sampled_from([0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]),
+    filter_=st.sampled_from(FILTERS),
+    k=st.sampled_from([1, 2, 5, 20]),
+    offset=st.sampled_from([0, 1, 7]),
+    radius=st.sampled_from([None, 0.3, 0.6, 0.9]),
+)
+def test_few_first_candidates_cost_no_exactness(
+    shelf: Shelf,
+    run: Run[Any],
+    number: int,
+    tags: set[str],
+    weight: float,
+    filter_: Any,
+    k: int,
+    offset: int,
+    radius: float | None,
+) -> None:
+    """So few that nearly every answer needs what the bounds leave."""
+    row = shelf.vectors[f"r{number}"] + 0.05
+    asked: Any = {"vectors": (row.tolist(),), "tags": frozenset(tags), "tag_weight": weight}
+    few = {"MIN_PICTURES": 2, "MIN_TAGGED": 2, "CANDIDATES_PER_RANK": 1, "TAGGED": (3, N)}
+    with patch.multiple(mixed, **few):
+        found = run(shelf.ranked(filter_, k=k, offset=offset, radius=radius, **asked))
+    right = expected(shelf, row, tags, weight, filter_)
+    everything = sorted((round(d, 6), id_) for id_, d in right.items())
+    within = [d for d, _ in everything if radius is None or d <= radius + 2e-6]
+    nearest = within[offset : offset + k]
+    assert abs(len(found) - len(nearest)) <= sum(
+        radius is not None and abs(d - radius) <= 3e-6 for d, _ in everything
+    )
+    for (id_, distance), at_rank in zip(found, nearest, strict=False):
+        assert abs(distance - right[id_]) <= 3e-6
+        assert abs(distance - at_rank) <= 3e-6
+
+
 @settings(max_examples=30, deadline=None)
 @given(
     number=st.integers(0, N - 1),
@@ -163,8 +203,9 @@ def test_a_popular_tag_does_not_hide_what_looks_alike(engine: Any, run: Run[Any]
 def test_beyond_the_most_candidates_pages_are_still_full(
     shelf: Shelf, run: Run[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mixed, "MIN_CANDIDATES", 10)
-    monkeypatch.setattr(mixed, "MAX_CANDIDATES", 20)
+    for name, value in (("MIN_PICTURES", 10), ("MIN_TAGGED", 10), ("MAX_CANDIDATES", 20)):
+        monkeypatch.setattr(mixed, name, value)
+    monkeypatch.setattr(mixed, "TAGGED", (10, 20))
     row = shelf.vectors["r1"].tolist()
     asked: dict[str, Any] = {"vectors": (row,), "tags": frozenset({"t0"}), "tag_weight": 0.9}
     for k in (5, 50, 400, N):
@@ -253,7 +294,7 @@ def test_what_neither_signal_finds_first_may_still_be_nearest(engine: Any, run: 
     """More candidates are fetched until no other record can precede the answer."""
 
     async def check() -> None:
-        looks, carries, both = (mixed.MIN_CANDIDATES + 50,) * 3
+        looks, carries, both = (mixed.MIN_PICTURES + 50,) * 3
         angles = np.concatenate(
             [np.linspace(0, 0.1, looks), np.full(carries, 1.5), np.linspace(0.75, 0.85, both)]
         )
