@@ -27,8 +27,9 @@ from lookalike.adapter.errors import CollectionConflict, InvalidRequest
 from lookalike.adapter.pictures import ImageSource
 from lookalike.adapter.records import VISUAL_VECTOR
 
-SETTLE_SECONDS = 6.0
-"""Every process reads the collections anew every 2 s; and what has begun before must end."""
+SETTLE_SECONDS = 4.0
+"""Every process reads the collections anew every 2 s. What takes longer than the rest, an insert
+that waits for its pictures, looks at what is known by then before it writes."""
 
 NONE_COMPLETE = "The collection has no other vector that is complete."
 

@@ -21,7 +21,7 @@ from tests.conftest import Service
 from tests.live import FileServer, live_server
 
 COUNT = 60
-KILLS = 4
+KILLS = 3
 
 
 def picture(number: int) -> bytes:
@@ -109,7 +109,7 @@ def test_a_shop_goes_on_while_its_migration_is_killed_and_started_again(
             service.answer("insert", collection, {"records": records[begin : begin + 20]})
         shop = Shop(live.url, collection)
         for _ in range(KILLS):
-            migrate(live.data, collection, chance.uniform(1.0, 9.0))
+            migrate(live.data, collection, chance.uniform(1.0, 7.0))
         done = migrate(live.data, collection, None)
         time.sleep(3)
         shop.close()
