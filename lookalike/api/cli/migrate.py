@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,10 @@ records_option = click.option(
 
 @click.group()
 def migrate() -> None:
-    """Migrate collections; the service may run meanwhile, and any command be repeated."""
+    """Migrate collections; the service may run meanwhile, and any command be repeated.
+
+    When a command ends, every process of the service knows what it has changed.
+    """
 
 
 @migrate.command()
@@ -208,6 +212,8 @@ async def _embed_anew(
 ) -> None:
     from rich.progress import Progress
 
+    from lookalike.adapter.alternatives import SETTLE_SECONDS
+
     with Progress() as bar:
         moving = await _reembedding(services, collection, wanted, records, bar)
         if moving.target.revision == collection.revision:
@@ -217,7 +223,11 @@ async def _embed_anew(
             verdict = await moving.prepare(skip_unreadable=skip_unreadable, min_overlap=min_overlap)
             left = verdict.unreadable
             said = f"{verdict.overlap:.0%} of the nearest ten are the same"
-            done = collection if beside else await moving.switch()
+            if beside:
+                done, said = collection, f"beside them those of {wanted}, {said}"
+                await asyncio.sleep(SETTLE_SECONDS)
+            else:
+                done = await moving.switch()
     _list_unreadable(list_file, left)
     click.echo(f"{done.name}: searched by vectors of {done.embedder} {done.revision}; {said}.")
 
@@ -234,7 +244,7 @@ async def _reembedding(
         task: Any = None
 
         def pass_begins(self, number: int, records: int) -> None:
-            self.task = bar.add_task(f"Pass {number}", total=records)
+            self.task = bar.add_task(f"Pass {number}", total=records, visible=records > 0)
 
         def looked_at(self, records: int) -> None:
             bar.advance(self.task, records)
@@ -281,6 +291,7 @@ def switch(collection_id: str, data: str | None) -> None:
 
         collection = await services.catalogue.find(collection_id)
         done = await alternatives.switch(services.engine, collection)
+        await asyncio.sleep(alternatives.SETTLE_SECONDS)
         click.echo(f"{done.name}: searched by {done.vector}, {done.embedder} {done.revision}.")
 
     run(data, action)
