@@ -173,7 +173,7 @@ async def _delete_unknown(engine: Engine, collection: Collection) -> None:
 
 
 async def _new_name(engine: Engine, collection: Collection) -> str:
-    """`visual-<number>`, with a number that none has had which is still known."""
+    """`visual-<number>`, with a number above all that are there."""
     names = await _dense_names(engine, collection)
     numbers = [
         int(found[1]) for name in names if (found := re.fullmatch(rf"{VISUAL_VECTOR}-(\d+)", name))
