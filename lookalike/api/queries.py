@@ -195,9 +195,12 @@ class Described(Struct):
 
 
 async def described(
-    records: Sequence[Record], collection: Collection, services: Services
+    records: Sequence[Record], collection: Collection, services: Services, *, query: bool = False
 ) -> list[Described]:
-    """The records in their order. What is stored of one stands behind what is given."""
+    """The records in their order. What is stored of one stands behind what is given.
+
+    `query`: they are part of a search, and go before the pictures of inserts.
+    """
     ids = [_id_or_refusal(record) for record in records]
     wanted = [id_ for id_ in ids if isinstance(id_, str)]
     vectors = await search.stored_vectors(services.engine, collection, wanted)
@@ -212,7 +215,9 @@ async def described(
             items.append((stored[id_] | given | {"_id": id_}, vectors[id_]))
         else:
             items.append((given, _source_or_refusal(record)))
-    return await _embedded(items, records, lambda sources: services.embed(collection, sources))
+    return await _embedded(
+        items, records, lambda sources: services.embed(collection, sources, query=query)
+    )
 
 
 async def described_by(

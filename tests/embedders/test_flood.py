@@ -84,6 +84,10 @@ def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
         while not all(done.done() for done in flood):
             query = {"query_record": {"_base64": picture(60_000 + searched)}, "k": 1}
             assert service.answer("visualKNN", collection, query)["status"]["code"] == 200
+            ranked = {"_id": "other", "_base64": picture(70_000 + searched)}
+            ranking = {"query_record": query["query_record"], "records": [ranked]}
+            answer = service.answer("visualRankRecords", collection, ranking)
+            assert [r["_id"] for r in answer["answer_records"]] == ["other"]
             searched += 1
     answers = [done.result() for done in flood]
     taken = {str(n) for ids, a in zip(batches, answers, strict=True) if a.is_success for n in ids}
@@ -95,7 +99,7 @@ def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
         check_refusal(answer)
     assert stored(service, collection) == taken
     # Nothing was done for what was refused.
-    assert notes(server)["pictures"] - before == len(taken) + searched
+    assert notes(server)["pictures"] - before == len(taken) + 2 * searched
     again = next(ids for ids, a in zip(batches, answers, strict=True) if a is refused[0])
     answer = service.answer("insert", collection, records(again[0], again[-1] + 1))
     assert answer["status"]["code"] == 210

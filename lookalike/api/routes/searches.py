@@ -115,7 +115,7 @@ class Searches(Controller):
         ((query, _),) = await queries.examples(
             [data.query_record], queries.QUERY_RECORD, collection, services
         )
-        records = await queries.described(data.records, collection, services)
+        records = await queries.described(data.records, collection, services, query=True)
         known, refused = queries.split(records)
         ranked = sorted(
             zip(
