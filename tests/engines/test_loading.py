@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,32 @@ def test_a_fault_while_loading_counts(two: Path) -> None:
     # A fault in another collection says nothing about one that was not being loaded.
     load_shard(home(two, "good"), faulted=True).close()
     assert home(two, "good").logs_aside() == []
+
+
+@pytest.mark.parametrize("method", ["create_vector_name", "delete_vector_name"])
+def test_a_vector_is_there_or_gone_even_if_the_log_is_lost(
+    two: Path, tmp_path: Path, method: str
+) -> None:
+    engine = engine_on(two)
+    other = {"vector": "other", "params": {"size": 2, "distance": "Dot"}}
+    administer(engine, "create_vector_name", "bad", other)
+    if method == "delete_vector_name":
+        administer(engine, method, "bad", other)
+    # As a kill leaves it: nothing is flushed at an orderly end.
+    killed = tmp_path / "killed"
+    shutil.copytree(two, killed)
+    engine.close()
+    bad = home(killed, "bad")
+    bad.note_loading(MAX_FAILURES - 1)
+    load_shard(bad, faulted=True).close()
+    assert len(bad.logs_aside()) == 1
+    engine = engine_on(killed)
+    collection = engine.collection("bad")
+    expected = {"visual", "other"} if method == "create_vector_name" else {"visual"}
+    assert set(collection.get_collection({})["vectors"]) == expected
+    rows, _after = collection.scroll({"with_vector": True})
+    assert [(row[0], set(row[2])) for row in rows] == [(n, {"visual"}) for n in (1, 2, 3)]
+    engine.close()
 
 
 @pytest.mark.parametrize(
