@@ -35,7 +35,8 @@ from tests.migrations.kills import DyingEngine, Killed
 COUNT = 150
 DIMENSION = 12
 TARGET = Target("better", "2", DIMENSION, "cosine")
-SETTLE_SECONDS = 0.3
+SETTLE_SECONDS = 0.02
+"""Where nobody else is at work."""
 REFRESH_SECONDS = 0.05
 
 
@@ -53,7 +54,11 @@ async def embed_new(sources: Sequence[ImageSource]) -> list[Embedded | RecordRef
 
 
 def migration(
-    engine: Any, collection: Collection, given: Path | None = None, embedder: Embed = embed_new
+    engine: Any,
+    collection: Collection,
+    given: Path | None = None,
+    embedder: Embed = embed_new,
+    settle_seconds: float = SETTLE_SECONDS,
 ) -> Reembedding:
     return Reembedding(
         engine,
@@ -61,7 +66,7 @@ def migration(
         TARGET,
         embedder,
         GivenRecords(given),
-        settle_seconds=SETTLE_SECONDS,
+        settle_seconds=settle_seconds,
     )
 
 
@@ -248,8 +253,8 @@ async def test_writes_and_searches_go_on_meanwhile(
 
     async with refreshing(catalogue):
         others = [asyncio.create_task(keep_writing()), asyncio.create_task(keep_searching())]
-        await migration(engine, filled).run()
-        await asyncio.sleep(0.3)
+        await migration(engine, filled, settle_seconds=20 * REFRESH_SECONDS).run()
+        await asyncio.sleep(4 * REFRESH_SECONDS)
         done.set()
         await asyncio.gather(*others)
         await catalogue.refresh()
