@@ -33,29 +33,18 @@ that waits for its pictures, looks at what is known by then before it writes."""
 
 NONE_COMPLETE = "The collection has no other vector that is complete."
 
-EmbedAlternative = Callable[[Alternative, Sequence[ImageSource]], Awaitable[list[Any]]]
-"""The vectors of pictures by the alternative's embedder; None for one that it cannot read."""
+EmbedAlternative = Callable[[Collection, Sequence[ImageSource]], Awaitable[list[Any]]]
+"""The vectors of pictures for a collection seen by its alternative (`swapped`); None for a picture
+that has none."""
 
 
 def swapped(collection: Collection) -> Collection:
     """The same collection, searched by its alternative, with the present vector as alternative."""
     other = collection.alternative
     assert other is not None, "a collection without an alternative has nothing to swap"
+    former = Alternative(**collections.vector_fields(collection), complete=True)
     return msgspec.structs.replace(
-        collection,
-        vector=other.vector,
-        embedder=other.embedder,
-        revision=other.revision,
-        dimension=other.dimension,
-        distance=other.distance,
-        alternative=Alternative(
-            vector=collection.vector,
-            embedder=collection.embedder,
-            revision=collection.revision,
-            dimension=collection.dimension,
-            distance=collection.distance,
-            complete=True,
-        ),
+        collection, **collections.vector_fields(other), alternative=former
     )
 
 

@@ -79,6 +79,10 @@ class Alternative(msgspec.Struct, frozen=True, kw_only=True):
     """Of different queries the part that it answers, 0 to 1."""
 
 
+VECTOR_FIELDS = ("vector", "embedder", "revision", "dimension", "distance")
+"""What a collection and its alternative both say of a vector."""
+
+
 class Collection(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of a collection. `id` is its alias in Qdrant."""
 
@@ -207,9 +211,13 @@ async def point_alias(engine: Engine, collection: Collection) -> None:
     )
 
 
+def vector_fields(of: Collection | Alternative) -> dict[str, Any]:
+    return {name: getattr(of, name) for name in VECTOR_FIELDS}
+
+
 async def save_vectors(engine: Engine, collection: Collection) -> None:
     """Tells every process which vectors there are, and which of them is searched, in one write."""
-    kept = {name: getattr(collection, name) for name in Alternative.__struct_fields__[:5]}
+    kept = vector_fields(collection)
     kept["alternative"] = msgspec.to_builtins(collection.alternative)
     await engine.update_collection(collection.physical, metadata={VECTORS_KEY: kept})
 

@@ -20,7 +20,7 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter import collection as collections
-from lookalike.adapter.alternatives import EmbedAlternative
+from lookalike.adapter.alternatives import EmbedAlternative, swapped
 from lookalike.adapter.bookkeeping import (
     CROP,
     IMAGE,
@@ -187,7 +187,7 @@ class Writer:
         if alternative is None or self._embed_alternative is None or not accepted:
             return
         sources = [c.source for c in accepted if c.source is not None]
-        others = await self._embed_alternative(alternative, sources)
+        others = await self._embed_alternative(swapped(collection), sources)
         for candidate, vector in zip(accepted, others, strict=True):
             if vector is not None:
                 candidate.vectors[alternative.vector] = vector

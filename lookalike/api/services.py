@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Alternative, Collection
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
@@ -160,17 +160,14 @@ class Services:
         return Embedded(vector.tolist(), image.content_hash, named)
 
     async def embed_alternative(
-        self, alternative: Alternative, sources: Sequence[ImageSource]
+        self, seen: Collection, sources: Sequence[ImageSource]
     ) -> list[list[float] | None]:
-        """Raises Unavailable, as for the vector that is searched. What else speaks against the
-        alternative leaves records without it, which is for its migration to fill."""
+        """As `embed`, for a collection seen by its alternative. Where that has no embedder here,
+        records are left without it, which is for its migration to fill."""
         try:
-            embedder = await self.embedder_named(alternative.embedder, "$")
-            if embedder.revision != alternative.revision:
-                return [None] * len(sources)
-            results = await self.embed_with(embedder, sources)
-        except (EmbedderFailed, InvalidRequest) as error:
-            log.warning("inserted without the vector of %s: %s", alternative.embedder, error)
+            results = await self.embed(seen, sources)
+        except (EmbedderFailed, CollectionConflict) as error:
+            log.warning("inserted without the vector of %s: %s", seen.embedder, error)
             return [None] * len(sources)
         return [result.vector if isinstance(result, Embedded) else None for result in results]
 

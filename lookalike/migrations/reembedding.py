@@ -274,7 +274,10 @@ async def lacking(engine: Engine, collection: Collection, vector: str) -> int:
 
 
 async def overlap(engine: Engine, one: Collection, other: Collection) -> float:
-    """The mean share of the nearest ten that both have in common, over some random records."""
+    """The mean share of the nearest ten that both have in common, over some random records.
+
+    1 where nothing can differ: no record has a neighbour.
+    """
     sampled = await listing.random(engine, one, SAMPLE, EVERYTHING, frozenset({"_id"}))
     ids = [str(record["_id"]) for record in sampled.records]
     sides = [(side, await stored_vectors(engine, side, ids)) for side in (one, other)]
@@ -290,8 +293,9 @@ async def overlap(engine: Engine, one: Collection, other: Collection) -> float:
             for side, vectors in sides
         ]
         before, after = ({record["_id"] for record in hits.records} for hits in near)
-        shares.append(len(before & after) / max(1, len(before)))
-    return sum(shares) / max(1, len(shares))
+        if before:
+            shares.append(len(before & after) / len(before))
+    return sum(shares) / len(shares) if shares else 1.0
 
 
 def without(vector: str) -> models.Filter:

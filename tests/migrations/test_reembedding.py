@@ -14,7 +14,7 @@ import pytest
 
 from lookalike.adapter import alternatives, listing
 from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Alternative, Collection
+from lookalike.adapter.collection import Collection
 from lookalike.adapter.engine import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
@@ -123,8 +123,8 @@ async def test_a_switch_is_taken_back_and_what_came_meanwhile_is_found_by_both(
 ) -> None:
     done, _ = await migration(engine, filled).run()
 
-    async def former(other: Alternative, sources: Sequence[Any]) -> list[Any]:
-        assert other.revision == filled.revision
+    async def former(seen: Collection, sources: Sequence[Any]) -> list[Any]:
+        assert seen.revision == filled.revision
         return [r.vector for r in await embed(sources) if isinstance(r, Embedded)]
 
     catalogue.put(done)
@@ -216,8 +216,8 @@ async def refreshing(catalogue: Catalogue) -> AsyncIterator[None]:
 async def test_writes_and_searches_go_on_meanwhile(
     engine: Engine, catalogue: Catalogue, filled: Collection
 ) -> None:
-    async def again(other: Alternative, sources: Sequence[Any]) -> list[Any]:
-        by = embed_new if other.revision == TARGET.revision else embed
+    async def again(seen: Collection, sources: Sequence[Any]) -> list[Any]:
+        by = embed_new if seen.revision == TARGET.revision else embed
         return [r.vector for r in await by(sources) if isinstance(r, Embedded)]
 
     writer = Writer(engine, catalogue, again)
@@ -367,6 +367,17 @@ async def test_too_little_overlap_stops_the_switch(engine: Engine, filled: Colle
     assert await Catalogue(engine).find(filled.id) == filled
 
 
+async def test_where_nothing_can_differ_nothing_stops_the_switch(
+    engine: Engine, catalogue: Catalogue, collection: Collection
+) -> None:
+    for number in range(2):
+        done, verdict = await migration(engine, collection).run(min_overlap=1.0)
+        assert (verdict.records, verdict.overlap) == (number, 1.0)
+        await alternatives.switch(engine, done)
+        await alternatives.drop(engine, await Catalogue(engine).find(collection.id), 0)
+        await Writer(engine, Catalogue(engine)).insert(collection, [record(number)], embed, None)
+
+
 async def test_an_insert_that_began_before_another_vector_was_searched_is_sent_again(
     engine: Engine, catalogue: Catalogue, filled: Collection
 ) -> None:
@@ -391,7 +402,7 @@ async def test_an_insert_that_cannot_be_embedded_by_both_now_inserts_nothing(
 ) -> None:
     both = await migration(engine, filled).begin()
 
-    async def busy(_: Alternative, __: Sequence[Any]) -> list[Any]:
+    async def busy(_: Collection, __: Sequence[Any]) -> list[Any]:
         raise Unavailable("too much waits")
 
     catalogue.put(both)
@@ -406,7 +417,7 @@ async def test_an_insert_outlives_the_dropping_of_the_vector_that_it_has_made(
     done, _ = await migration(engine, filled).run()
     left = await alternatives.drop(engine, done, settle_seconds=0)
 
-    async def former(_: Alternative, sources: Sequence[Any]) -> list[Any]:
+    async def former(_: Collection, sources: Sequence[Any]) -> list[Any]:
         catalogue.put(left)
         return [vector(1) for _ in sources]
 

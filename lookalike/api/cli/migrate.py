@@ -213,12 +213,14 @@ async def _embed_anew(
     from rich.progress import Progress
 
     from lookalike.adapter.alternatives import SETTLE_SECONDS
+    from lookalike.migrations.reembedding import lacking
 
     with Progress() as bar:
         moving = await _reembedding(services, collection, wanted, records, bar)
         if moving.target.revision == collection.revision:
-            left = await moving.fill(collection, collection.vector)
-            done, said = collection, "has them already"
+            missing = await lacking(services.engine, collection, collection.vector)
+            left = await moving.fill(collection, collection.vector) if missing else []
+            done, said = collection, f"{missing - len(left)} of {missing} that had none got theirs"
         else:
             verdict = await moving.prepare(skip_unreadable=skip_unreadable, min_overlap=min_overlap)
             left = verdict.unreadable
