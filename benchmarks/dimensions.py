@@ -17,11 +17,10 @@ import numpy as np
 from benchmarks.http import bench_collection, fill, ms, recall
 from benchmarks.sizing import on_disk
 from benchmarks.vectors import Indices, clustered, exact_neighbours
-from lookalike.adapter import search
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engines.embedded import EmbeddedEngine
-from lookalike.adapter.engines.process import EngineProcess
-from lookalike.adapter.search import Query
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from lookalike.adapter.search.nearest import Query, nearest
 
 DIMENSIONS = (1280, 512, 384)
 SIZES = (20_000, 50_000, 100_000)
@@ -39,7 +38,7 @@ class Subject:
 
     async def ask(self, row: int) -> None:
         started = time.perf_counter()
-        hits = await search.nearest(self.engine, self.collection, Query(record_id=str(row), k=K))
+        hits = await nearest(self.engine, self.collection, Query(record_id=str(row), k=K))
         self.took_s.append(time.perf_counter() - started)
         self.answers.append([record["_id"] for record in hits.records])
 
@@ -76,7 +75,7 @@ async def _filled(records: int, dimension: int, asked: Indices) -> AsyncIterator
     truth = exact_neighbours(vectors, vectors[asked], K)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        process = EngineProcess(folder)
+        process = Supervisor(folder)
         process.start()
         try:
             engine = await EmbeddedEngine.connect(process.socket_path)

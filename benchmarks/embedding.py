@@ -62,7 +62,7 @@ def _forms(folder: Path, model: str) -> Any:
 
 
 def measured(embedder: Any, images: list[Any]) -> tuple[Any, float]:
-    """Vectors, and CPU milliseconds a picture: waiting for a shared machine does not count."""
+    """Vectors, and CPU milliseconds an image: waiting for a shared machine does not count."""
     size = embedder.batch_size
     embedder.embed_images(images[:size])
     begins, started = range(0, len(images), size), time.process_time()

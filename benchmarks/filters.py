@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from qdrant_client import models
 
 from benchmarks.vectors import Matrix, clustered
-from lookalike.adapter.engines.embedded import EmbeddedEngine
-from lookalike.adapter.engines.process import EngineProcess
-from lookalike.adapter.engines.settings import EngineSettings
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from lookalike.adapter.engines.engine_settings import EngineSettings
 from lookalike.adapter.filters import (
     SHADOW_KEY,
     SHADOW_PATH,
@@ -29,7 +29,7 @@ from lookalike.adapter.filters import (
     shadow_tokens,
     translate,
 )
-from lookalike.adapter.records import RESERVED_KEY, VISUAL_VECTOR
+from lookalike.adapter.point_layout import RESERVED_KEY, VISUAL_VECTOR
 
 N, DIMENSION, K = 100_000, 512, 10
 QUERIES, ROUNDS, BATCH = 100, 3, 128
@@ -60,7 +60,7 @@ def main() -> None:
     }.items():
         print(f"\n{storage}")
         with tempfile.TemporaryDirectory() as folder:
-            process = EngineProcess(Path(folder), settings)
+            process = Supervisor(Path(folder), settings)
             process.start()
             try:
                 asyncio.run(_run(process, data.vectors, data.queries, records))
@@ -113,7 +113,7 @@ def _print_tokens(records: list[dict[str, Any]]) -> None:
 
 
 async def _run(
-    process: EngineProcess, vectors: Matrix, queries: Matrix, records: list[dict[str, Any]]
+    process: Supervisor, vectors: Matrix, queries: Matrix, records: list[dict[str, Any]]
 ) -> None:
     engine = await EmbeddedEngine.connect(process.socket_path)
     await _fill(engine, vectors, records, built=process.settings.hnsw_threshold_elements > 0)

@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.shelf import Way, filled, side_by_side
 from benchmarks.vectors import Indices, Matrix, clustered, exact_neighbours
-from lookalike.adapter.grouping import Grouping
-from lookalike.adapter.search import Hits, Query, nearest
+from lookalike.adapter.search.grouping import Grouping
+from lookalike.adapter.search.nearest import Hits, Query, nearest
 
 PRODUCTS, PHOTOS, DIMENSION, K, QUERIES = 24_000, 4, 512, 30, 200
 CROWD = 4_000

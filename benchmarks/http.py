@@ -16,13 +16,13 @@ from qdrant_client import models
 from benchmarks import load
 from benchmarks.service import Service
 from benchmarks.vectors import Indices, Matrix, clustered, exact_neighbours
-from lookalike.adapter import collection as collections
-from lookalike.adapter import search
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engines.embedded import EmbeddedEngine
-from lookalike.adapter.engines.process import EngineProcess
-from lookalike.adapter.records import VISUAL_VECTOR, point_id
-from lookalike.adapter.search import Query
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from lookalike.adapter.point_layout import VISUAL_VECTOR
+from lookalike.adapter.records.points import point_id
+from lookalike.adapter.search.nearest import Query, nearest
 
 N, DIMENSION, K = 100_000, 512, 10
 SEARCHES = 2_000
@@ -46,7 +46,7 @@ def main() -> None:
 
 async def _fill(folder: Path, vectors: Matrix) -> Collection:
     """Loads the vectors and waits for the index."""
-    process = EngineProcess(folder)
+    process = Supervisor(folder)
     process.start()
     try:
         engine = await EmbeddedEngine.connect(process.socket_path)
@@ -122,7 +122,7 @@ async def _one_by_one(
         rows = [int(row) for row in asked[begin : begin + block]]
         for row in rows:
             started = time.perf_counter()
-            hits = await search.nearest(engine, collection, Query(record_id=str(row), k=K))
+            hits = await nearest(engine, collection, Query(record_id=str(row), k=K))
             direct.append(time.perf_counter() - started)
             answers_direct.append([record["_id"] for record in hits.records])
         result = await asyncio.to_thread(_http, service, collection, rows, 1)

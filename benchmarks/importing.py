@@ -1,7 +1,7 @@
 """Importing photos over HTTP beside the embedder's own speed, and searches while it runs.
 
-Goals: an import reaches 85 % of what the embedder does alone, decoded pictures at hand; the p95 of
-searches by picture is at most three times the idle one. The photos are crops of real ones.
+Goals: an import reaches 85 % of what the embedder does alone, decoded images at hand; the p95 of
+searches by image is at most three times the idle one. The photos are crops of real ones.
 """
 
 from __future__ import annotations

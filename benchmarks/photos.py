@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from lookalike.demo import WHEEL, read_products
+from lookalike.demo_photos import WHEEL, read_products
 
 ROOT = Path(__file__).parents[1]
 STAMPS = "TUXPAINT_STAMPS"
@@ -100,7 +100,7 @@ def copies() -> dict[str, Change]:
 
 
 def _middle(image: Image.Image, share: float) -> tuple[int, int, int, int]:
-    """The box of the middle with this share of the picture's area."""
+    """The box of the middle with this share of the image's area."""
     x, y = ((1 - share**0.5) / 2 * length for length in image.size)
     return round(x), round(y), round(image.width - x), round(image.height - y)
 

@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks.photos import STAMPS_HOW, copies, products, rooms, stamps
 from lookalike.api.settings import from_environment
 from lookalike.embedders.base import Embedder
-from lookalike.embedders.errors import EmbedderError
+from lookalike.embedders.embedder_errors import EmbedderError
 from lookalike.embedders.images.decode import decode
 from lookalike.embedders.phash import structure
 from lookalike.embedders.registry import installed
@@ -33,7 +33,7 @@ SAMPLES = 1000
 
 
 class Way(NamedTuple):
-    """A way to compare pictures."""
+    """A way to compare images."""
 
     name: str
     image_px: int

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
-from lookalike.adapter.engines.process import running_socket
+from lookalike.adapter.engines.embedded.supervisor import running_socket
 
 START_SECONDS = 120.0
 

@@ -17,12 +17,13 @@ from qdrant_client import models
 
 from benchmarks.http import BUILD_SECONDS, bench_collection
 from benchmarks.vectors import Indices, Matrix
-from lookalike.adapter import collection as collections
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engines.embedded import EmbeddedEngine
-from lookalike.adapter.engines.process import EngineProcess
-from lookalike.adapter.records import TAGS_VECTOR, VISUAL_VECTOR, point_id, tag_vector, tags_of
-from lookalike.adapter.search import Hits
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from lookalike.adapter.point_layout import TAGS_VECTOR, VISUAL_VECTOR
+from lookalike.adapter.records.points import point_id, tag_vector, tags_of
+from lookalike.adapter.search.nearest import Hits
 
 BATCH = 1_000
 
@@ -44,7 +45,7 @@ async def filled(
     )
     collection = collections.infer_index_types(collection, records[:1])
     with tempfile.TemporaryDirectory() as folder:
-        process = EngineProcess(Path(folder))
+        process = Supervisor(Path(folder))
         process.start()
         try:
             engine = await EmbeddedEngine.connect(process.socket_path)

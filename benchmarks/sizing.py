@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from lookalike.adapter import collection as collections
-from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection, IndexedField
-from lookalike.adapter.engines.embedded import EmbeddedEngine
-from lookalike.adapter.engines.process import EngineProcess
-from lookalike.adapter.pictures import Embedded
-from lookalike.adapter.storage import Storage, create_options
-from lookalike.adapter.writes import Writer
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.storage import Storage, create_options
+from lookalike.adapter.collections.store import Collection, IndexedField
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from lookalike.adapter.records.images import Embedded
+from lookalike.adapter.records.writer import Writer
 
 WORDS = [
     "wide",
@@ -48,7 +48,7 @@ def record(number: int, chance: random.Random) -> dict[str, Any]:
     """About 300 bytes of JSON, as a shop's."""
     return {
         "_id": f"sku-{number:09d}",
-        "_url": f"https://images.example.com/catalogue/{uuid.UUID(int=number)}.jpg",
+        "_url": f"https://images.example.com/cache/{uuid.UUID(int=number)}.jpg",
         "name": " ".join(chance.choices(WORDS, k=6)),
         "category": chance.choice(WORDS),
         "price": round(chance.uniform(1, 500), 2),
@@ -58,7 +58,7 @@ def record(number: int, chance: random.Random) -> dict[str, Any]:
 
 
 async def measure(folder: Path, records: int, dimension: int) -> None:
-    owner = EngineProcess(folder)
+    owner = Supervisor(folder)
     owner.start()
     engine = await EmbeddedEngine.connect(owner.socket_path)
     id_ = collections.new_collection_id()
@@ -75,7 +75,7 @@ async def measure(folder: Path, records: int, dimension: int) -> None:
         fields_to_index=tuple(IndexedField(f) for f in ("category", "price", "product_id")),
     )
     await collections.create(engine, collection)
-    writer = Writer(engine, Catalogue(engine))
+    writer = Writer(engine, CollectionCache(engine))
     empty = resident(owner.worker_pid)
     generator, chance = np.random.default_rng(1), random.Random(1)
 
@@ -104,7 +104,7 @@ async def measure(folder: Path, records: int, dimension: int) -> None:
 async def measure_vectors(folder: Path, kind: str, distance: models.Distance) -> None:
     """Bytes on disk of a vector alone, with one quantization."""
     records, dimension = 6_000, 1280
-    owner = EngineProcess(folder)
+    owner = Supervisor(folder)
     owner.start()
     engine = await EmbeddedEngine.connect(owner.socket_path)
     options = create_options(Storage(quantization=kind), "cosine")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Pictures and tags in one distance, beside pictures alone: 100,000 records of 512 dimensions."""
+"""Images and tags in one distance, beside images alone: 100,000 records of 512 dimensions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.shelf import Way, filled, side_by_side
 from benchmarks.vectors import Data, Indices, Matrix, clustered, exact_neighbours
-from lookalike.adapter.search import Hits, Query, nearest
+from lookalike.adapter.search.nearest import Hits, Query, nearest
 
 N, DIMENSION, K, QUERIES = 100_000, 512, 10, 200
 VOCABULARY, MOST_TAGS = 500, 8

@@ -19,7 +19,7 @@ class Data(NamedTuple):
 
 
 def clustered(n: int, dimension: int, queries: int, seed: int = 7) -> Data:
-    """A mixture of 1,000 Gaussians with power-law spectra, about 2.5 pictures a product.
+    """A mixture of 1,000 Gaussians with power-law spectra, about 2.5 images a product.
 
     The median cosine of the 1st, 10th and 100th neighbour is about 0.93, 0.72 and 0.54 for
     100,000 vectors of 512 dimensions: near duplicates, then a long slope.

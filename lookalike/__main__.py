@@ -1,5 +1,5 @@
 """`python -m lookalike` is the command `lookalike`."""
 
-from lookalike.api.cli import main
+from lookalike.cli import main
 
 main(prog_name="lookalike")

@@ -1,4 +1,4 @@
-"""What the whole suite shares: real photos, a running service, a server of pictures."""
+"""What the whole suite shares: real photos, a running service, a server of images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lookalike.demo import DOWNLOAD, WHEEL, DemoPhoto, read_products
+from lookalike.demo_photos import DOWNLOAD, WHEEL, DemoPhoto, read_products
 from tests.live import FileServer, LiveServer, live_server
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ def products(demo_wheel: Path) -> list[DemoPhoto]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """One service for all tests that do not need their own. Its picture hosts are on loopback."""
+    """One service for all tests that do not need their own. Its image hosts are on loopback."""
     environment = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1"}
     with live_server(tmp_path_factory.mktemp("data"), environment) as running:
         yield running

@@ -91,7 +91,7 @@ def live_server(data: Path, environment: Mapping[str, str] | None = None) -> Ite
 
 
 class FileServer:
-    """Serves pictures from memory over HTTP on loopback, as a shop serves its own."""
+    """Serves images from memory over HTTP on loopback, as a shop serves its own."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}

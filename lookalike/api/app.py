@@ -33,18 +33,19 @@ from litestar.types import (
 
 from lookalike import __version__
 from lookalike.adapter import deadline
-from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection
+from lookalike.adapter.collections import defaults
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.store import Collection
 from lookalike.adapter.errors import InvalidRequest, LookalikeError
-from lookalike.api import defaults, errors, paths, vectors
+from lookalike.api import error_responses, paths, vectors
 from lookalike.api.auth import Grant
-from lookalike.api.engines import connect
+from lookalike.api.engine_connection import connect
 from lookalike.api.routes.account import Account
-from lookalike.api.routes.collections import Collections
+from lookalike.api.routes.collection_methods import Collections
 from lookalike.api.routes.health import healthz, readyz
-from lookalike.api.routes.matching import ImageMatching
-from lookalike.api.routes.methods import RecordMethods
-from lookalike.api.routes.searches import Searches
+from lookalike.api.routes.image_matching import ImageMatching
+from lookalike.api.routes.record_methods import RecordMethods
+from lookalike.api.routes.search_methods import Searches
 from lookalike.api.services import Services
 from lookalike.api.settings import Settings, from_environment
 
@@ -53,7 +54,7 @@ log = logging.getLogger("lookalike")
 ENGINE_SOCKET = "LOOKALIKE_INTERNAL_ENGINE_SOCKET"
 MAIN_PID = "LOOKALIKE_INTERNAL_MAIN_PID"
 
-CATALOGUE_REFRESH_SECONDS = 2.0
+CACHE_REFRESH_SECONDS = 2.0
 MAIN_PROCESS_SECONDS = 0.5
 
 AnyRequest = Request[Any, Any, Any]
@@ -108,9 +109,9 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
         },
         guards=[check_token],
         exception_handlers={
-            LookalikeError: errors.on_error,
-            HTTPException: errors.on_http_exception,
-            Exception: errors.on_exception,
+            LookalikeError: error_responses.on_error,
+            HTTPException: error_responses.on_http_exception,
+            Exception: error_responses.on_exception,
         },
         lifespan=[lifespan_of(settings, engine_socket)],
         request_class=JsonRequest,
@@ -138,7 +139,7 @@ def lifespan_of(
         readiness = app.state.readiness = Readiness(services)
         tasks = [
             asyncio.create_task(readiness.prepare()),
-            asyncio.create_task(keep_refreshing(services.catalogue)),
+            asyncio.create_task(keep_refreshing(services.cache)),
             asyncio.create_task(end_with_main_process()),
         ]
         try:
@@ -167,7 +168,7 @@ class Readiness:
 
     async def prepare(self) -> None:
         try:
-            for name in defaults.embedders_at_start(self._services.settings):
+            for name in defaults.embedders_at_start(self._services.settings.embedder):
                 await self._services.embedders.get(name)
         except Exception as error:
             self._embedder = f"failed: {error}"
@@ -184,12 +185,12 @@ class Readiness:
         return ready, {"engine": engine, "embedder": self._embedder}
 
 
-async def keep_refreshing(catalogue: Catalogue) -> None:
+async def keep_refreshing(cache: CollectionCache) -> None:
     """Other processes and the command line change collections too."""
     while True:
         with contextlib.suppress(LookalikeError):
-            await catalogue.refresh()
-        await asyncio.sleep(CATALOGUE_REFRESH_SECONDS)
+            await cache.refresh()
+        await asyncio.sleep(CACHE_REFRESH_SECONDS)
 
 
 async def end_with_main_process() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 from litestar import Response
 from msgspec import UNSET
 
-from lookalike.adapter.collection import Collection
+from lookalike.adapter.collections.store import Collection
 from lookalike.adapter.errors import DuplicateRecord, RecordRefused
-from lookalike.adapter.records import UNSTORED_FIELDS, Record
-from lookalike.adapter.search import Hits
-from lookalike.adapter.writes import NearDuplicate, Outcome
+from lookalike.adapter.records.points import UNSTORED_FIELDS, Record
+from lookalike.adapter.records.writer import NearDuplicate, Outcome
+from lookalike.adapter.search.nearest import Hits
 from lookalike.api.schemas import Answer, Status
 
 OK = (200, "OK")
@@ -103,7 +103,7 @@ def hits(outcome: Hits, clock: Clock, **statistics: Any) -> Answer:
 
 def answered_by(collection: Collection) -> dict[str, Any]:
     """Statistics that name the vector of the answer, where the collection has two."""
-    if collection.alternative is None:
+    if collection.second_vector is None:
         return {}
     return {"vector": collection.vector, "embedder": collection.embedder}
 

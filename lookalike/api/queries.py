@@ -7,15 +7,22 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from lookalike.adapter import listing, search
-from lookalike.adapter.collection import Collection
+from lookalike.adapter.collections.store import Collection
 from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
-from lookalike.adapter.grouping import Grouping
-from lookalike.adapter.pictures import Embed, Embedded, ImageSource
-from lookalike.adapter.ranking import Vector
-from lookalike.adapter.records import UNSTORED_FIELDS, record_id, shown_fields
-from lookalike.adapter.search import Hits, Query
-from lookalike.adapter.selection import select
+from lookalike.adapter.records import listing
+from lookalike.adapter.records.images import Embed, Embedded, ImageSource
+from lookalike.adapter.records.points import UNSTORED_FIELDS, record_id, shown_fields
+from lookalike.adapter.records.selection import select
+from lookalike.adapter.search.grouping import Grouping
+from lookalike.adapter.search.nearest import (
+    Hits,
+    Query,
+    nearest,
+    recommended,
+    stored_vectors,
+    weighted_sum,
+)
+from lookalike.adapter.search.ranking import Vector
 from lookalike.api.schemas import DEFAULT_K, Record, Search
 from lookalike.api.services import Services
 from lookalike.embedders.batching import BatchedEmbedder
@@ -29,8 +36,8 @@ MAX_FROM = 50_000
 
 
 async def answer(data: Search, query: Query, collection: Collection, services: Services) -> Hits:
-    """Raises InvalidRequest for a query without content or with a picture that cannot be read, and
-    RecordsNotFound for an unknown `_id` without a picture."""
+    """Raises InvalidRequest for a query without content or with an image that cannot be read, and
+    RecordsNotFound for an unknown `_id` without an image."""
     engine = services.engine
     if data.positive or data.negative:
         query = await _by_examples(data, query, collection, services)
@@ -40,9 +47,7 @@ async def answer(data: Search, query: Query, collection: Collection, services: S
         id_ = id_of(data.query_record, QUERY_RECORD)
         if id_ is not None:
             try:
-                return await search.nearest(
-                    engine, collection, structs.replace(query, record_id=id_)
-                )
+                return await nearest(engine, collection, structs.replace(query, record_id=id_))
             except RecordsNotFound:
                 if not has_content(data.query_record, QUERY_RECORD):
                     raise
@@ -50,7 +55,7 @@ async def answer(data: Search, query: Query, collection: Collection, services: S
         query = structs.replace(query, vectors=(vector,))
     else:
         raise InvalidRequest("query_record is needed", place="$")
-    return await search.nearest(engine, collection, query)
+    return await nearest(engine, collection, query)
 
 
 async def query_of(
@@ -93,7 +98,7 @@ async def _by_examples(
     positive = await examples(data.positive, "$.positive", collection, services)
     negative = await examples(data.negative or [], "$.negative", collection, services)
     stored = frozenset(id_ for _, id_ in positive + negative if id_ is not None)
-    vector = search.recommended([v for v, _ in positive], [v for v, _ in negative])
+    vector = recommended([v for v, _ in positive], [v for v, _ in negative])
     if collection.distance == "cosine" and not any(vector):
         raise InvalidRequest(CANCELLED, place="$.negative")
     return structs.replace(query, vectors=(vector,), excluded=stored)
@@ -110,7 +115,7 @@ async def _by_several(
         raise InvalidRequest("there must be one weight for each query record", place="$.weights")
     if collection.distance != "cosine":
         raise InvalidRequest("weights need a collection with cosine distance", place="$.weights")
-    total, length = search.weighted_sum(vectors, data.weights)
+    total, length = weighted_sum(vectors, data.weights)
     if length == 0:
         raise InvalidRequest(CANCELLED, place="$.query_records")
     return structs.replace(query, vectors=(total,), length=length)
@@ -125,7 +130,7 @@ async def examples(
         raise InvalidRequest(f"A request has at most {most} records", place=place)
     ids = [id_of(record, f"{place}[{number}]") for number, record in enumerate(records)]
     wanted = [id_ for id_ in ids if id_ is not None]
-    stored = await search.stored_vectors(services.engine, collection, wanted)
+    stored = await stored_vectors(services.engine, collection, wanted)
     found: list[tuple[Vector, str | None]] = []
     for number, (record, id_) in enumerate(zip(records, ids, strict=True)):
         here = f"{place}[{number}]"
@@ -139,7 +144,7 @@ async def examples(
 
 
 def id_of(record: Record, place: str) -> str | None:
-    """The `_id` whose stored vector is looked for; None where only a part of a picture is."""
+    """The `_id` whose stored vector is looked for; None where only a part of an image is."""
     if record.get("_id") is None or record.get("_crop") is not None:
         return None
     return record_id(record["_id"], f"{place}._id")
@@ -152,7 +157,7 @@ def has_content(record: Record, place: str) -> bool:
 async def embed_query(
     record: Record, place: str, collection: Collection, services: Services
 ) -> Vector:
-    """The vector of a picture or a text that is not stored."""
+    """The vector of an image or a text that is not stored."""
     source = source_of(record, place)
     if source is not None:
         (embedded,) = await services.embed(collection, [source], query=True)
@@ -199,11 +204,11 @@ async def described(
 ) -> list[Described]:
     """The records in their order. What is stored of one stands behind what is given.
 
-    `query`: they are part of a search, and go before the pictures of inserts.
+    `query`: they are part of a search, and go before the images of inserts.
     """
     ids = [_id_or_refusal(record) for record in records]
     wanted = [id_ for id_ in ids if isinstance(id_, str)]
-    vectors = await search.stored_vectors(services.engine, collection, wanted)
+    vectors = await stored_vectors(services.engine, collection, wanted)
     found = await listing.get(services.engine, collection, list(vectors), shown_fields(["*"]))
     stored = {record["_id"]: record for record in found}
     items: list[tuple[Record, Vector | ImageSource | RecordRefused]] = []
@@ -223,7 +228,7 @@ async def described(
 async def described_by(
     embedder: BatchedEmbedder, records: Sequence[Record], services: Services
 ) -> list[Described]:
-    """The records in their order, by their pictures, whatever is stored."""
+    """The records in their order, by their images, whatever is stored."""
     items = [(without_pixels(record), _source_or_refusal(record)) for record in records]
     return await _embedded(items, records, lambda sources: services.embed_with(embedder, sources))
 

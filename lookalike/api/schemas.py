@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from lookalike.adapter.collection import Alternative, CollectionType, IndexedField
-from lookalike.adapter.storage import Storage
+from lookalike.adapter.collections.storage import Storage
+from lookalike.adapter.collections.store import CollectionType, IndexedField, SecondVector
 
 Record = dict[str, Any]
 Count = Annotated[int, Meta(ge=0)]
@@ -32,7 +32,7 @@ class Insert(Body):
     """Each with `_url` or `_base64`, usually `_id`, and any other fields."""
     fields_to_return: list[str] | None = None
     extract_colors: bool | None = None
-    """Whether each record gets its picture's `_dominant_colors`."""
+    """Whether each record gets its image's `_dominant_colors`."""
 
 
 class Update(Body):
@@ -78,7 +78,7 @@ class Search(Body):
     query_record: Record | None = None
     """`_id` of a stored record, or `_url`, or `_base64`, or `_text_data`."""
     query_records: list[Record] | None = None
-    """Several pictures: the distance is that from the nearest, or with `weights` the mean."""
+    """Several images: the distance is that from the nearest, or with `weights` the mean."""
     weights: list[Annotated[float, Meta(gt=0)]] | None = None
     positive: list[Record] | None = None
     """Examples of what is wanted; stored ones are left out of the answer."""
@@ -126,7 +126,7 @@ class Hash(Body):
 class RemoveDuplicates(Body):
     records: list[Record]
     radius: Distance | None = None
-    """Bits that may differ in pictures taken for the same."""
+    """Bits that may differ in images taken for the same."""
     hash_type: str | None = None
 
 
@@ -193,7 +193,7 @@ class CollectionChange(Body, forbid_unknown_fields=True):
     product_id_field: str | UnsetType | None = UNSET
     capacity: Count | UnsetType | None = UNSET
     tag_weight: Share | UnsetType = UNSET
-    alternative_share: Share | UnsetType = UNSET
+    second_vector_share: Share | UnsetType = msgspec.field(name="alternative_share", default=UNSET)
     """Of different queries the part that the other vector answers, where there are two."""
 
 
@@ -207,7 +207,7 @@ class CollectionView(msgspec.Struct, kw_only=True):
     distance: str
     vector: str
     """The one that is searched, by its name in Qdrant."""
-    alternative: Alternative | None
+    second_vector: SecondVector | None = msgspec.field(name="alternative")
     fields_to_index: tuple[IndexedField, ...]
     product_id_field: str | None
     capacity: int | None

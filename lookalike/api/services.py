@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engine import Engine
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
     EmbedderFailed,
@@ -21,14 +21,14 @@ from lookalike.adapter.errors import (
     RecordRefused,
     Unavailable,
 )
-from lookalike.adapter.listing import PageCursors
-from lookalike.adapter.pictures import Embedded, ImageSource
-from lookalike.adapter.writes import Writer
+from lookalike.adapter.records.images import Embedded, ImageSource
+from lookalike.adapter.records.listing import PageCursors
+from lookalike.adapter.records.writer import Writer
 from lookalike.api.auth import Grant, tokens_from
 from lookalike.api.settings import Settings
 from lookalike.embedders.batching import BatchedEmbedder
 from lookalike.embedders.dominant import dominant_colors
-from lookalike.embedders.errors import EmbedderError, NoTextTower, UnknownEmbedder
+from lookalike.embedders.embedder_errors import EmbedderError, NoTextTower, UnknownEmbedder
 from lookalike.embedders.images import Box, ImageError, ImageReader, ImageSettings
 from lookalike.embedders.registry import Registry
 
@@ -47,8 +47,8 @@ class Services:
         self.settings = settings
         self.tokens = tokens_from(settings)
         self.engine = engine
-        self.catalogue = Catalogue(engine)
-        self.writer = Writer(engine, self.catalogue, self.embed_alternative)
+        self.cache = CollectionCache(engine)
+        self.writer = Writer(engine, self.cache, self.embed_second)
         self.cursors = PageCursors()
         self.embedders = Registry(Path(settings.data) / "models", options=settings.embedder_options)
         self.images = ImageReader(
@@ -72,7 +72,7 @@ class Services:
 
     async def collection(self, id_or_name: str, grant: Grant) -> Collection:
         """Raises CollectionNotFound, and Forbidden for one that the token is not bound to."""
-        collection = await self.catalogue.find(id_or_name)
+        collection = await self.cache.find(id_or_name)
         grant.require_collection(collection.id)
         return collection
 
@@ -112,7 +112,7 @@ class Services:
         query: bool = False,
         colors: bool = False,
     ) -> list[Embedded | RecordRefused]:
-        """Reads and embeds pictures together; each gets its vector or the reason why not.
+        """Reads and embeds images together; each gets its vector or the reason why not.
 
         With `colors` their dominant colours too.
         """
@@ -159,10 +159,10 @@ class Services:
         named = await asyncio.to_thread(_named_colors, image.image) if colors else None
         return Embedded(vector.tolist(), image.content_hash, named)
 
-    async def embed_alternative(
+    async def embed_second(
         self, seen: Collection, sources: Sequence[ImageSource]
     ) -> list[list[float] | None]:
-        """As `embed`, for a collection seen by its alternative. Where that has no embedder here,
+        """As `embed`, for a collection seen by its second vector. Where that has no embedder here,
         records are left without it, which is for its migration to fill."""
         try:
             results = await self.embed(seen, sources)
@@ -172,7 +172,7 @@ class Services:
         return [result.vector if isinstance(result, Embedded) else None for result in results]
 
     async def embed_text(self, collection: Collection, text: str, place: str) -> list[float]:
-        """Raises InvalidRequest at `place` where the collection's embedder knows pictures only."""
+        """Raises InvalidRequest at `place` where the collection's embedder knows images only."""
         embedder = await self.embedder_of(collection)
         try:
             with embedder.places(1, query=True):

@@ -69,7 +69,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     remote_dimension: Annotated[int, Meta(ge=0)] = 0
     """Numbers of its vectors, checked at the start; 0: as many as it answers."""
     remote_image_px: Annotated[int, Meta(ge=1, le=4096)] = 224
-    """Side of the square that its model sees; pictures are sent twice as large."""
+    """Side of the square that its model sees; images are sent twice as large."""
     remote_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """Seconds that it may take for one request."""
     strict: bool = False
@@ -85,9 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     max_results: Positive = 10_000
     """Larger `k`, `count` and `size` are cut to this."""
     max_image_bytes: Positive = 32 * 1024 * 1024
-    """Largest picture, as a file."""
+    """Largest image, as a file."""
     max_image_pixels: Positive = 64_000_000
-    """Largest picture, decoded."""
+    """Largest image, decoded."""
     fetch_timeout_s: Annotated[float, Meta(gt=0)] = 20.0
     """Seconds to fetch one `_url`, redirects included."""
     fetch_allow: tuple[str, ...] = ()

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from lookalike.adapter import alternatives
-from lookalike.adapter.collection import Collection
+from lookalike.adapter.collections import second_vector
+from lookalike.adapter.collections.store import Collection
 
 HEADER = "lookalike-vector"
 
@@ -30,12 +30,12 @@ def chosen(collection: Collection, wanted: str | None, body: bytes) -> Collectio
     still being filled.
     """
     if wanted is not None:
-        return alternatives.named(collection, wanted, HEADER)
-    if collection.alternative is None or collection.alternative.share == 0:
+        return second_vector.named(collection, wanted, HEADER)
+    if collection.second_vector is None or collection.second_vector.share == 0:
         return collection
     try:
         looked_for = msgspec.json.decode(body, type=LookedFor)
     except msgspec.DecodeError:
         return collection  # Which the handler will answer.
     key = msgspec.json.encode(looked_for, order="deterministic")
-    return alternatives.shared_out(collection, key)
+    return second_vector.shared_out(collection, key)

@@ -25,12 +25,12 @@ Vectors = NDArray[np.float32]
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns pictures, and for some models words, into vectors.
+    """Turns images, and for some models words, into vectors.
 
     `revision` is a fingerprint of everything that moves a vector: weights, preprocessing, backend,
     precision, dimension. Two embedders with equal revisions may share a collection, others not.
 
-    An embedder may also have `batch_size: int` (1 if missing), the most pictures that it wants in
+    An embedder may also have `batch_size: int` (1 if missing), the most images that it wants in
     one call, and `close()`, called once, at the end.
     """
 
@@ -44,9 +44,9 @@ class Embedder(Protocol):
     def distance(self) -> Distance: ...
     @property
     def image_px(self) -> int:
-        """The side of the square that the model sees; a picture is decoded no larger than needed.
+        """The side of the square that the model sees; an image is decoded no larger than needed.
 
-        Both sides of what `embed_images` gets are at least twice that, if the picture has so much.
+        Both sides of what `embed_images` gets are at least twice that, if the image has so much.
         """
         ...
 
@@ -57,7 +57,7 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class TextEmbedder(Embedder, Protocol):
-    """An embedder with a text tower: words and pictures share one space."""
+    """An embedder with a text tower: words and images share one space."""
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
         """Any strings -> float32 of shape (n, dimension). Called from one thread."""

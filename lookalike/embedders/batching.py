@@ -1,9 +1,9 @@
 """One worker thread in front of an embedder, and a short queue in front of the thread.
 
 A request takes its places before anything is fetched or decoded for it, or is refused; then it
-brings as many pictures at a time as it has places. The thread takes one batch after the other
+brings as many images at a time as it has places. The thread takes one batch after the other
 without asking the event loop, which may be busy with other things for some milliseconds. A search
-goes before the pictures of an insert; whoever stops waiting leaves the queue; and what the embedder
+goes before the images of an insert; whoever stops waiting leaves the queue; and what the embedder
 answers is checked before anybody stores it.
 """
 
@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.embedders.base import Distance, Embedder, TextEmbedder, Vector
-from lookalike.embedders.errors import (
+from lookalike.embedders.embedder_errors import (
     EmbedderBroken,
     EmbedderClosed,
     EmbedderError,
@@ -35,12 +35,12 @@ from lookalike.embedders.memory import give_back
 
 logger = logging.getLogger(__name__)
 
-# Places of inserts, and as many of searches. A decoded picture takes about 1.2 MB while it waits.
+# Places of inserts, and as many of searches. A decoded image takes about 1.2 MB while it waits.
 MAX_WAITING = 256
 # Places of one request, unless a batch of the embedder has more: enough to decode ahead, and few
 # enough for several imports at once.
 WINDOW = 32
-# Vectors that are kept in case the same picture comes again: 1,638 of 1,280 numbers.
+# Vectors that are kept in case the same image comes again: 1,638 of 1,280 numbers.
 KNOWN_BYTES = 8 * 1024 * 1024
 # After so long without work, the memory that the work has left behind is given back.
 IDLE_S = 2.0
@@ -89,7 +89,7 @@ class BatchedEmbedder:
 
     @contextmanager
     def places(self, count: int, *, query: bool = False) -> Iterator[int]:
-        """For a request of `count` pictures and texts: how many it may have on their way at once.
+        """For a request of `count` images and texts: how many it may have on their way at once.
 
         At least 1, and never as many as would keep a request from working alone. Searches (`query`)
         and inserts do not take each other's. Raises `Overloaded` where too many are taken.
@@ -109,9 +109,9 @@ class BatchedEmbedder:
     async def embed_image(
         self, image: Image.Image, *, query: bool = False, content_hash: str | None = None
     ) -> Vector:
-        """One RGB picture -> float32 of shape (dimension,). `query`: somebody waits for it.
+        """One RGB image -> float32 of shape (dimension,). `query`: somebody waits for it.
 
-        A picture whose `content_hash` was embedded a short while ago is not embedded again.
+        An image whose `content_hash` was embedded a short while ago is not embedded again.
         """
         if content_hash is not None and (vector := self._known.get(content_hash)) is not None:
             self._known.move_to_end(content_hash)
@@ -132,7 +132,7 @@ class BatchedEmbedder:
 
     @property
     def waiting(self) -> int:
-        """Pictures and texts in the queue, those of the running batch not counted."""
+        """Images and texts in the queue, those of the running batch not counted."""
         return len(self._queries) + len(self._bulk)
 
     async def close(self) -> None:
@@ -170,7 +170,7 @@ class BatchedEmbedder:
     def _leave(
         self, queue: deque[_Waiting], entry: _Waiting, future: asyncio.Future[Vector]
     ) -> None:
-        # Somebody who stopped waiting must neither hold a place nor keep a picture in memory.
+        # Somebody who stopped waiting must neither hold a place nor keep an image in memory.
         if future.cancelled():
             with self._lock:
                 if entry in queue:
@@ -208,7 +208,7 @@ class BatchedEmbedder:
             self._idle = loop.call_later(IDLE_S, self._thread.submit, give_back)
 
     def _embed(self, items: list[Any]) -> list[Vector | EmbedderError]:
-        """In the worker thread. One bad picture must not take its neighbours along."""
+        """In the worker thread. One bad image must not take its neighbours along."""
         try:
             if self._text is not None and isinstance(items[0], str):
                 raw = self._text.embed_texts(items)
@@ -218,7 +218,7 @@ class BatchedEmbedder:
         except (Exception, SystemExit) as error:
             failure = error
         if isinstance(failure, EmbedderError) and failure.retry:
-            # Not the fault of one of the pictures: each alone would wait as long again.
+            # Not the fault of one of the images: each alone would wait as long again.
             return [failure] * len(items)
         if len(items) > 1:
             return [answer for item in items for answer in self._embed([item])]

@@ -1,6 +1,6 @@
-"""Models of the CLIP family, by sentence-transformers: pictures and words in one space.
+"""Models of the CLIP family, by sentence-transformers: images and words in one space.
 
-Any model that the library loads and that knows pictures will do: CLIP, SigLIP, DINOv2 (which knows
+Any model that the library loads and that knows images will do: CLIP, SigLIP, DINOv2 (which knows
 no words). PyTorch is imported when the embedder is first asked for, and comes with the extra `clip`
 only: it needs half a gigabyte of memory and seconds to import.
 """
@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.embedders.base import Distance, Vectors, fingerprint
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.exported import ExportedClip, ExportedClipWithText, file_name
 from lookalike.embedders.images.decode import DECODING
 from lookalike.embedders.model_folder import find_folder, hash_folder
@@ -35,7 +35,7 @@ Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 _DEFAULT_PX = 224
 CPU_INFO = Path("/proc/cpuinfo")
 NVIDIA = Path("/dev/nvidiactl")
-# On a CPU 8 pictures are as fast as 32, and searches wait less; a GPU wants more at once.
+# On a CPU 8 images are as fast as 32, and searches wait less; a GPU wants more at once.
 _CPU_BATCH, _GPU_BATCH = 8, 64
 
 
@@ -84,7 +84,7 @@ class ClipWithText(Clip):
         What the tokenizer has no room for (77 tokens for CLIP) is cut off.
         """
         # Never the bare string: `encode` would fetch one that is a URL, and open one that is the
-        # path of a picture. Half of a surrogate pair has no UTF-8, so it becomes a question mark.
+        # path of an image. Half of a surrogate pair has no UTF-8, so it becomes a question mark.
         return self._encode([{"text": text.encode(errors="replace").decode()} for text in texts])
 
 
@@ -186,7 +186,7 @@ def _libraries() -> tuple[Any, Any]:
 
 def _network(torch: Any, transformer: Any, folder: Path, device: str, precision: str) -> Any:
     if device == "cpu":
-        # Threads that wait for one another on a busy machine make a picture take seconds; more
+        # Threads that wait for one another on a busy machine make an image take seconds; more
         # processes (`serve --workers`) use more cores better.
         torch.set_num_threads(1)
     try:

@@ -1,9 +1,9 @@
-"""Pictures of like colours, whatever they show: a soft histogram in CIELAB, without weights.
+"""Images of like colours, whatever they show: a soft histogram in CIELAB, without weights.
 
 Each pixel is shared among 128 colours that are spread evenly over what a screen can show, the
 nearer the more, so that two shades of one colour overlap; square roots make the cosine of two
 histograms their Bhattacharyya coefficient. A plain background is left out: on a product photo it
-would be most of the picture. On 43 real product photos labelled with their main colour (8 of
+would be most of the image. On 43 real product photos labelled with their main colour (8 of
 them) the nearest has the same one in 0.81 (HSV histogram 0.56, the bundled network 0.28).
 """
 
@@ -29,7 +29,7 @@ _SIDE_PX = 64
 _SPREAD = 16.0
 _BACKGROUND_EVEN = 6.0
 _BACKGROUND_REACH = 16.0
-# The share of the picture's edge that must be even, and the least that must stay as foreground.
+# The share of the image's edge that must be even, and the least that must stay as foreground.
 _BACKGROUND_EDGE = 0.8
 _LEAST_FOREGROUND = 0.01
 
@@ -56,7 +56,7 @@ def histogram(image: Image.Image) -> Vector:
 
 
 def small(image: Image.Image) -> NDArray[np.float32]:
-    """The picture in CIELAB, its longer side 64 pixels: shape (height, width, 3)."""
+    """The image in CIELAB, its longer side 64 pixels: shape (height, width, 3)."""
     scale = _SIDE_PX / max(image.size)
     width, height = (max(1, round(length * scale)) for length in image.size)
     return cielab.from_srgb(np.asarray(image.resize((width, height), Image.Resampling.BOX)))
@@ -77,8 +77,8 @@ def share_among_palette(colours: NDArray[np.float32], weights: NDArray[np.float3
 def foreground(colours: NDArray[np.float32]) -> NDArray[np.float32]:
     """CIELAB of shape (height, width, 3) -> weights of its pixels, 0 for background to 1.
 
-    A picture has a background if most of its edge has one colour; what is near that colour fades
-    out. A picture that would fade out as a whole is taken as it is.
+    An image has a background if most of its edge has one colour; what is near that colour fades
+    out. An image that would fade out as a whole is taken as it is.
     """
     edge = np.concatenate([colours[0], colours[-1], colours[:, 0], colours[:, -1]])
     background = np.median(edge, axis=0)

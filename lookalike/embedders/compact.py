@@ -19,7 +19,7 @@ from PIL import Image
 
 from lookalike.embedders import lite0
 from lookalike.embedders.base import Distance, Vectors, fingerprint
-from lookalike.embedders.sharing import shared
+from lookalike.embedders.shared_networks import shared
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The few colours that a picture consists of, as people would name them."""
+"""The few colours that an image consists of, as people would name them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class DominantColor(NamedTuple):
 
 
 def dominant_colors(image: Image.Image) -> list[DominantColor]:
-    """At most six, the largest first, each of at least 3 % of the picture without its background.
+    """At most six, the largest first, each of at least 3 % of the image without its background.
 
     Pixels go to the nearest of 128 colours spread over CIELAB; then the fullest of these takes
     those around it, again and again.

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.embedders.clip import SETTING, load_network
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.exported import METADATA, ExportedClip, Tower, file_name
 from lookalike.embedders.model_folder import find_folder, hash_folder
 
@@ -33,7 +33,7 @@ class Report(NamedTuple):
     least: float
     """The least of these cosines."""
     torch_ms: float
-    """Milliseconds a picture with PyTorch in float32, one thread, preprocessing included."""
+    """Milliseconds an image with PyTorch in float32, one thread, preprocessing included."""
     exported_ms: float
 
 
@@ -47,7 +47,7 @@ def export(
 ) -> Report:
     """Writes the file where `clip.load` finds it, and compares both on RGB `photos`.
 
-    Raises `EmbedderBroken` where the model cannot be loaded, or prepares pictures in a way that is
+    Raises `EmbedderBroken` where the model cannot be loaded, or prepares images in a way that is
     not known here.
     """
     original = load_network(model, download=download, device="cpu", precision="float32")
@@ -155,7 +155,7 @@ def _compare(network: Any, exported: ExportedClip, file: Path, photos: Sequence[
 
 
 def _timed(embedder: Any, photos: Sequence[Image.Image]) -> tuple[Any, float]:
-    """Vectors, and the median time of a picture in batches of one size."""
+    """Vectors, and the median time of an image in batches of one size."""
     size = min(embedder.batch_size, len(photos))
     embedder.embed_images(photos[:size])
     rows, times = [], []

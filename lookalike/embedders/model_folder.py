@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken
 
 # Tokenizers, configurations and weights; not the README, and not the same weights once more in the
 # formats of other libraries.

@@ -1,8 +1,8 @@
-"""Copies of one picture: a perceptual hash of 128 bits, without weights.
+"""Copies of one image: a perceptual hash of 128 bits, without weights.
 
 64 bits are the pHash of the library `imagehash` (https://github.com/JohannesBuchner/imagehash),
 bit for bit; ours needs no SciPy, which is four times as large as all of Lookalike. They are the
-signs of the lowest frequencies of the grey picture. They do not see colour, and a shop is full of
+signs of the lowest frequencies of the grey image. They do not see colour, and a shop is full of
 one photo in ten colours. So 64 further bits tell the mean colour of the middle in CIELAB, each axis
 as a thermometer: n steps apart are n bits apart.
 
@@ -69,7 +69,7 @@ class PerceptualHash:
 def structure(image: Image.Image) -> NDArray[np.bool_]:
     """The 64 bits of `imagehash.phash(image)`, row by row."""
     grey = image.convert("L").resize((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
-    # Rounded, so that the frequencies that a flat picture does not have are zero and not noise.
+    # Rounded, so that the frequencies that a flat image does not have are zero and not noise.
     low = np.round(_DCT @ np.asarray(grey, np.float64) @ _DCT.T, 6)
     bits: NDArray[np.bool_] = (low > np.median(low)).ravel()
     return bits

@@ -1,7 +1,7 @@
 """Photos of products: the bundled network on the product itself, and the product's colours.
 
 A network trained to name things looks past colour, and past colour two views of one shoe are no
-more alike than two shoes. So the vector has two parts: the network's, of the picture cut to what
+more alike than two shoes. So the vector has two parts: the network's, of the image cut to what
 is not background, and half as long the histogram of `colors`. On real product photos that finds
 another photo of the same product in 0.52 (the network alone: 0.13), and the category no worse;
 docs/embedders.md has the table.
@@ -26,7 +26,7 @@ DIMENSION = compact.DIMENSION + colors.DIMENSION
 # 0.57, but P@5 for the category falls from 0.72 to 0.59.
 COLOUR_LENGTH = 0.5
 
-# In shares of the picture's sides.
+# In shares of the image's sides.
 _MARGIN = 0.06
 _PROCESSING = "foreground-crop-1"
 _FOREGROUND = 0.5

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lookalike.embedders.base import DISTANCES, Embedder
 from lookalike.embedders.batching import MAX_WAITING, BatchedEmbedder
-from lookalike.embedders.errors import (
+from lookalike.embedders.embedder_errors import (
     EmbedderBroken,
     EmbedderClosed,
     EmbedderError,

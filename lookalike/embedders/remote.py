@@ -1,6 +1,6 @@
 """Vectors from an HTTP server of embeddings: somebody else's process, perhaps with a GPU.
 
-Three kinds of bodies, after those who brought them up; pictures travel as JPEG in base64:
+Three kinds of bodies, after those who brought them up; images travel as JPEG in base64:
 
     openai   POST /v1/embeddings {"model", "input": ["data:image/jpeg;base64,…"], "modality"}
     jina     POST /v1/embeddings {"model", "input": [{"image": "…"}]}
@@ -8,7 +8,7 @@ Three kinds of bodies, after those who brought them up; pictures travel as JPEG 
 
 A text is its bare self, for `jina` {"text": "…"}. The first two answer {"data": [{"index",
 "embedding"}]}, the last a list of vectors. `modality`, "image" or "text", is what the server
-Infinity asks for, so that no text is taken for a picture's address.
+Infinity asks for, so that no text is taken for an image's address.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import tenacity
 from PIL import Image
 
 from lookalike.embedders.base import Distance, Vectors, fingerprint
-from lookalike.embedders.errors import EmbedderBroken, EmbedderUnreachable
+from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderUnreachable
 from lookalike.embedders.images.decode import DECODING
 
 NAME = "remote"

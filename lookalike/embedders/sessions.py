@@ -13,7 +13,7 @@ def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
     # More threads than free cores make every operator wait for the slowest of them; more
     # processes (`serve --workers`) use more cores better.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # The arena keeps the memory of the largest run forever, and one picture gains nothing by it.
+    # The arena keeps the memory of the largest run forever, and one image gains nothing by it.
     options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     source = model if isinstance(model, bytes) else str(model)

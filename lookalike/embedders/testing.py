@@ -6,7 +6,7 @@
         check_embedder(load, "my-embedder", tmp_path)
 
 It needs no test framework; `lookalike embedders check NAME` runs the same rules on what is
-installed. The pictures are drawn here, so that a rule means the same for everybody.
+installed. The images are drawn here, so that a rule means the same for everybody.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 
 from lookalike.embedders.base import Embedder, TextEmbedder, Vectors
 from lookalike.embedders.batching import check_vectors
-from lookalike.embedders.errors import EmbedderError
+from lookalike.embedders.embedder_errors import EmbedderError
 from lookalike.embedders.registry import check_protocol
 
 Load = Callable[[Path], Any]
@@ -74,7 +74,7 @@ def findings(load: Load, name: str, cache_folder: Path) -> Iterator[Finding]:
 
 
 def drawing(seed: int, width: int = 320, height: int = 240) -> Image.Image:
-    """An RGB picture of a few large shapes; another for each seed, the same in every size."""
+    """An RGB image of a few large shapes; another for each seed, the same in every size."""
     numbers = np.random.default_rng(seed)
     image = Image.new("RGB", (width, height), _colour(numbers))
     draw = ImageDraw.Draw(image)
@@ -91,13 +91,13 @@ def drawing(seed: int, width: int = 320, height: int = 240) -> Image.Image:
 
 
 def shape_and_dtype(embedder: Embedder) -> None:
-    """Pictures give float32 of shape (n, dimension), none give (0, dimension)."""
+    """Images give float32 of shape (n, dimension), none give (0, dimension)."""
     for count in (0, 1, 3):
         _check(embedder.embed_images([drawing(n) for n in range(count)]), count, embedder)
 
 
-def any_picture(embedder: Embedder) -> None:
-    """Pictures of any size and of one colour give finite numbers, not all zero for cosine."""
+def any_image(embedder: Embedder) -> None:
+    """Images of any size and of one colour give finite numbers, not all zero for cosine."""
     sizes = [(1, 1), (1, 900), (900, 1), (7, 5), (2000, 1500)]
     images = [drawing(n, *size) for n, size in enumerate(sizes)]
     images += [Image.new("RGB", (64, 64), colour) for colour in ("black", "white", "red")]
@@ -106,7 +106,7 @@ def any_picture(embedder: Embedder) -> None:
 
 
 def order_and_batches(embedder: Embedder) -> None:
-    """A picture has the same vector alone and among others, wherever it stands."""
+    """An image has the same vector alone and among others, wherever it stands."""
     images = [drawing(n) for n in range(5)]
     together = embedder.embed_images(images)
     alone = np.concatenate([embedder.embed_images([image]) for image in images])
@@ -115,7 +115,7 @@ def order_and_batches(embedder: Embedder) -> None:
 
 
 def images_untouched(embedder: Embedder) -> None:
-    """The pictures are left as they were: others may read them too."""
+    """The images are left as they were: others may read them too."""
     image = drawing(1)
     before = image.tobytes(), image.size, image.mode
     embedder.embed_images([image])
@@ -124,7 +124,7 @@ def images_untouched(embedder: Embedder) -> None:
 
 
 def nearest_is_itself(embedder: Embedder) -> None:
-    """A smaller copy of a picture is nearer to it than any other picture is."""
+    """A smaller copy of an image is nearer to it than any other image is."""
     vectors = embedder.embed_images([drawing(n, 512, 384) for n in range(8)])
     copies = embedder.embed_images(
         [drawing(n, 512, 384).resize((256, 192), Image.Resampling.BOX) for n in range(8)]
@@ -171,16 +171,16 @@ def text_is_only_text(embedder: TextEmbedder) -> None:
         path = Path(folder) / "picture.png"
         drawing(1).save(path)
         vectors = embedder.embed_texts([str(path), f"{url}/picture.png"])
-        (picture,) = embedder.embed_images([drawing(1)])
+        (image,) = embedder.embed_images([drawing(1)])
     if asked:
         raise _Fault("a text that is a URL was fetched")
-    if any(np.allclose(vector, picture, atol=1e-3) for vector in vectors):
+    if any(np.allclose(vector, image, atol=1e-3) for vector in vectors):
         raise _Fault("a text that is a path has the vector of the picture there")
 
 
 _IMAGE_RULES: tuple[Callable[[Any], None], ...] = (
     shape_and_dtype,
-    any_picture,
+    any_image,
     order_and_batches,
     images_untouched,
     nearest_is_itself,

@@ -25,11 +25,11 @@ from typing import IO, Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter import collection as collections
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engine import Engine
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
-from lookalike.adapter.records import TAGS_VECTOR
+from lookalike.adapter.point_layout import TAGS_VECTOR
 
 FORMAT, VERSION = "lookalike-export", 1
 PAGE = 64

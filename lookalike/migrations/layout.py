@@ -13,11 +13,11 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter import collection as collections
-from lookalike.adapter.bookkeeping import WRITE_TOKEN, WRITE_TOKEN_PATH
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engine import Engine
-from lookalike.adapter.records import RESERVED_KEY
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records.bookkeeping import WRITE_TOKEN, WRITE_TOKEN_PATH
 from lookalike.migrations.archive import scroll
 
 CHECKPOINT_KEY = "lookalike-migration"

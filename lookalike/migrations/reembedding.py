@@ -1,11 +1,11 @@
 """Another embedder for a collection, while it is searched and written to.
 
-    begin     the collection gets an alternative vector (`adapter.alternatives`): from then on
+    begin     the collection gets a second vector vector (`collections.second_vector`): from then on
               inserts are embedded by both embedders
-    fill      every record without that vector gets it, made of its picture: of the record given
+    fill      every record without that vector gets it, made of its image: of the record given
               again, or of the stored `_url`. Repeated until nothing is left but what cannot be read
     verify    a sample is searched by both; what has no vector is listed
-    switch    the alternative is searched and the former vector becomes the alternative, in one
+    switch    the second vector is searched and the former vector becomes the second vector, in one
               write; the processes notice within seconds, and it can be taken back as easily
 
 Nothing has to be remembered: what is left to do is what has no vector, so an interrupted migration
@@ -22,22 +22,23 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter import alternatives, listing
-from lookalike.adapter import collection as collections
-from lookalike.adapter.alternatives import SETTLE_SECONDS
-from lookalike.adapter.bookkeeping import CROP, IMAGE
-from lookalike.adapter.collection import Alternative, Collection, Distance
-from lookalike.adapter.engine import Engine
+from lookalike.adapter.collections import second_vector
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
+from lookalike.adapter.collections.store import Collection, Distance, SecondVector
+from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
     CollectionNotFound,
     RecordRefused,
     RecordsNotFound,
 )
-from lookalike.adapter.pictures import Embedded, ImageSource
-from lookalike.adapter.records import RESERVED_KEY
-from lookalike.adapter.search import Query, nearest, stored_vectors
-from lookalike.adapter.selection import EVERYTHING
+from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records import listing
+from lookalike.adapter.records.bookkeeping import CROP, IMAGE
+from lookalike.adapter.records.images import Embedded, ImageSource
+from lookalike.adapter.records.selection import EVERYTHING
+from lookalike.adapter.search.nearest import Query, nearest, stored_vectors
 from lookalike.migrations.archive import scroll
 from lookalike.migrations.sources import GivenRecords
 
@@ -48,7 +49,7 @@ SAMPLE = 50
 NEIGHBOURS = 10
 
 NEEDED = ["_id", "_url", *(f"{RESERVED_KEY}.{name}" for name in (IMAGE, CROP))]
-"""What of a payload says where the picture is, and which it was."""
+"""What of a payload says where the image is, and which it was."""
 
 Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]
 
@@ -137,7 +138,7 @@ class Reembedding:
         less than `min_overlap` of the nearest ten of a sample are the same by both vectors.
         """
         collection = await self.begin()
-        unreadable = await self.fill(collection, self._alternative(collection).vector)
+        unreadable = await self.fill(collection, self._second(collection).vector)
         if unreadable and not skip_unreadable:
             raise NotVerified(
                 f"{len(unreadable)} records have no vector of the new embedder: give them again, "
@@ -145,9 +146,9 @@ class Reembedding:
                 unreadable,
             )
         collection = await self._present()
-        complete = msgspec.structs.replace(self._alternative(collection), complete=True)
-        collection = await alternatives.replace(self._engine, collection, complete)
-        other = alternatives.swapped(collection)
+        complete = msgspec.structs.replace(self._second(collection), complete=True)
+        collection = await second_vector.replace(self._engine, collection, complete)
+        other = second_vector.swapped(collection)
         records = (await self._engine.count(collection.physical, exact=True)).count
         records -= await lacking(self._engine, collection, other.vector)
         verdict = Verdict(records, unreadable, await overlap(self._engine, collection, other))
@@ -158,19 +159,19 @@ class Reembedding:
         return verdict
 
     async def begin(self) -> Collection:
-        """The collection with an alternative of the target's, made now or when this began."""
+        """The collection with a second vector of the target's, made now or when this began."""
         present = await self._present()
         if present.revision == self.target.revision:
             raise CollectionConflict("The collection is searched by this embedder already.")
-        if present.alternative is None:
-            return await alternatives.add(
+        if present.second_vector is None:
+            return await second_vector.add(
                 self._engine, present, **msgspec.structs.asdict(self.target)
             )
-        self._alternative(present)
+        self._second(present)
         return present
 
-    def _alternative(self, collection: Collection) -> Alternative:
-        found = collection.alternative
+    def _second(self, collection: Collection) -> SecondVector:
+        found = collection.second_vector
         if found is None or found.revision != self.target.revision:
             other = found.embedder if found is not None else "no embedder"
             raise CollectionConflict(
@@ -184,8 +185,8 @@ class Reembedding:
         Raises CollectionConflict unless it is complete.
         """
         present = await self._present()
-        vector = self._alternative(present).vector
-        done = await alternatives.switch(self._engine, present)
+        vector = self._second(present).vector
+        done = await second_vector.switch(self._engine, present)
         # What a process has written that did not know of the vector yet is filled afterwards.
         await asyncio.sleep(self._settle_seconds)
         await self._pass(done, vector, MAX_PASSES)
@@ -213,7 +214,7 @@ class Reembedding:
         self._progress.pass_begins(number, await lacking(self._engine, collection, vector))
         embedded = 0
         async for points, _ in self._left(collection, vector, PAGE):
-            untried = [point for point in points if _picture(point) not in self._failed]
+            untried = [point for point in points if _image(point) not in self._failed]
             embedded += await self._embed_records(collection, vector, untried)
             self._progress.looked_at(len(points))
         return embedded
@@ -257,13 +258,13 @@ class Reembedding:
 
     def _refuse(self, point: models.Record, refusal: RecordRefused) -> None:
         id_ = str((point.payload or {}).get("_id", point.id))
-        self._failed[_picture(point)] = Unreadable(id_, refusal.code, refusal.text)
+        self._failed[_image(point)] = Unreadable(id_, refusal.code, refusal.text)
 
     async def _unreadable(self, collection: Collection, vector: str) -> list[Unreadable]:
         """Of those that could not be read, the ones that are still there."""
         found: list[Unreadable] = []
         async for points, _ in self._left(collection, vector, 1000):
-            found += [self._failed[key] for p in points if (key := _picture(p)) in self._failed]
+            found += [self._failed[key] for p in points if (key := _image(p)) in self._failed]
         return found
 
 
@@ -308,14 +309,14 @@ def _bookkeeping(point: models.Record) -> dict[str, Any]:
     return kept
 
 
-def _picture(point: models.Record) -> tuple[str, str | None]:
+def _image(point: models.Record) -> tuple[str, str | None]:
     return str(point.id), _bookkeeping(point).get(IMAGE)
 
 
 def _update(point: models.Record, name: str, vector: list[float]) -> models.UpdateOperation:
-    """Sets the vector, unless the record has another picture by now (deleted, inserted again)."""
-    id_, image = _picture(point)
-    same_picture = models.Filter(
+    """Sets the vector, unless the record has another image by now (deleted, inserted again)."""
+    id_, image = _image(point)
+    same_image = models.Filter(
         must=[
             models.HasIdCondition(has_id=[id_]),
             models.FieldCondition(
@@ -326,6 +327,6 @@ def _update(point: models.Record, name: str, vector: list[float]) -> models.Upda
     return models.UpdateVectorsOperation.model_construct(
         update_vectors=models.UpdateVectors.model_construct(
             points=[models.PointVectors.model_construct(id=id_, vector={name: vector})],
-            update_filter=same_picture,
+            update_filter=same_image,
         )
     )

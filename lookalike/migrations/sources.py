@@ -1,4 +1,4 @@
-"""Where pictures come from when a collection is embedded anew."""
+"""Where images come from when a collection is embedded anew."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 
-from lookalike.adapter.bookkeeping import CROP
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
-from lookalike.adapter.pictures import ImageSource
-from lookalike.adapter.records import RESERVED_KEY, record_id
+from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records.bookkeeping import CROP
+from lookalike.adapter.records.images import ImageSource
+from lookalike.adapter.records.points import record_id
 
 
 class GivenRecords:
@@ -38,7 +39,7 @@ class GivenRecords:
         return id_ in self._places
 
     def source(self, payload: dict[str, Any]) -> ImageSource:
-        """The picture of a stored record: the one given again, or else its stored `_url`; of either
+        """The image of a stored record: the one given again, or else its stored `_url`; of either
         the part that counted when the record was inserted, unless the one given again names one.
 
         Raises RecordRefused (400) where there is neither.

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.adapter import collection as collections
-from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engines.embedded import EmbeddedEngine
-from lookalike.adapter.engines.process import EngineProcess
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.errors import RecordRefused
-from lookalike.adapter.pictures import Embedded
-from lookalike.adapter.records import Record
-from lookalike.adapter.writes import Writer
+from lookalike.adapter.records.images import Embedded
+from lookalike.adapter.records.points import Record
+from lookalike.adapter.records.writer import Writer
 
 DIMENSION = 32
 
 
 @pytest.fixture(scope="session")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]:
-    owner = EngineProcess(tmp_path_factory.mktemp("engine"))
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
+    owner = Supervisor(tmp_path_factory.mktemp("engine"))
     owner.start()
     try:
         owner.wait_ready()
@@ -33,7 +33,7 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineProcess]
 
 
 @pytest.fixture
-async def engine(process: EngineProcess) -> AsyncIterator[EmbeddedEngine]:
+async def engine(process: Supervisor) -> AsyncIterator[EmbeddedEngine]:
     client = await EmbeddedEngine.connect(process.socket_path)
     yield client
     await client.close()
@@ -63,14 +63,14 @@ async def collection(engine: EmbeddedEngine) -> Collection:
 
 
 class Shelf:
-    """A collection that records are put into; a record's picture is a number, or None for none."""
+    """A collection that records are put into; a record's image is a number, or None for none."""
 
     def __init__(self, engine: EmbeddedEngine, collection: Collection) -> None:
         self.engine = engine
         self.collection = collection
-        self.catalogue = Catalogue(engine)
-        self.catalogue.put(collection)
-        self.writer = Writer(engine, self.catalogue)
+        self.cache = CollectionCache(engine)
+        self.cache.put(collection)
+        self.writer = Writer(engine, self.cache)
 
     async def insert(self, *records: Record, **options: Any) -> Any:
         return await self.writer.insert(
@@ -87,7 +87,7 @@ class Shelf:
 
 
 async def embed(sources: Any) -> list[Embedded | RecordRefused]:
-    """A vector that depends on the text alone, as that of a picture does on the picture."""
+    """A vector that depends on the text alone, as that of an image does on the image."""
     return [
         RecordRefused(422, "no picture")
         if source.base64 == "broken"

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from lookalike import __version__
-from lookalike.adapter.engines.server import MIN_VERSION
-from tests.engine_suite.subjects import QDRANT_IMAGE
+from lookalike.adapter.engines.server.engine import MIN_VERSION
+from tests.engines.contract.subjects import QDRANT_IMAGE
 
 FOLDER = Path(__file__).parents[2] / "compose"
 FILES = ["embedded.yaml", "qdrant.yaml", "cluster.yaml"]

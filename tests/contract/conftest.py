@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from tests.conftest import Service
-from tests.contract.pictures import base64_of, batches, jpeg, record
+from tests.contract.images import base64_of, batches, jpeg, record
 from tests.live import LiveServer, live_server
 
 ADMIN_TOKEN = "an-admin-token"
@@ -87,8 +87,8 @@ def thumbnails(products: list[DemoPhoto]) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def picture(thumbnails: dict[str, bytes]) -> str:
-    """A picture in base64, where it does not matter which."""
+def image(thumbnails: dict[str, bytes]) -> str:
+    """An image in base64, where it does not matter which."""
     return base64_of(thumbnails["1"])
 
 

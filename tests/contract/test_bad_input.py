@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.contract.conftest import ADMIN_TOKEN, READ_TOKEN, WRITE_TOKEN, Clean
-from tests.contract.pictures import base64_of, bomb, encoded, opened
+from tests.contract.images import base64_of, bomb, encoded, opened
 from tests.live import FileServer, LiveServer, free_port, live_server
 
 MEBIBYTE = 1024 * 1024
@@ -208,10 +208,10 @@ def test_no_or_wrong_token(
 
 
 def test_a_token_without_the_right(
-    as_: AsToken, admin: Clean, guarded: LiveServer, picture: str
+    as_: AsToken, admin: Clean, guarded: LiveServer, image: str
 ) -> None:
     collection = admin.collection()
-    record = {"_id": "1", "_base64": picture}
+    record = {"_id": "1", "_base64": image}
     reader, writer = as_(READ_TOKEN, guarded.url), as_(WRITE_TOKEN, guarded.url)
     bodies: list[tuple[str, object]] = [
         ("insert", {"records": [record]}),
@@ -233,8 +233,8 @@ def test_a_token_without_the_right(
     assert admin.answer("ping", collection)["statistics"]["total_records"] == 0
 
 
-def test_an_unknown_collection(clean: Clean, picture: str) -> None:
-    body = {"records": [{"_id": "1", "_base64": picture}], "query_record": {"_id": "1"}}
+def test_an_unknown_collection(clean: Clean, image: str) -> None:
+    body = {"records": [{"_id": "1", "_base64": image}], "query_record": {"_id": "1"}}
     unknown = ["7c1e0000-0000-4000-8000-000000000000", "no such name", "../../etc", "x" * 5000]
     for method, collection in itertools.product(("insert", "visualKNN", "ping"), unknown):
         answer = clean.call(method, collection, body)
@@ -252,7 +252,7 @@ def test_no_collection(clean: Clean) -> None:
         assert "collection-id" in answer.json()["detail"]
 
 
-# Pictures
+# Images
 
 
 class Redirects:
@@ -294,7 +294,7 @@ def redirects() -> Iterator[Redirects]:
     server.close()
 
 
-def refused_picture(
+def refused_image(
     clean: Clean, collection: str, image: dict[str, Any], good: str, codes: set[int]
 ) -> str:
     """Inserts a good record around the bad one, and answers why the bad one was not taken."""
@@ -321,24 +321,24 @@ def refused_picture(
     return text
 
 
-def test_no_picture_at_all(clean: Clean, collection: str, picture: str) -> None:
-    assert "_url" in refused_picture(clean, collection, {}, picture, {400})
+def test_no_image_at_all(clean: Clean, collection: str, image: str) -> None:
+    assert "_url" in refused_image(clean, collection, {}, image, {400})
 
 
 @pytest.mark.parametrize("field", ["_url", "_base64"])
 @pytest.mark.parametrize("value", [7, True, ["x"], {"x": 1}])
-def test_a_picture_of_the_wrong_type(
-    field: str, value: object, clean: Clean, collection: str, picture: str
+def test_a_image_of_the_wrong_type(
+    field: str, value: object, clean: Clean, collection: str, image: str
 ) -> None:
-    assert field in refused_picture(clean, collection, {field: value}, picture, {400})
+    assert field in refused_image(clean, collection, {field: value}, image, {400})
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "!!!", "abc", "data:image/png;base64,", "data:image/png,plain", "ž" * 100, "\x00" * 8],
 )
-def test_what_is_no_base64(text: str, clean: Clean, collection: str, picture: str) -> None:
-    refused_picture(clean, collection, {"_base64": text}, picture, {400, 422})
+def test_what_is_no_base64(text: str, clean: Clean, collection: str, image: str) -> None:
+    refused_image(clean, collection, {"_base64": text}, image, {400, 422})
 
 
 Damage = Callable[[bytes], bytes]
@@ -356,25 +356,25 @@ Damage = Callable[[bytes], bytes]
         pytest.param(lambda _: bomb(), id="decompression bomb"),
     ],
 )
-def test_bytes_that_are_no_picture(
+def test_bytes_that_are_no_image(
     damage: Damage,
     clean: Clean,
     collection: str,
-    picture: str,
+    image: str,
     thumbnails: dict[str, bytes],
     file_server: FileServer,
 ) -> None:
     data = damage(thumbnails["1"])
-    refused_picture(clean, collection, {"_base64": base64_of(data)}, picture, {422})
+    refused_image(clean, collection, {"_base64": base64_of(data)}, image, {422})
     clean.answer("delete", collection, {"records": [{"_id": "first"}, {"_id": "last"}]})
     url = file_server.add("/damaged", data)
-    text = refused_picture(clean, collection, {"_url": url}, picture, {422})
+    text = refused_image(clean, collection, {"_url": url}, image, {422})
     assert url not in text
 
 
-def test_a_picture_with_too_many_bytes(clean: Clean, collection: str, picture: str) -> None:
+def test_a_image_with_too_many_bytes(clean: Clean, collection: str, image: str) -> None:
     data = base64_of(bytes(33 * MEBIBYTE))
-    text = refused_picture(clean, collection, {"_base64": data}, picture, {422})
+    text = refused_image(clean, collection, {"_base64": data}, image, {422})
     assert "bytes" in text
 
 
@@ -401,14 +401,14 @@ def test_a_picture_with_too_many_bytes(clean: Clean, collection: str, picture: s
     ],
 )
 def test_urls_that_are_not_fetched(
-    url: str, code: int, clean: Clean, collection: str, picture: str
+    url: str, code: int, clean: Clean, collection: str, image: str
 ) -> None:
     """127.0.0.1 is on this service's list, and no other private address is."""
-    refused_picture(clean, collection, {"_url": url}, picture, {code, 422 if code == 504 else code})
+    refused_image(clean, collection, {"_url": url}, image, {code, 422 if code == 504 else code})
 
 
 def test_urls_that_lead_nowhere(
-    clean: Clean, collection: str, picture: str, file_server: FileServer, redirects: Redirects
+    clean: Clean, collection: str, image: str, file_server: FileServer, redirects: Redirects
 ) -> None:
     good = file_server.add("/good.jpg", b"")
     nowhere = f"http://127.0.0.1:{free_port()}/a.jpg"
@@ -421,10 +421,10 @@ def test_urls_that_lead_nowhere(
         redirects.to("http://127.0.0.2/a.jpg"),
         redirects.to("http://169.254.169.254/"),
     ):
-        refused_picture(clean, collection, {"_url": url}, picture, {504})
+        refused_image(clean, collection, {"_url": url}, image, {504})
         clean.answer("delete", collection, {"records": [{"_id": "first"}, {"_id": "last"}]})
-    refused_picture(
-        clean, collection, {"_url": redirects.to("file:///etc/passwd")}, picture, {422, 504}
+    refused_image(
+        clean, collection, {"_url": redirects.to("file:///etc/passwd")}, image, {422, 504}
     )
 
 
@@ -440,11 +440,11 @@ def test_a_redirect_within_what_is_allowed(
 
 
 def test_a_private_host_that_is_not_on_the_list(
-    admin: Clean, picture: str, thumbnails: dict[str, bytes], file_server: FileServer
+    admin: Clean, image: str, thumbnails: dict[str, bytes], file_server: FileServer
 ) -> None:
-    """The same picture server that the other service may use; it is not even asked."""
+    """The same image server that the other service may use; it is not even asked."""
     url = file_server.add("/private.jpg", thumbnails["2"])
-    text = refused_picture(admin, admin.collection(), {"_url": url}, picture, {504})
+    text = refused_image(admin, admin.collection(), {"_url": url}, image, {504})
     assert "127.0.0.1" not in text
 
 
@@ -455,10 +455,10 @@ def deep(levels: int) -> str:
     return '{"a":' * levels + "1" + "}" * levels
 
 
-def insert_text(clean: Clean, collection: str, fields: str, picture: str) -> httpx.Response:
+def insert_text(clean: Clean, collection: str, fields: str, image: str) -> httpx.Response:
     """One record with these fields, as text, and a good one behind it."""
-    first = f'{{"_id":"odd","_base64":"{picture}",{fields}}}'
-    second = f'{{"_id":"good","_base64":"{picture}"}}'
+    first = f'{{"_id":"odd","_base64":"{image}",{fields}}}'
+    second = f'{{"_id":"good","_base64":"{image}"}}'
     return post(clean, "insert", collection, f'{{"records":[{first},{second}]}}')
 
 
@@ -478,9 +478,9 @@ def insert_text(clean: Clean, collection: str, fields: str, picture: str) -> htt
     ],
 )
 def test_metadata_that_cannot_be_kept(
-    fields: str, clean: Clean, collection: str, picture: str
+    fields: str, clean: Clean, collection: str, image: str
 ) -> None:
-    answer = insert_text(clean, collection, fields, picture).json()
+    answer = insert_text(clean, collection, fields, image).json()
     assert answer["status"]["code"] == 211
     (skipped,) = answer["skipped_records"]
     assert skipped["_id"] == "odd"
@@ -507,8 +507,8 @@ def test_metadata_that_cannot_be_kept(
         pytest.param('"\\ud800":1', id="half a pair as a key"),
     ],
 )
-def test_metadata_that_is_no_json(fields: str, clean: Clean, collection: str, picture: str) -> None:
-    assert insert_text(clean, collection, fields, picture).status_code == 400
+def test_metadata_that_is_no_json(fields: str, clean: Clean, collection: str, image: str) -> None:
+    assert insert_text(clean, collection, fields, image).status_code == 400
     assert clean.ids(collection) == []
 
 
@@ -550,8 +550,8 @@ ODD_FIELDS: dict[str, Any] = {
 }
 
 
-def test_odd_metadata_is_kept_exactly(clean: Clean, collection: str, picture: str) -> None:
-    clean.load(collection, [{"_id": "odd", "_base64": picture, **ODD_FIELDS}])
+def test_odd_metadata_is_kept_exactly(clean: Clean, collection: str, image: str) -> None:
+    clean.load(collection, [{"_id": "odd", "_base64": image, **ODD_FIELDS}])
     kept = stored(clean, collection, "odd")
     assert kept == {"_id": "odd", **ODD_FIELDS}
     assert isinstance(kept["whole"], float)
@@ -617,15 +617,15 @@ NOT_STORED = {"_base64", "noresize", "_text_data", "_img_data"}
 
 
 @pytest.fixture(scope="module")
-def fuzzed(clean: Clean, picture: str) -> str:
+def fuzzed(clean: Clean, image: str) -> str:
     collection = clean.collection(fields_to_index=["a"])
-    clean.load(collection, [{"_id": "1", "_base64": picture}])
+    clean.load(collection, [{"_id": "1", "_base64": image}])
     return collection
 
 
 @pytest.mark.parametrize("id_", ["", True, 1.5, ["a"], {"a": 1}, "x" * 1025])
-def test_an_id_that_is_none(id_: object, clean: Clean, collection: str, picture: str) -> None:
-    records = [{"_id": id_, "_base64": picture}, {"_id": "good", "_base64": picture}]
+def test_an_id_that_is_none(id_: object, clean: Clean, collection: str, image: str) -> None:
+    records = [{"_id": id_, "_base64": image}, {"_id": "good", "_base64": image}]
     answer = clean.answer("insert", collection, {"records": records})
     assert answer["status"]["code"] == 211
     assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
@@ -636,8 +636,8 @@ def test_an_id_that_is_none(id_: object, clean: Clean, collection: str, picture:
 
 
 @pytest.mark.parametrize("id_", ["\x00", '"', "../x", "a b", "🦊", "x" * 1024, "ß", "ss", " x "])
-def test_any_other_text_is_an_id(id_: str, clean: Clean, collection: str, picture: str) -> None:
-    clean.load(collection, [{"_id": id_, "_base64": picture}])
+def test_any_other_text_is_an_id(id_: str, clean: Clean, collection: str, image: str) -> None:
+    clean.load(collection, [{"_id": id_, "_base64": image}])
     assert clean.ids(collection) == [id_]
     answer = clean.answer("visualKNN", collection, {"query_record": {"_id": id_}})
     assert answer["answer_records"] == [{"_id": id_}]
@@ -665,9 +665,7 @@ def test_a_body_over_the_limit(clean: Clean, collection: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["insert", "update", "delete", "get"])
-def test_more_records_than_allowed(
-    method: str, clean: Clean, collection: str, picture: str
-) -> None:
+def test_more_records_than_allowed(method: str, clean: Clean, collection: str, image: str) -> None:
     records = [{"_id": str(number), "_base64": "x"} for number in range(101)]
     answer = clean.call(method, collection, {"records": records})
     assert answer.status_code == 400
@@ -675,11 +673,11 @@ def test_more_records_than_allowed(
     assert clean.call(method, collection, {"records": records[:100]}).status_code == 200
 
 
-def test_a_full_collection(clean: Clean, picture: str) -> None:
+def test_a_full_collection(clean: Clean, image: str) -> None:
     collection = clean.collection(capacity=3)
 
     def insert(*ids: str) -> tuple[Any, ...]:
-        records = [{"_id": id_, "_base64": picture} for id_ in ids]
+        records = [{"_id": id_, "_base64": image} for id_ in ids]
         answer = clean.answer("insert", collection, {"records": records})
         skipped = [r["_reason"]["status"] for r in answer.get("skipped_records", [])]
         return answer["status"], [r["_id"] for r in answer["answer_records"]], skipped
@@ -697,11 +695,11 @@ def test_a_full_collection(clean: Clean, picture: str) -> None:
     assert insert("7")[1] == ["7"]
 
 
-def test_a_capacity_holds_with_many_clients(clean: Clean, picture: str) -> None:
+def test_a_capacity_holds_with_many_clients(clean: Clean, image: str) -> None:
     collection = clean.collection(capacity=7)
 
     def insert(number: int) -> int:
-        records = [{"_id": f"{number}-{n}", "_base64": picture} for n in range(3)]
+        records = [{"_id": f"{number}-{n}", "_base64": image} for n in range(3)]
         inserted: int = clean.answer("insert", collection, {"records": records})["answer_count"]
         return inserted
 
@@ -729,9 +727,9 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clean]:
         client.http.close()
 
 
-def test_the_strict_mode(strict: Clean, picture: str, thumbnails: dict[str, bytes]) -> None:
+def test_the_strict_mode(strict: Clean, image: str, thumbnails: dict[str, bytes]) -> None:
     collection = strict.collection(type="products")
-    records = [{"_id": str(n), "_base64": picture[:-4]} for n in range(11)]
+    records = [{"_id": str(n), "_base64": image[:-4]} for n in range(11)]
     answer = strict.call("insert", collection, {"records": records})
     assert answer.status_code == 400
     assert "at most 10 records" in answer.json()["detail"]
@@ -747,15 +745,13 @@ def test_the_strict_mode(strict: Clean, picture: str, thumbnails: dict[str, byte
     big = base64_of(encoded(opened(thumbnails["1"]).resize((400, 400)), "JPEG"))
     noise = base64_of(encoded(Image.effect_noise((300, 300), 90), "PNG"))
     for data, word in ((big, "pixels"), (noise, "bytes")):
-        records = [{"_id": "x", "_base64": data}, {"_id": word, "_base64": picture}]
+        records = [{"_id": "x", "_base64": data}, {"_id": word, "_base64": image}]
         body = strict.call("insert", collection, {"records": records}).json()
         assert word in body["skipped_records"][0]["_reason"]["status"]["text"]
-    body = {"records": [{"_id": str(n), "_base64": picture} for n in range(4)]}
+    body = {"records": [{"_id": str(n), "_base64": image} for n in range(4)]}
     assert strict.call("insert", collection, body).json()["status"]["code"] == 210
     assert (
-        strict.call(
-            "insert", collection, {"records": [{}] * 9 + [{"x": picture * 100}]}
-        ).status_code
+        strict.call("insert", collection, {"records": [{}] * 9 + [{"x": image * 100}]}).status_code
         == 413
     )
 
@@ -792,7 +788,7 @@ def race(callers: list[Callable[[], Any]]) -> list[Any]:
 
 @pytest.mark.parametrize("which", ["one process", "two processes"])
 def test_two_clients_insert_the_same_id(
-    which: str, as_: AsToken, clean: Clean, admin: Clean, picture: str
+    which: str, as_: AsToken, clean: Clean, admin: Clean, image: str
 ) -> None:
     service = clean if which == "one process" else admin
     token = None if service is clean else ADMIN_TOKEN
@@ -801,8 +797,8 @@ def test_two_clients_insert_the_same_id(
     for round_ in range(15):
 
         def insert(number: int, round_: int = round_) -> dict[str, Any]:
-            shared = {"_id": f"same {round_}", "_base64": picture, "by": number}
-            own = {"_id": f"{number} {round_}", "_base64": picture, "by": number}
+            shared = {"_id": f"same {round_}", "_base64": image, "by": number}
+            own = {"_id": f"{number} {round_}", "_base64": image, "by": number}
             records = [shared, own] if number % 2 else [own, shared]
             return clients[number].answer("insert", collection, {"records": records})
 
@@ -824,14 +820,14 @@ def test_two_clients_insert_the_same_id(
 
 @pytest.mark.parametrize("which", ["one process", "two processes"])
 def test_updates_of_different_fields_lose_nothing(
-    which: str, as_: AsToken, clean: Clean, admin: Clean, picture: str
+    which: str, as_: AsToken, clean: Clean, admin: Clean, image: str
 ) -> None:
     service = clean if which == "one process" else admin
     token = None if service is clean else ADMIN_TOKEN
     clients = [as_(token, service.url) for _ in range(6)]
     collection = service.collection()
     ids = ["a", "b"]
-    service.load(collection, [{"_id": id_, "_base64": picture} for id_ in ids])
+    service.load(collection, [{"_id": id_, "_base64": image} for id_ in ids])
     expected: dict[str, Any] = {}
     for round_ in range(8):
 
@@ -850,11 +846,11 @@ def test_updates_of_different_fields_lose_nothing(
         assert record == {"_id": id_, **expected}
 
 
-def test_update_and_delete_at_once(clean: Clean, collection: str, picture: str) -> None:
+def test_update_and_delete_at_once(clean: Clean, collection: str, image: str) -> None:
     """Whoever is first: a deleted record does not come back."""
     for round_ in range(15):
         id_ = str(round_)
-        clean.load(collection, [{"_id": id_, "_base64": picture}])
+        clean.load(collection, [{"_id": id_, "_base64": image}])
         updated, deleted = race(
             [
                 lambda id_=id_: clean.answer(

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from tests.contract.conftest import Clean
-from tests.contract.pictures import base64_of, encoded, opened
+from tests.contract.images import base64_of, encoded, opened
 from tests.live import FileServer
 
 PREFIXES = [
@@ -294,8 +294,8 @@ def test_pages_of_a_ranking_are_the_whole_ranking_cut_in_pieces(
     shop: str,
     thumbnails: dict[str, bytes],
 ) -> None:
-    by_picture = {"_base64": base64_of(thumbnails["1"])}
-    for query in ({"_id": "1"}, by_picture) if step > 1 else ({"_id": "1"},):
+    by_image = {"_base64": base64_of(thumbnails["1"])}
+    for query in ({"_id": "1"}, by_image) if step > 1 else ({"_id": "1"},):
         whole = search(clean, shop, query, k=100, filter=filter_)
         pieces: list[tuple[str, float]] = []
         for begin in range(0, 45 + step, step):
@@ -323,22 +323,22 @@ def test_radius(clean: Clean, shop: str, thumbnails: dict[str, bytes]) -> None:
         answer = search(clean, shop, {"_id": "1"}, k=45, radius=radius)
         assert answer["answer_distances"] == within
         assert ids(answer) == ids(whole)[: len(within)]
-    picture = {"_base64": base64_of(thumbnails["1"])}
-    assert ids(search(clean, shop, picture, radius=1e-4)) == ["1"]
+    image = {"_base64": base64_of(thumbnails["1"])}
+    assert ids(search(clean, shop, image, radius=1e-4)) == ["1"]
 
 
-def test_the_same_picture_is_at_distance_zero(
+def test_the_same_image_is_at_distance_zero(
     clean: Clean, shop: str, thumbnails: dict[str, bytes]
 ) -> None:
-    """By its bytes as by its id: the stored vector is the one that the picture gives."""
+    """By its bytes as by its id: the stored vector is the one that the image gives."""
     for id_ in ("1", "26", "40"):
         by_id = search(clean, shop, {"_id": id_}, k=45)
-        by_picture = search(clean, shop, {"_base64": base64_of(thumbnails[id_])}, k=45)
-        assert by_picture["answer_distances"] == pytest.approx(by_id["answer_distances"], abs=1e-4)
-        assert ids(by_picture)[0] == id_
+        by_image = search(clean, shop, {"_base64": base64_of(thumbnails[id_])}, k=45)
+        assert by_image["answer_distances"] == pytest.approx(by_id["answer_distances"], abs=1e-4)
+        assert ids(by_image)[0] == id_
 
 
-def test_an_unknown_id_with_a_picture_is_searched_by_the_picture(
+def test_an_unknown_id_with_a_image_is_searched_by_the_image(
     clean: Clean, shop: str, thumbnails: dict[str, bytes], file_server: FileServer
 ) -> None:
     url = file_server.add("/26.jpg", thumbnails["26"])
@@ -349,7 +349,7 @@ def test_an_unknown_id_with_a_picture_is_searched_by_the_picture(
     assert ids(search(clean, shop, query, k=1)) == ["1"]
 
 
-def test_an_unknown_id_without_a_picture(clean: Clean, shop: str) -> None:
+def test_an_unknown_id_without_a_image(clean: Clean, shop: str) -> None:
     for method in ("visualKNN", "visualTagsKNN"):
         answer = clean.answer(method, shop, {"query_record": {"_id": "not stored"}})
         assert answer["status"] == {"code": 404, "text": "records not found"}
@@ -377,13 +377,13 @@ def test_tags_are_mixed_in(clean: Clean, shop: str, products: list[DemoPhoto]) -
 
 
 def test_ids_are_strings_and_integers_are_accepted(
-    clean: Clean, collection: str, picture: str
+    clean: Clean, collection: str, image: str
 ) -> None:
     sent = [7, "x y/ž", -3, 2**70, "7.0"]
-    records = [{"_id": id_, "_base64": picture} for id_ in sent]
+    records = [{"_id": id_, "_base64": image} for id_ in sent]
     answer = clean.answer("insert", collection, {"records": records})
     assert ids(answer) == [str(id_) for id_ in sent]
-    assert clean.answer("insert", collection, {"records": [{"_id": "7", "_base64": picture}]})[
+    assert clean.answer("insert", collection, {"records": [{"_id": "7", "_base64": image}]})[
         "skipped_records"
     ][0]["_reason"]["status"] == {"code": 211, "text": "record duplicate"}
     assert ids(search(clean, collection, {"_id": 7}, k=1)) == ["7"]
@@ -393,8 +393,8 @@ def test_ids_are_strings_and_integers_are_accepted(
     assert ids(clean.answer("delete", collection, {"records": [{"_id": -3}]})) == ["-3"]
 
 
-def test_a_record_without_id_gets_a_uuid(clean: Clean, collection: str, picture: str) -> None:
-    records = [{"_base64": picture}, {"_id": None, "_base64": picture}]
+def test_a_record_without_id_gets_a_uuid(clean: Clean, collection: str, image: str) -> None:
+    records = [{"_base64": image}, {"_id": None, "_base64": image}]
     inserted = ids(clean.answer("insert", collection, {"records": records}))
     assert [str(uuid.UUID(id_)) for id_ in inserted] == inserted
     assert sorted(clean.ids(collection)) == sorted(inserted)
@@ -403,7 +403,7 @@ def test_a_record_without_id_gets_a_uuid(clean: Clean, collection: str, picture:
 # 7. Unknown and null fields
 
 
-def test_unknown_and_null_fields(clean: Clean, shop: str, picture: str) -> None:
+def test_unknown_and_null_fields(clean: Clean, shop: str, image: str) -> None:
     more = {"extract_tags": None, "extract_colors": None, "something": {"deep": [1]}, "x": None}
     assert ids(search(clean, shop, {"_id": "1", "tags": None, "zz": 1}, **more)) == ids(
         search(clean, shop, {"_id": "1"})
@@ -412,11 +412,11 @@ def test_unknown_and_null_fields(clean: Clean, shop: str, picture: str) -> None:
     assert search(clean, shop, {"_id": "1"}, **nulls)["answer_count"] == 30
     assert clean.answer("allRecords", shop, more | nulls)["answer_count"] == 45
     assert clean.answer("random", shop, more | nulls | {"count": None})["answer_count"] == 10
-    answer = clean.answer("get", shop, {"records": [{"_id": "1", "_base64": picture}]} | nulls)
+    answer = clean.answer("get", shop, {"records": [{"_id": "1", "_base64": image}]} | nulls)
     assert answer["answer_records"] == [{"_id": "1"}]
 
 
-# 8. Pictures
+# 8. Images
 
 
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
@@ -439,7 +439,7 @@ def test_orientation_is_applied(clean: Clean, shop: str, thumbnails: dict[str, b
     assert search(clean, shop, query, k=1)["answer_distances"][0] < 0.01
 
 
-def test_pictures_are_fetched(
+def test_images_are_fetched(
     clean: Clean, collection: str, thumbnails: dict[str, bytes], file_server: FileServer
 ) -> None:
     records = [
@@ -459,12 +459,12 @@ ODD = ["a.b", "a[0]", "a b", "", "é", 'a"b', "*a", "a\\b", "a,b", "_a-b", "0"]
 
 
 @pytest.fixture(scope="module")
-def odd(clean: Clean, picture: str) -> tuple[str, dict[str, Any]]:
+def odd(clean: Clean, image: str) -> tuple[str, dict[str, Any]]:
     """A record with odd field names, and the same again inside, where a path could find it."""
     collection = clean.collection()
     fields = {name: f"value of {name}" for name in ODD} | {"a": {"b": "inside"}, "nothing": None}
     record = {"_id": "1", **fields}
-    clean.load(collection, [record | {"_base64": picture}])
+    clean.load(collection, [record | {"_base64": image}])
     return collection, record
 
 
@@ -516,12 +516,12 @@ def codes(answer: dict[str, Any]) -> tuple[Any, ...]:
     return answer["status"]["code"], ids(answer), skipped
 
 
-def test_codes_of_insert(clean: Clean, collection: str, picture: str) -> None:
+def test_codes_of_insert(clean: Clean, collection: str, image: str) -> None:
     def insert(*records: dict[str, Any]) -> tuple[Any, ...]:
         return codes(clean.answer("insert", collection, {"records": records}))
 
     def good(id_: str) -> dict[str, Any]:
-        return {"_id": id_, "_base64": picture}
+        return {"_id": id_, "_base64": image}
 
     bad = {"_id": "bad", "_base64": base64_of(b"no picture")}
     assert insert() == (210, [], [])
@@ -535,10 +535,10 @@ def test_codes_of_insert(clean: Clean, collection: str, picture: str) -> None:
     assert sorted(clean.ids(collection)) == ["a", "b", "c", "d", "e"]
 
 
-def test_a_refused_record_comes_back_without_its_picture(
-    clean: Clean, collection: str, picture: str
+def test_a_refused_record_comes_back_without_its_image(
+    clean: Clean, collection: str, image: str
 ) -> None:
-    record = {"_id": "1", "_url": "http://x.invalid/1.jpg", "_base64": picture, "price": [1, None]}
+    record = {"_id": "1", "_url": "http://x.invalid/1.jpg", "_base64": image, "price": [1, None]}
     clean.load(collection, [record])
     answer = clean.answer("insert", collection, {"records": [record]})
     assert answer["status"] == {"code": 411, "text": "record duplicate"}
@@ -548,8 +548,8 @@ def test_a_refused_record_comes_back_without_its_picture(
     ]
 
 
-def test_codes_of_update_get_and_delete(clean: Clean, collection: str, picture: str) -> None:
-    clean.load(collection, [{"_id": id_, "_base64": picture, "n": 0} for id_ in "abcd"])
+def test_codes_of_update_get_and_delete(clean: Clean, collection: str, image: str) -> None:
+    clean.load(collection, [{"_id": id_, "_base64": image, "n": 0} for id_ in "abcd"])
 
     def call(method: str, *names: str) -> tuple[Any, ...]:
         records = [{"_id": name, "seen": True} for name in names]
@@ -601,14 +601,14 @@ def test_delete_and_insert_again(
         assert search(clean, collection, {"_base64": record["_base64"]})["answer_records"] == []
 
 
-def test_delete_answers_the_fields_asked_for(clean: Clean, collection: str, picture: str) -> None:
-    clean.load(collection, [{"_id": "a", "_base64": picture, "n": 1}])
-    body = {"records": [{"_id": "a", "_base64": picture}], "fields_to_return": ["*"]}
+def test_delete_answers_the_fields_asked_for(clean: Clean, collection: str, image: str) -> None:
+    clean.load(collection, [{"_id": "a", "_base64": image, "n": 1}])
+    body = {"records": [{"_id": "a", "_base64": image}], "fields_to_return": ["*"]}
     assert clean.answer("delete", collection, body)["answer_records"] == [{"_id": "a", "n": 1}]
 
 
-def test_delete_by_filter(clean: Clean, collection: str, picture: str) -> None:
-    clean.load(collection, [{"_id": str(n), "_base64": picture, "n": n % 3} for n in range(9)])
+def test_delete_by_filter(clean: Clean, collection: str, image: str) -> None:
+    clean.load(collection, [{"_id": str(n), "_base64": image, "n": n % 3} for n in range(9)])
     answer = clean.answer("deleteByFilter", collection, {"filter": {"n": {"$in": [0, 1]}}})
     assert answer["status"] == {"code": 220, "text": "records deleted"}
     assert answer["answer_count"] == 6
@@ -675,7 +675,7 @@ def test_the_older_header_names_the_collection(clean: Clean, shop: str) -> None:
     assert answer.json()["answer_count"] == 45
 
 
-def test_a_collection_can_be_used_as_soon_as_it_is_made(admin: Clean, picture: str) -> None:
+def test_a_collection_can_be_used_as_soon_as_it_is_made(admin: Clean, image: str) -> None:
     """By every API process, by its id and by its name."""
     for round_ in range(10):
         name = f"new {round_}"
@@ -684,7 +684,7 @@ def test_a_collection_can_be_used_as_soon_as_it_is_made(admin: Clean, picture: s
             with httpx.Client(base_url=admin.url, headers=admin.http.headers) as connection:
                 answer = connection.post(
                     "/similarity/photos/v2/insert",
-                    json={"records": [{"_id": str(record), "_base64": picture}]},
+                    json={"records": [{"_id": str(record), "_base64": image}]},
                     headers={"collection-id": collection},
                 )
                 assert answer.json()["status"]["code"] == 210, answer.text
@@ -696,7 +696,7 @@ def test_a_collection_can_be_used_as_soon_as_it_is_made(admin: Clean, picture: s
 # 17. Large bodies
 
 
-def test_ten_pictures_of_seven_megabytes(clean: Clean, collection: str) -> None:
+def test_ten_images_of_seven_megabytes(clean: Clean, collection: str) -> None:
     rng = np.random.default_rng(1)
     records = []
     for number in range(10):
@@ -726,9 +726,9 @@ def test_page_objects(path: str, clean: Clean, shop: str) -> None:
 # 20. Underscored user fields
 
 
-def test_underscored_fields_are_kept(clean: Clean, collection: str, picture: str) -> None:
+def test_underscored_fields_are_kept(clean: Clean, collection: str, image: str) -> None:
     kept = {"_id": "1", "_estate_id": "e1", "_tags": {"a": 1}, "_objects": [], "__x": 1}
-    clean.load(collection, [kept | {"_base64": picture}])
+    clean.load(collection, [kept | {"_base64": image}])
     body = {"records": [{"_id": "1"}], "fields_to_return": ["*"]}
     assert clean.answer("get", collection, body)["answer_records"] == [kept]
     answer = search(clean, collection, {"_id": "1"}, filter={"_estate_id": "e1"})

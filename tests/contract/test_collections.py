@@ -61,7 +61,7 @@ def test_all_settings(clean: Clean) -> None:
     assert made["embedder"] == "lite0"
 
 
-def test_an_index_gets_the_type_of_what_arrives(clean: Clean, picture: str) -> None:
+def test_an_index_gets_the_type_of_what_arrives(clean: Clean, image: str) -> None:
     """Float for numbers, keyword for strings; it makes filters fast and never changes an answer."""
     collection = clean.collection(fields_to_index=["color", "price"])
     records = [
@@ -70,7 +70,7 @@ def test_an_index_gets_the_type_of_what_arrives(clean: Clean, picture: str) -> N
         {"_id": "3", "color": ["red", "blue"], "price": "1"},
         {"_id": "4", "price": None},
     ]
-    clean.load(collection, [record | {"_base64": picture} for record in records])
+    clean.load(collection, [record | {"_base64": image} for record in records])
     shown = clean.http.get(PATH + collection).json()
     assert shown["fields_to_index"] == [
         {"field": "color", "type": "keyword"},
@@ -91,9 +91,9 @@ def test_an_index_gets_the_type_of_what_arrives(clean: Clean, picture: str) -> N
     assert matching({"$and": [{"color": "red"}, {"price": 1.0}]}) == ["1"]
 
 
-def test_change(clean: Clean, picture: str) -> None:
+def test_change(clean: Clean, image: str) -> None:
     collection = clean.collection(name="before", fields_to_index=["a"], capacity=5)
-    clean.load(collection, [{"_id": "1", "_base64": picture, "a": 1, "b": "x"}])
+    clean.load(collection, [{"_id": "1", "_base64": image, "a": 1, "b": "x"}])
     path = PATH + collection
     changed = clean.http.patch(path, json={"name": "after"}).json()
     assert changed["name"] == "after"
@@ -111,9 +111,9 @@ def test_change(clean: Clean, picture: str) -> None:
         assert clean.answer("allRecords", collection, {"filter": filter_})["answer_count"] == 1
 
 
-def test_delete(clean: Clean, picture: str) -> None:
+def test_delete(clean: Clean, image: str) -> None:
     collection = clean.collection(name="to be deleted")
-    clean.load(collection, [{"_id": "1", "_base64": picture}])
+    clean.load(collection, [{"_id": "1", "_base64": image}])
     by_name = clean.http.delete(PATH + "to be deleted")
     assert by_name.status_code == 404  # a name is too easily a mistake
     assert clean.ids(collection) == ["1"]
@@ -123,36 +123,36 @@ def test_delete(clean: Clean, picture: str) -> None:
         clean.http.delete(PATH + collection),
         clean.call("allRecords", collection),
         clean.call("visualKNN", collection, {"query_record": {"_id": "1"}}),
-        clean.call("insert", collection, {"records": [{"_id": "2", "_base64": picture}]}),
+        clean.call("insert", collection, {"records": [{"_id": "2", "_base64": image}]}),
     ):
         assert answer.status_code == 404
         assert answer.json()["detail"] == "Collection not found."
 
 
-def test_one_process_deletes_what_another_knows(admin: Clean, picture: str) -> None:
+def test_one_process_deletes_what_another_knows(admin: Clean, image: str) -> None:
     collection = admin.collection(name="short-lived")
     for _ in range(4):  # both processes know it
         assert admin.ids(collection) == []
     assert admin.http.delete(PATH + collection).status_code == 204
     for _ in range(8):
-        answer = admin.call("insert", collection, {"records": [{"_id": "1", "_base64": picture}]})
+        answer = admin.call("insert", collection, {"records": [{"_id": "1", "_base64": image}]})
         assert answer.status_code == 404
         assert answer.json()["detail"] == "Collection not found."
 
 
-def test_a_changed_capacity_reaches_every_process(admin: Clean, picture: str) -> None:
+def test_a_changed_capacity_reaches_every_process(admin: Clean, image: str) -> None:
     collection = admin.collection(capacity=0)
     assert admin.http.patch(PATH + collection, json={"capacity": 50}).status_code == 200
     deadline = time.monotonic() + 10  # documented: a few seconds
     inserted = 0
     while inserted < 8 and time.monotonic() < deadline:
-        records = [{"_base64": picture}]
+        records = [{"_base64": image}]
         inserted += admin.answer("insert", collection, {"records": records})["answer_count"]
         time.sleep(0.1)
     assert inserted == 8
 
 
-def test_changes_by_several_processes_do_not_undo_each_other(admin: Clean, picture: str) -> None:
+def test_changes_by_several_processes_do_not_undo_each_other(admin: Clean, image: str) -> None:
     """Each request on a connection of its own, so that both processes get some."""
 
     def ask(verb: str, path: str, body: Any = None, **headers: str) -> Any:
@@ -167,7 +167,7 @@ def test_changes_by_several_processes_do_not_undo_each_other(admin: Clean, pictu
         ask("PATCH", path, {"name": f"name {round_}"})
         ask("PATCH", path, {"capacity": 10})
         ask("PATCH", path, {"product_id_field": "sku"})
-        body = {"records": [{"_id": "1", "_base64": picture, "n": 1, "sku": "x"}]}
+        body = {"records": [{"_id": "1", "_base64": image, "n": 1, "sku": "x"}]}
         ask("POST", "/similarity/products/v2/insert", body, **{"collection-id": collection})
         view = ask("GET", path)
         assert view["name"] == f"name {round_}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from tests.conftest import Service
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from tests.contract.conftest import Clean
-from tests.contract.pictures import base64_of, batches, jpeg
+from tests.contract.images import base64_of, batches, jpeg
 
 SIDE_PX, QUALITY = 480, 60
 

@@ -20,10 +20,10 @@ import requests
 from PIL import Image
 from ximilar.client import search
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from tests.conftest import Service
 from tests.contract.conftest import ADMIN_TOKEN, LONG_TOKEN, READ_TOKEN, Clean
-from tests.contract.pictures import MEBIBYTE, base64_of, jpeg, record
+from tests.contract.images import MEBIBYTE, base64_of, jpeg, record
 from tests.live import FileServer, LiveServer
 
 ClientClass = type[search.SimilarityPhotosClient]
@@ -170,13 +170,13 @@ def test_every_method_of_every_class(
 
 
 def test_an_image_is_never_stored_or_returned(
-    clean: Clean, collection: str, files: tuple[Path, Path], picture: str
+    clean: Clean, collection: str, files: tuple[Path, Path], image: str
 ) -> None:
     client = connect(search.SimilarityPhotosClient, clean, collection)
     client.insert(
         [
             {"_id": "1", "_file": str(files[0]), "noresize": True, "_text_data": "words"},
-            {"_id": "2", "_base64": picture, "noresize": True},
+            {"_id": "2", "_base64": image, "noresize": True},
         ],
         request_fields={"fields_to_return": ["*", "_base64"], "skip_empty": True},
     )
@@ -365,7 +365,7 @@ def test_given_records_are_ranked(
 
 
 def test_words_need_a_model_that_reads(clean: Clean, shop: str) -> None:
-    """The bundled model knows pictures only: a clear no, and nothing else."""
+    """The bundled model knows images only: a clear no, and nothing else."""
     client = connect(search.SimilarityProductsClient, clean, shop)
     for method in ("visualKNN", "text"):
         client.PREDICT_ENDPOINT = method
@@ -405,22 +405,22 @@ def test_the_constructor_reports_a_wrong_token(asked_for_permission: str) -> Non
         search.SimilarityPhotosClient(token="wrong", endpoint=endpoint)
 
 
-def test_a_token_of_80_characters(asked_for_permission: str, admin: Clean, picture: str) -> None:
+def test_a_token_of_80_characters(asked_for_permission: str, admin: Clean, image: str) -> None:
     assert len(LONG_TOKEN) == 80
     endpoint = endpoint_of(search.SimilarityPhotosClient, asked_for_permission)
     client = search.SimilarityPhotosClient(LONG_TOKEN, admin.collection(), endpoint=endpoint)
     assert client.headers["Authorization"].startswith("JWT ")
-    assert client.insert([{"_id": "1", "_base64": picture}])["status"]["code"] == 210
+    assert client.insert([{"_id": "1", "_base64": image}])["status"]["code"] == 210
     assert client.search({"_id": "1"})["answer_records"] == [{"_id": "1"}]
     client.update_token("x" * 80)
     assert client.search({"_id": "1"})["detail"] == "Invalid token."
 
 
-def test_a_token_without_the_right(asked_for_permission: str, admin: Clean, picture: str) -> None:
+def test_a_token_without_the_right(asked_for_permission: str, admin: Clean, image: str) -> None:
     endpoint = endpoint_of(search.SimilarityPhotosClient, asked_for_permission)
     client = search.SimilarityPhotosClient(READ_TOKEN, admin.collection(), endpoint=endpoint)
     assert client.allRecords()["answer_records"] == []
-    answer = client.insert([{"_id": "1", "_base64": picture}])
+    answer = client.insert([{"_id": "1", "_base64": image}])
     assert answer["status"]["code"] == 403
     assert "permission" in answer["detail"]
 

@@ -100,14 +100,14 @@ def kill_all(server: LiveServer) -> None:
 # Start and stop
 
 
-def test_start_stop_and_start_again(new_server: NewServer, connect: Connect, picture: str) -> None:
+def test_start_stop_and_start_again(new_server: NewServer, connect: Connect, image: str) -> None:
     server = new_server()
     server.start()
     client = connect(server)
     assert client.http.get("/healthz").json() == {"status": "alive"}
     assert client.http.get("/readyz").json()["status"] == "ready"
     collection = client.collection(name="kept", fields_to_index=["n"])
-    client.load(collection, [{"_id": str(n), "_base64": picture, "n": n} for n in range(20)])
+    client.load(collection, [{"_id": str(n), "_base64": image, "n": n} for n in range(20)])
     before = client.http.get(f"/similarity/v2/collection/{collection}").json()
     client.http.close()
 
@@ -134,13 +134,13 @@ def test_start_stop_and_start_again(new_server: NewServer, connect: Connect, pic
 
 
 def test_a_request_in_flight_is_answered_before_the_end(
-    new_server: NewServer, connect: Connect, picture: str
+    new_server: NewServer, connect: Connect, image: str
 ) -> None:
     server = new_server()
     server.start()
     client = connect(server)
     collection = client.collection()
-    records = [{"_id": str(n), "_base64": picture} for n in range(60)]
+    records = [{"_id": str(n), "_base64": image} for n in range(60)]
     with ThreadPoolExecutor(1) as thread:
         answer = thread.submit(client.answer, "insert", collection, {"records": records})
         time.sleep(0.1)
@@ -170,13 +170,13 @@ def test_a_port_that_is_taken(server: LiveServer, tmp_path: Path) -> None:
 
 
 def test_the_port_is_free_after_the_main_process_was_killed(
-    new_server: NewServer, connect: Connect, picture: str
+    new_server: NewServer, connect: Connect, image: str
 ) -> None:
     server = new_server()
     server.start("--workers", "2")
     client = connect(server)
     collection = client.collection()
-    client.load(collection, [{"_id": "1", "_base64": picture}])
+    client.load(collection, [{"_id": "1", "_base64": image}])
     assert server.process is not None
     everyone = descendants(server.process.pid)
     server.kill()
@@ -199,11 +199,11 @@ def alive(pid: int) -> bool:
 class Shop:
     """A client that inserts, updates and deletes without pause, and remembers what it was told."""
 
-    def __init__(self, url: str, collection: str, name: str, picture: str) -> None:
+    def __init__(self, url: str, collection: str, name: str, image: str) -> None:
         self.client = Clean(url)
         self.collection = collection
         self.name = name
-        self.picture = picture
+        self.image = image
         self.told: dict[str, dict[str, Any] | None] = {}
         self.unknown: set[str] = set()
         """Records whose last request was not answered: either state is right."""
@@ -224,7 +224,7 @@ class Shop:
         ids = [f"{self.name} {number} {n}" for n in range(3)]
         self.unknown = set(ids)
         records = [{"_id": id_, "n": number} for id_ in ids]
-        self._call("insert", [record | {"_base64": self.picture} for record in records])
+        self._call("insert", [record | {"_base64": self.image} for record in records])
         self.told |= {record["_id"]: record for record in records}
         self.unknown = {ids[0]}
         self._call("update", [{"_id": ids[0], "updated": True}])
@@ -241,12 +241,12 @@ class Shop:
 
 @pytest.mark.parametrize("who", ["all of it", "its main process", "the engine's worker"])
 def test_nothing_acknowledged_is_lost_by_a_kill(
-    who: str, new_server: NewServer, connect: Connect, picture: str
+    who: str, new_server: NewServer, connect: Connect, image: str
 ) -> None:
     server = new_server()
     server.start()
     collection = connect(server).collection(fields_to_index=["n"])
-    shops = [Shop(server.url, collection, str(number), picture) for number in range(3)]
+    shops = [Shop(server.url, collection, str(number), image) for number in range(3)]
     with ThreadPoolExecutor(3) as threads:
         running = [threads.submit(shop.run) for shop in shops]
         deadline = time.monotonic() + 30
@@ -285,15 +285,15 @@ def test_nothing_acknowledged_is_lost_by_a_kill(
                 assert stored.get(id_) == record
                 checked += 1
     assert checked >= 40
-    client.load(collection, [{"_id": "afterwards", "_base64": picture}])
+    client.load(collection, [{"_id": "afterwards", "_base64": image}])
 
 
 # Tokens
 
 
-def test_tokens_in_the_settings_and_in_a_file(admin: Clean, picture: str) -> None:
+def test_tokens_in_the_settings_and_in_a_file(admin: Clean, image: str) -> None:
     collection = admin.collection()
-    record = {"_id": "1", "_base64": picture}
+    record = {"_id": "1", "_base64": image}
     rights = {
         FILE_TOKEN: {"read", "write"},
         WRITE_TOKEN: {"read", "write"},
@@ -321,7 +321,7 @@ def test_health_needs_no_token(admin: Clean) -> None:
 
 
 def test_a_token_bound_to_a_collection(
-    new_server: NewServer, connect: Connect, picture: str, tmp_path: Path
+    new_server: NewServer, connect: Connect, image: str, tmp_path: Path
 ) -> None:
     server = new_server()
     data = ("--data", str(server.data))
@@ -337,7 +337,7 @@ def test_a_token_bound_to_a_collection(
         "LOOKALIKE_TOKENS_FILE": str(tmp_path / "tokens"),
     }
     server.start()
-    body = {"records": [{"_id": "1", "_base64": picture}]}
+    body = {"records": [{"_id": "1", "_base64": image}]}
     bound = connect(server, "bound")
     assert bound.answer("insert", one, body)["status"]["code"] == 210
     for collection in (two, "two"):
@@ -391,7 +391,7 @@ def test_wrong_settings_end_with_one_line(variable: str, value: str, tmp_path: P
 
 @pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
 def test_collections_on_the_command_line(
-    running: bool, new_server: NewServer, connect: Connect, picture: str
+    running: bool, new_server: NewServer, connect: Connect, image: str
 ) -> None:
     server = new_server()
     if running:
@@ -412,7 +412,7 @@ def test_collections_on_the_command_line(
     if running:
         client = connect(server)
         assert client.http.get(f"/similarity/v2/collection/{view['id']}").json() == view
-        client.load(view["id"], [{"_id": "1", "_base64": picture}])
+        client.load(view["id"], [{"_id": "1", "_base64": image}])
     listed = lookalike("collections", "list", *data).stdout
     assert listed.split() == [view["id"], "products", str(int(running)), "My", "shop"]
 
@@ -459,13 +459,13 @@ def test_the_demo_and_the_line_that_it_prints(
 
 
 def test_the_prefix_of_another_type_is_accepted_and_logged_once(
-    new_server: NewServer, connect: Connect, picture: str
+    new_server: NewServer, connect: Connect, image: str
 ) -> None:
     server = new_server()
     server.start()
     client = connect(server)
     collection = client.collection(type="photos")
-    client.load(collection, [{"_id": "1", "_base64": picture}])
+    client.load(collection, [{"_id": "1", "_base64": image}])
     for _ in range(3):
         body = {"query_record": {"_id": "1"}}
         client.call("visualKNN", collection, body, prefix="similarity/fashion-new")

@@ -1,7 +1,7 @@
 """The provider's walk-through: a file of JSON lines, loaded in batches of ten, then searched.
 
-https://www.ximilar.com/blog/ shows it with pictures of estates; here they are product photos, which
-have the same fields: `estate_id` for what several pictures belong to, `category`, `subcategory`.
+https://www.ximilar.com/blog/ shows it with images of estates; here they are product photos, which
+have the same fields: `estate_id` for what several images belong to, `category`, `subcategory`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from ximilar.client.search import SimilarityPhotosClient
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from tests.contract.conftest import Clean
-from tests.contract.pictures import altered, base64_of, batches, jpeg
+from tests.contract.images import altered, base64_of, batches, jpeg
 from tests.live import FileServer
 
 
@@ -23,7 +23,7 @@ from tests.live import FileServer
 def lines(
     tmp_path_factory: pytest.TempPathFactory, products: list[DemoPhoto], file_server: FileServer
 ) -> Path:
-    """What the customer has: a file with one record a line, and pictures on a server."""
+    """What the customer has: a file with one record a line, and images on a server."""
     path = tmp_path_factory.mktemp("walkthrough") / "estates.jsonl"
     records = [
         {
@@ -87,7 +87,7 @@ def test_search_by_id_with_filters(client: Any) -> None:
     assert answer["answer_records"][0]["_id"] != "26"
 
 
-def test_search_by_an_external_picture(
+def test_search_by_an_external_image(
     client: Any, products: list[DemoPhoto], file_server: FileServer
 ) -> None:
     """An altered copy, as it comes back from the web, finds its original."""
@@ -102,8 +102,8 @@ def test_search_by_an_external_picture(
     assert client.search({"_url": url}, k=1)["answer_records"] == [{"_id": products[0].id}]
 
 
-def test_other_pictures_of_an_estate_are_near(client: Any, products: list[DemoPhoto]) -> None:
-    """Of products with several pictures: how often another one is among the next five."""
+def test_other_images_of_an_estate_are_near(client: Any, products: list[DemoPhoto]) -> None:
+    """Of products with several images: how often another one is among the next five."""
     owner = {photo.id: photo.product_id for photo in products}
     several = [id_ for id_ in owner if list(owner.values()).count(owner[id_]) > 1]
     assert len(several) >= 10
@@ -116,7 +116,7 @@ def test_other_pictures_of_an_estate_are_near(client: Any, products: list[DemoPh
 
 
 def test_neighbours_are_sensible(client: Any, products: list[DemoPhoto]) -> None:
-    """Leave-one-out: the nearest other picture has the category of the query."""
+    """Leave-one-out: the nearest other image has the category of the query."""
     category = {photo.id: photo.category for photo in products}
     right = 0
     for id_ in category:

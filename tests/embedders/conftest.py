@@ -1,4 +1,4 @@
-"""Real pictures, and the bundled network, loaded once for all tests of the embedders."""
+"""Real images, and the bundled network, loaded once for all tests of the embedders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.demo import DOWNLOAD, WHEEL, DemoPhoto, read_products
+from lookalike.demo_photos import DOWNLOAD, WHEEL, DemoPhoto, read_products
 from lookalike.embedders import lite0
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ LOADED: list[str] = []
 
 
 class Shade:
-    """A picture's mean colour. Counts its calls; `gate` holds the worker, if there is one."""
+    """An image's mean colour. Counts its calls; `gate` holds the worker, if there is one."""
 
     name = "shade"
     revision = "1"

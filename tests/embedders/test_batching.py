@@ -17,7 +17,7 @@ from PIL import Image
 
 from lookalike.embedders import batching
 from lookalike.embedders.batching import BULK_TURN, WINDOW, BatchedEmbedder
-from lookalike.embedders.errors import (
+from lookalike.embedders.embedder_errors import (
     EmbedderBroken,
     EmbedderClosed,
     EmbedderError,
@@ -33,7 +33,7 @@ def picture(red: int) -> Image.Image:
 
 
 async def held(embedder: Shade, batched: BatchedEmbedder) -> asyncio.Task[Any]:
-    """Puts picture 0 into the worker, which waits at the gate: all others queue up behind it."""
+    """Puts image 0 into the worker, which waits at the gate: all others queue up behind it."""
     task = asyncio.create_task(batched.embed_image(picture(0), query=True))
     await asyncio.to_thread(embedder.called.wait, 5)
     return task

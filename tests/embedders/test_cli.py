@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from lookalike.api.cli import main
+from lookalike.cli import main
 
 
 @pytest.fixture

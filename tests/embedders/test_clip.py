@@ -19,7 +19,7 @@ from PIL import Image
 from benchmarks.random_clip import TINY, save_clip
 from lookalike.embedders import clip
 from lookalike.embedders.batching import BatchedEmbedder
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.registry import Registry
 from tests.conftest import Service
 from tests.embedders import clip_folders
@@ -67,7 +67,7 @@ def unit(rows: Any) -> Any:
         clip_folders.published_for_sentence_transformers,
     ],
 )
-def test_pictures_and_words_as_transformers_alone_embeds_them(
+def test_images_and_words_as_transformers_alone_embeds_them(
     folder: Path, tmp_path: Path, publish: Callable[[Path], Path]
 ) -> None:
     import torch
@@ -96,14 +96,14 @@ def test_texts_of_all_kinds(model: clip.ClipWithText) -> None:
 def test_a_text_is_a_text_whatever_it_looks_like(
     model: clip.ClipWithText, file_server: FileServer, tmp_path: Path
 ) -> None:
-    """The library fetches strings that are URLs, and opens those that are paths of pictures."""
+    """The library fetches strings that are URLs, and opens those that are paths of images."""
     path = tmp_path / "picture.png"
     photo(1).save(path)
     url = file_server.add("/picture.png", path.read_bytes())
-    (picture,) = model.embed_images([photo(1)])
+    (image,) = model.embed_images([photo(1)])
     for text in (str(path), url, "data:image/png;base64,AAAA"):
         (vector,) = model.embed_texts([text])
-        assert float(vector @ picture) < 0.99
+        assert float(vector @ image) < 0.99
 
 
 def test_what_it_says_of_itself(model: clip.ClipWithText) -> None:
@@ -223,23 +223,21 @@ def http(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[htt
 
 
 def test_text_search_end_to_end(http: httpx.Client, model: clip.ClipWithText) -> None:
-    """A text finds the pictures that the model says, and in its order."""
+    """A text finds the images that the model says, and in its order."""
     made = http.post(
         "/similarity/v2/collection/", json={"name": "words", "type": "photos", "embedder": "clip"}
     )
     assert (made.status_code, made.json()["embedder"]) == (201, "clip")
     headers = {"collection-id": made.json()["id"]}
-    pictures = [photo(seed) for seed in range(9)]
-    records = [
-        {"_id": str(number), "_base64": _png(image)} for number, image in enumerate(pictures)
-    ]
+    images = [photo(seed) for seed in range(9)]
+    records = [{"_id": str(number), "_base64": _png(image)} for number, image in enumerate(images)]
     url = "/similarity/photos/v2/"
     inserted = http.post(url + "insert", headers=headers, json={"records": records})
     assert inserted.json()["status"]["code"] == 210
     for text in ("a red thing", "/etc/passwd", "http://127.0.0.1:9/picture.png"):
         body = {"query_record": {"_text_data": text}, "k": 3}
         answer = http.post(url + "text", headers=headers, json=body).json()
-        similarity = model.embed_images(pictures) @ model.embed_texts([text])[0]
+        similarity = model.embed_images(images) @ model.embed_texts([text])[0]
         expected = np.argsort(-similarity)[:3]
         assert [r["_id"] for r in answer["answer_records"]] == [str(n) for n in expected]
         np.testing.assert_allclose(answer["answer_distances"], 1 - similarity[expected], atol=2e-3)

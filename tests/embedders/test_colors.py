@@ -1,4 +1,4 @@
-"""Pictures of like colours: on real photos labelled with their main colour, beside baselines."""
+"""Images of like colours: on real photos labelled with their main colour, beside baselines."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from PIL import Image
 
 from benchmarks.duplicates import measure
 from benchmarks.quality import Way, baselines, decoded, leave_one_out
-from lookalike.api.defaults import NEAR_DUPLICATE_RADIUS
-from lookalike.demo import DemoPhoto
+from lookalike.adapter.collections.defaults import NEAR_DUPLICATE_RADIUS
+from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders import cielab, lite0
 from lookalike.embedders.colors import foreground, load, palette
 from lookalike.embedders.images.decode import decode
@@ -84,7 +84,7 @@ def test_the_background_does_not_count() -> None:
     assert distance(plain("white"), product("white")) < 1e-6, "a white product stays white"
 
 
-def test_a_picture_without_a_background_is_taken_whole(interiors: dict[str, bytes]) -> None:
+def test_a_image_without_a_background_is_taken_whole(interiors: dict[str, bytes]) -> None:
     photo = decode(next(iter(interiors.values())), max_pixels=2**24, image_px=64)
     assert foreground(cielab.from_srgb(np.asarray(photo))).min() == 1
 

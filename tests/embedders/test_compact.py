@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality import Way, leave_one_out
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders import compact, lite0
 
 

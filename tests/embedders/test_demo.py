@@ -9,7 +9,7 @@ from collections import Counter
 
 from PIL import Image
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 
 
 def test_45_photos_of_products(products: list[DemoPhoto]) -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders.dominant import MAX_COLORS, MIN_SHARE, dominant_colors
 from lookalike.embedders.images.decode import decode
 
@@ -30,7 +30,7 @@ def test_a_plain_background_is_no_colour_of_the_product() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 900), (3, 2)])
-def test_pictures_of_any_shape(size: tuple[int, int]) -> None:
+def test_images_of_any_shape(size: tuple[int, int]) -> None:
     assert dominant_colors(Image.new("RGB", size, (10, 120, 10)))[0].rgb == (10, 120, 10)
 
 
@@ -56,7 +56,7 @@ def is_like(rgb: tuple[int, int, int], name: str) -> bool:
     }[name]
 
 
-def test_the_background_of_a_transparent_picture_is_white() -> None:
+def test_the_background_of_a_transparent_image_is_white() -> None:
     buffer = io.BytesIO()
     Image.new("RGBA", (50, 50), (0, 0, 0, 0)).save(buffer, "PNG")
     image = decode(buffer.getvalue(), max_pixels=10**6, image_px=64)

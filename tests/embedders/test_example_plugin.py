@@ -57,14 +57,14 @@ def test_it_keeps_the_contract(site: Path, monkeypatch: pytest.MonkeyPatch, tmp_
 def test_a_collection_of_it(shop: Service) -> None:
     collection = shop.collection(embedder=NAME)
     colours = ["red", "crimson", "navy", "white"]
-    records = [{"_id": colour, "_base64": picture(colour)} for colour in colours]
+    records = [{"_id": colour, "_base64": image(colour)} for colour in colours]
     assert shop.answer("insert", collection, {"records": records})["status"]["code"] == 210
-    body = {"query_record": {"_base64": picture("darkred")}, "k": 3}
+    body = {"query_record": {"_base64": image("darkred")}, "k": 3}
     found = shop.answer("visualKNN", collection, body)
     assert [record["_id"] for record in found["answer_records"]] == ["crimson", "red", "navy"]
 
 
-def picture(colour: str) -> str:
+def image(colour: str) -> str:
     file = io.BytesIO()
     Image.new("RGB", (40, 30), colour).save(file, "PNG")
     return base64.b64encode(file.getvalue()).decode()

@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from benchmarks.random_clip import TINY, save_clip
-from lookalike.api.cli import main
+from lookalike.cli import main
 from lookalike.embedders import clip
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.exported import ExportedClip, ExportedClipWithText
 from lookalike.embedders.testing import check_embedder, drawing
 
@@ -123,7 +123,7 @@ def test_it_keeps_the_contract(models: Path, folder: Path, precision: str) -> No
     )
 
 
-def test_pictures_need_no_pytorch(models: Path, folder: Path) -> None:
+def test_images_need_no_pytorch(models: Path, folder: Path) -> None:
     code = (
         "import json, sys\nfrom pathlib import Path; from PIL import Image\n"
         "from lookalike.embedders.clip import load\n"

@@ -1,6 +1,6 @@
-"""More pictures than an embedder can take, over HTTP: who is refused, and what that leaves behind.
+"""More images than an embedder can take, over HTTP: who is refused, and what that leaves behind.
 
-The embedder of these tests takes 5 ms for a picture, on purpose.
+The embedder of these tests takes 5 ms for an image, on purpose.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_RECORDS = 400
 INSERTS, RECORDS = 14, 40
 
 
-def picture(number: int) -> str:
+def image(number: int) -> str:
     """A plain colour, another for each number."""
     file = io.BytesIO()
     Image.new("RGB", (16, 16), (number % 256, number // 256, 7)).save(file, "PNG")
@@ -34,7 +34,7 @@ def picture(number: int) -> str:
 
 
 def records(begin: int, end: int) -> dict[str, Any]:
-    return {"records": [{"_id": str(n), "_base64": picture(n)} for n in range(begin, end)]}
+    return {"records": [{"_id": str(n), "_base64": image(n)} for n in range(begin, end)]}
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +82,9 @@ def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
             for batch in batches
         ]
         while not all(done.done() for done in flood):
-            query = {"query_record": {"_base64": picture(60_000 + searched)}, "k": 1}
+            query = {"query_record": {"_base64": image(60_000 + searched)}, "k": 1}
             assert service.answer("visualKNN", collection, query)["status"]["code"] == 200
-            ranked = {"_id": "other", "_base64": picture(70_000 + searched)}
+            ranked = {"_id": "other", "_base64": image(70_000 + searched)}
             ranking = {"query_record": query["query_record"], "records": [ranked]}
             answer = service.answer("visualRankRecords", collection, ranking)
             assert [r["_id"] for r in answer["answer_records"]] == ["other"]

@@ -19,10 +19,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders import lite0
 from lookalike.embedders.checkpoint import Weights, read_checkpoint
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.images.decode import decode
 from lookalike.embedders.images.fit import fit_to_square
 from lookalike.embedders.lite0_graph import BATCH_NORM_EPSILON, STAGES
@@ -33,10 +33,10 @@ WEIGHTS = Path(
 
 
 def pattern() -> NDArray[np.uint8]:
-    """A picture of the network's own size, the same on every machine: no decoder, no resizing."""
+    """An image of the network's own size, the same on every machine: no decoder, no resizing."""
     y, x, c = np.mgrid[0:224, 0:224, 0:3]
-    picture: NDArray[np.uint8] = ((x * 7 + y * 3 + c * 50 + x * y // 9) % 256).astype(np.uint8)
-    return picture
+    image: NDArray[np.uint8] = ((x * 7 + y * 3 + c * 50 + x * y // 9) % 256).astype(np.uint8)
+    return image
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_it_answers_unit_vectors(network: lite0.Lite0) -> None:
     assert network.embed_images([]).shape == (0, 1280)
 
 
-def test_the_square_shows_the_whole_picture() -> None:
+def test_the_square_shows_the_whole_image() -> None:
     square = fit_to_square(Image.new("RGB", (400, 100), "red"), 224)
     assert square.shape == (224, 224, 3)
     rows = np.flatnonzero((square == (255, 0, 0)).all(axis=(1, 2)))
@@ -89,14 +89,14 @@ def test_numpy_computes_the_same(network: lite0.Lite0, weights: Weights) -> None
 def test_torch_computes_the_same(network: lite0.Lite0, products: list[DemoPhoto]) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `clip`)")
     model = torch_lite0(torch)
-    pictures = [pattern()] + [
+    images = [pattern()] + [
         fit_to_square(decode(product.image, max_pixels=2**21, image_px=224), 224)
         for product in products[:5]
     ]
-    pixels = (np.stack(pictures).astype(np.float32) - 127) / 128
+    pixels = (np.stack(images).astype(np.float32) - 127) / 128
     with torch.inference_mode():
         expected = model(torch.from_numpy(pixels.transpose(0, 3, 1, 2))).numpy()
-    vectors = network.embed_images([Image.fromarray(picture) for picture in pictures])
+    vectors = network.embed_images([Image.fromarray(image) for image in images])
     unit = expected / np.linalg.norm(expected, axis=1, keepdims=True)
     print(f"\nlargest difference to torch: {np.abs(vectors - unit).max():.1e}")
     np.testing.assert_allclose(vectors, unit, atol=1e-5)
@@ -105,7 +105,7 @@ def test_torch_computes_the_same(network: lite0.Lite0, products: list[DemoPhoto]
     np.testing.assert_allclose(np.linalg.norm(expected[0]), NORM_FROM_TORCH, atol=1e-4)
 
 
-def numpy_lite0(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[np.float64]:
+def numpy_lite0(weights: Weights, image: NDArray[np.uint8]) -> NDArray[np.float64]:
     def norm(x: NDArray[Any], name: str) -> NDArray[Any]:
         mean, variance, gamma, beta = (
             weights[f"{name}.{part}"].astype(np.float64)[:, None, None]
@@ -135,7 +135,7 @@ def numpy_lite0(weights: Weights, picture: NDArray[np.uint8]) -> NDArray[np.floa
         clipped: NDArray[Any] = np.clip(x, 0, 6)
         return clipped
 
-    x = (picture.astype(np.float64) - 127).transpose(2, 0, 1) / 128
+    x = (image.astype(np.float64) - 127).transpose(2, 0, 1) / 128
     x = relu6(norm(conv(x, "_conv_stem", 2), "_bn0"))
     block = 0
     for times, _, stride, expansion, _ in STAGES:

@@ -1,4 +1,4 @@
-"""What pictures have used goes back to the system."""
+"""What images have used goes back to the system."""
 
 from __future__ import annotations
 

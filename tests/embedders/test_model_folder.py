@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.embedders.errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.model_folder import find_folder, hash_folder, model_files
 
 SETTING = "LOOKALIKE_CLIP_MODEL"

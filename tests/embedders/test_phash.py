@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance
 
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders.images.decode import decode
 from lookalike.embedders.phash import DIMENSION, colour, load, structure
 
-from .images.pictures import gradient
+from .images.images import gradient
 from .test_lite0 import pattern
 
 RADIUS = 8
@@ -48,7 +48,7 @@ def test_a_vector_is_zeros_and_ones(network_free: list[Image.Image]) -> None:
     assert load(Path()).embed_images([]).shape == (0, DIMENSION)
 
 
-def test_flat_pictures_have_no_noise() -> None:
+def test_flat_images_have_no_noise() -> None:
     """Their frequencies are zero; the rounding errors of a transform must not become bits."""
     hashes = [structure(Image.new("RGB", (side, side), "red")) for side in (1, 50, 333)]
     assert all((hash_ == hashes[0]).all() for hash_ in hashes)
@@ -113,7 +113,7 @@ CHANGES: dict[str, tuple[Change, float]] = {
 }
 
 
-def test_copies_are_found_and_different_pictures_are_not_merged(
+def test_copies_are_found_and_different_images_are_not_merged(
     network_free: list[Image.Image],
 ) -> None:
     embedder = load(Path())

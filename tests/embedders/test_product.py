@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from benchmarks.quality import Way, leave_one_out
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders import lite0, product
 from lookalike.embedders.images.decode import decode
 
@@ -41,7 +41,7 @@ def test_same_product_and_category(
 def test_a_wider_background_moves_little(
     products: list[DemoPhoto], network: lite0.Lite0, embedder: product.Product
 ) -> None:
-    """Half of the picture added as white on each side, as another shop photographs."""
+    """Half of the image added as white on each side, as another shop photographs."""
     images = [decode(p.image, max_pixels=2**21, image_px=224) for p in products[::5]]
     wide = [ImageOps.expand(image, image.width // 2, "white") for image in images]
     moved = {

@@ -20,7 +20,7 @@ from benchmarks.quality import (
     score_neighbours,
     similarities,
 )
-from lookalike.demo import DemoPhoto
+from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders import compact, product
 from lookalike.embedders.base import Embedder
 from lookalike.embedders.images.decode import decode

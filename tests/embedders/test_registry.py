@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from lookalike.embedders.base import Embedder, fingerprint
-from lookalike.embedders.errors import EmbedderBroken, EmbedderClosed, UnknownEmbedder
+from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderClosed, UnknownEmbedder
 from lookalike.embedders.registry import GROUP, Registry
 
 from . import plugins

@@ -21,7 +21,7 @@ from PIL import Image
 
 from lookalike.embedders import remote
 from lookalike.embedders.batching import BatchedEmbedder
-from lookalike.embedders.errors import EmbedderBroken, EmbedderUnreachable
+from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderUnreachable
 from lookalike.embedders.testing import check_embedder, drawing
 
 KINDS = ("openai", "jina", "tei")
@@ -30,7 +30,7 @@ DIMENSION = 3 * SIDE * SIDE + 1
 
 
 class Server:
-    """Embeds a picture as its colours in 4 x 4 places, a text as its letters.
+    """Embeds an image as its colours in 4 x 4 places, a text as its letters.
 
     `answers` are given before that, once each: a status, or a function of the inputs.
     """

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lookalike.embedders import compact, lite0, product
-from lookalike.embedders.sharing import shared
+from lookalike.embedders.shared_networks import shared
 
 
 class Model:
@@ -68,7 +68,7 @@ def test_the_bundled_embedders_have_one_network(
     monkeypatch.setattr(lite0, "open_session", counted)
     embedders = [module.load(tmp_path) for module in (product, compact, lite0)]
     assert len(opened) == 1
-    picture = Image.new("RGB", (300, 200), "teal")
+    image = Image.new("RGB", (300, 200), "teal")
     for embedder in embedders:
-        (vector,) = embedder.embed_images([picture])
+        (vector,) = embedder.embed_images([image])
         np.testing.assert_allclose(np.linalg.norm(vector), 1, rtol=1e-5)

@@ -37,7 +37,7 @@ def test_clip_keeps_it(tmp_path: Path, precision: Any) -> None:
 
 
 class Grid:
-    """Keeps the contract: a picture's colours in 4 x 4 places, a text's letters."""
+    """Keeps the contract: an image's colours in 4 x 4 places, a text's letters."""
 
     name, revision, dimension, distance, image_px = "grid", "1", 48, "euclid", 8
 
@@ -83,7 +83,7 @@ class Painting(Grid):
 
 
 class Sized(Grid):
-    """Sees the size more than the picture."""
+    """Sees the size more than the image."""
 
     def embed_images(self, images: Sequence[Image.Image]) -> Any:
         widths = np.array([[i.width] for i in images], np.float32).reshape(-1, 1)

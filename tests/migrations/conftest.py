@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tests.engine_suite.conftest import (
-    catalogue,
+from tests.engines.contract.conftest import (
     collection,
+    collection_cache,
     collection_of,
     engine,
     subject,
     writer,
 )
 
-__all__ = ["catalogue", "collection", "collection_of", "engine", "subject", "writer"]
+__all__ = ["collection", "collection_cache", "collection_of", "engine", "subject", "writer"]

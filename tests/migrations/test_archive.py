@@ -11,18 +11,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from lookalike.adapter import collection as collections
-from lookalike.adapter import listing
-from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engine import Engine
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.storage import Storage
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, CollectionNotFound
-from lookalike.adapter.search import Query, nearest
-from lookalike.adapter.storage import Storage
-from lookalike.adapter.writes import Writer
+from lookalike.adapter.records import listing
+from lookalike.adapter.records.writer import Writer
+from lookalike.adapter.search.nearest import Query, nearest
 from lookalike.migrations.archive import Damaged, export, load
-from tests.engine_suite.records import embed, record
-from tests.engine_suite.subjects import memory
+from tests.engines.contract.records import embed, record
+from tests.engines.contract.subjects import memory
 
 COUNT = 150
 
@@ -32,12 +32,16 @@ def quiet(_: int) -> None:
 
 
 @pytest.fixture
-async def filled(engine: Engine, catalogue: Catalogue, collection_of: Any) -> Collection:
+async def filled(
+    engine: Engine, collection_cache: CollectionCache, collection_of: Any
+) -> Collection:
     made: Collection = collection_of(storage=Storage(quantization="scalar"), capacity=1000)
     await collections.create(engine, made)
-    catalogue.put(made)
-    await Writer(engine, catalogue).insert(made, [record(n) for n in range(COUNT)], embed, None)
-    return await catalogue.find(made.id)
+    collection_cache.put(made)
+    await Writer(engine, collection_cache).insert(
+        made, [record(n) for n in range(COUNT)], embed, None
+    )
+    return await collection_cache.find(made.id)
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ async def test_there_and_back_again(
     assert await export(engine, filled, first, quiet) == COUNT
     there, count = await load(elsewhere, first, quiet)
     assert (there, count) == (filled, COUNT)
-    assert await Catalogue(elsewhere).find(filled.name) == filled
+    assert await CollectionCache(elsewhere).find(filled.name) == filled
     query = Query(record_id="r5", k=20)
     hits = await nearest(elsewhere, there, query)
     original = await nearest(engine, filled, query)
@@ -112,7 +116,7 @@ async def test_a_file_that_is_cut_short_makes_nothing_visible(
     with pytest.raises(Damaged):
         await load(elsewhere, file, quiet)
     with pytest.raises(CollectionNotFound):
-        await Catalogue(elsewhere).find(filled.id)
+        await CollectionCache(elsewhere).find(filled.id)
     file.write_bytes(whole)
     _, count = await load(elsewhere, file, quiet)
     assert count == COUNT, "what was there is used, and completed"
@@ -130,7 +134,7 @@ async def test_an_interrupted_import_goes_on(
     with pytest.raises(asyncio.CancelledError):
         await load(elsewhere, file, interrupt)
     with pytest.raises(CollectionNotFound):
-        await Catalogue(elsewhere).find(filled.id)
+        await CollectionCache(elsewhere).find(filled.id)
     _, count = await load(elsewhere, file, quiet)
     assert count == COUNT
 

@@ -122,7 +122,7 @@ def test_a_shop_goes_on_while_its_migration_is_killed_and_started_again(
         listed = service.answer("allRecords", collection, {"fields_to_return": ["n"]})
         found = sorted(entry["n"] for entry in listed["answer_records"])
         assert found == [*range(COUNT), *shop.inserted], "not one more, nor less"
-        # Pictures that came as bytes before the service knew of the migration are on the list.
+        # Images that came as bytes before the service knew of the migration are on the list.
         lines = (live.data / "unreadable.jsonl").read_bytes().splitlines()
         unread = [int(msgspec.json.decode(line)["id"][1:]) for line in lines]
         unread.sort()

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from lookalike.adapter import listing
-from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import SCHEMA_VERSION, Collection
-from lookalike.adapter.engine import Engine
-from lookalike.adapter.records import RESERVED_KEY
-from lookalike.adapter.selection import EVERYTHING
-from lookalike.adapter.writes import Writer
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.store import SCHEMA_VERSION, Collection
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records import listing
+from lookalike.adapter.records.selection import EVERYTHING
+from lookalike.adapter.records.writer import Writer
 from lookalike.migrations.layout import MIGRATIONS, Migration, apply, checkpoint, pending
-from tests.engine_suite.records import embed, record
+from tests.engines.contract.records import embed, record
 from tests.migrations.kills import DyingEngine, Killed
 
 COUNT = 600
@@ -32,11 +32,13 @@ SECOND = Migration(2, "every record is marked", mark)
 
 
 @pytest.fixture
-async def filled(writer: Writer, collection: Collection, catalogue: Catalogue) -> Collection:
+async def filled(
+    writer: Writer, collection: Collection, collection_cache: CollectionCache
+) -> Collection:
     for begin in range(0, COUNT, 100):
         batch = [record(n) for n in range(begin, begin + 100)]
         await writer.insert(collection, batch, embed, None)
-    return await catalogue.find(collection.id)
+    return await collection_cache.find(collection.id)
 
 
 def test_migrations_are_numbered_without_gaps_up_to_the_present_layout() -> None:
@@ -55,7 +57,7 @@ async def test_it_is_killed_at_random_points_and_goes_on(
             await apply(dying, filled, SECOND, lambda _: None)
         if attempt == 0:
             await writer.update(filled, [{"_id": "r5", "price": -1}], None)
-        present = await Catalogue(engine).find(filled.id)
+        present = await CollectionCache(engine).find(filled.id)
         if not pending(present, [SECOND]):
             break
     else:

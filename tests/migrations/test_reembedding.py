@@ -12,10 +12,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from lookalike.adapter import alternatives, listing
-from lookalike.adapter.catalogue import Catalogue
-from lookalike.adapter.collection import Collection
-from lookalike.adapter.engine import Engine
+from lookalike.adapter.collections import second_vector
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
     InvalidRequest,
@@ -23,13 +23,14 @@ from lookalike.adapter.errors import (
     RecordsNotFound,
     Unavailable,
 )
-from lookalike.adapter.pictures import Embed, Embedded, ImageSource
-from lookalike.adapter.search import Query, nearest, stored_vectors
-from lookalike.adapter.selection import EVERYTHING
-from lookalike.adapter.writes import Writer
+from lookalike.adapter.records import listing
+from lookalike.adapter.records.images import Embed, Embedded, ImageSource
+from lookalike.adapter.records.selection import EVERYTHING
+from lookalike.adapter.records.writer import Writer
+from lookalike.adapter.search.nearest import Query, nearest, stored_vectors
 from lookalike.migrations.reembedding import NotVerified, Reembedding, Target, Unreadable
 from lookalike.migrations.sources import GivenRecords
-from tests.engine_suite.records import UNREADABLE, embed, record, vector
+from tests.engines.contract.records import UNREADABLE, embed, record, vector
 from tests.migrations.kills import DyingEngine, Killed
 
 COUNT = 150
@@ -71,9 +72,11 @@ def migration(
 
 
 @pytest.fixture
-async def filled(writer: Writer, collection: Collection, catalogue: Catalogue) -> Collection:
+async def filled(
+    writer: Writer, collection: Collection, collection_cache: CollectionCache
+) -> Collection:
     await writer.insert(collection, [record(n) for n in range(COUNT)], embed, None)
-    return await catalogue.find(collection.id)
+    return await collection_cache.find(collection.id)
 
 
 async def contents(engine: Engine, collection: Collection) -> dict[str, Any]:
@@ -86,11 +89,11 @@ async def contents(engine: Engine, collection: Collection) -> dict[str, Any]:
 
 async def check_moved(engine: Engine, old: Collection, numbers: Sequence[int]) -> Collection:
     """The collection has the records of `numbers`, as before, and is searched by new vectors."""
-    catalogue = Catalogue(engine)
-    new = await catalogue.find(old.id)
+    collection_cache = CollectionCache(engine)
+    new = await collection_cache.find(old.id)
     assert (new.embedder, new.revision, new.dimension) == ("better", "2", DIMENSION)
-    assert new.alternative is not None
-    assert (new.alternative.vector, new.alternative.embedder) == (old.vector, old.embedder)
+    assert new.second_vector is not None
+    assert (new.second_vector.vector, new.second_vector.embedder) == (old.vector, old.embedder)
     assert new.indexes == old.indexes
     found = await contents(engine, new)
     assert found == {f"r{n}": record(n) for n in numbers}
@@ -119,7 +122,7 @@ async def test_all_records_get_the_vectors_of_the_new_embedder(
 
 
 async def test_a_switch_is_taken_back_and_what_came_meanwhile_is_found_by_both(
-    engine: Engine, catalogue: Catalogue, filled: Collection
+    engine: Engine, collection_cache: CollectionCache, filled: Collection
 ) -> None:
     done, _ = await migration(engine, filled).run()
 
@@ -127,9 +130,9 @@ async def test_a_switch_is_taken_back_and_what_came_meanwhile_is_found_by_both(
         assert seen.revision == filled.revision
         return [r.vector for r in await embed(sources) if isinstance(r, Embedded)]
 
-    catalogue.put(done)
-    await Writer(engine, catalogue, former).insert(done, [record(500)], embed_new, None)
-    before = await alternatives.switch(engine, done)
+    collection_cache.put(done)
+    await Writer(engine, collection_cache, former).insert(done, [record(500)], embed_new, None)
+    before = await second_vector.switch(engine, done)
     assert (before.vector, before.revision) == (filled.vector, filled.revision)
     for collection, mine in ((before, vector(500)), (done, new_vector(500))):
         hits = await nearest(engine, collection, Query(vectors=(mine,), k=1))
@@ -140,10 +143,10 @@ async def test_the_vector_that_is_not_searched_is_dropped(
     engine: Engine, filled: Collection
 ) -> None:
     done, _ = await migration(engine, filled).run()
-    left = await alternatives.drop(engine, done, settle_seconds=0)
-    assert left.alternative is None
+    left = await second_vector.drop(engine, done, settle_seconds=0)
+    assert left.second_vector is None
     assert await vector_names(engine, filled) == {done.vector}
-    assert await Catalogue(engine).find(filled.id) == left
+    assert await CollectionCache(engine).find(filled.id) == left
     hits = await nearest(engine, left, Query(vectors=(new_vector(7),), k=1))
     assert hits.records == [{"_id": "r7"}]
     # The way back is a migration as any other.
@@ -172,11 +175,11 @@ async def test_dropping_is_killed_at_any_point_and_repeated(
     done, _ = await migration(engine, filled).run()
     chance = random.Random(seed)
     with contextlib.suppress(Killed):
-        await alternatives.drop(DyingEngine(engine, seed, chance), done, settle_seconds=0)
-    present = await Catalogue(engine).find(filled.id)
+        await second_vector.drop(DyingEngine(engine, seed, chance), done, settle_seconds=0)
+    present = await CollectionCache(engine).find(filled.id)
     hits = await nearest(engine, present, Query(vectors=(new_vector(7),), k=1))
     assert hits.records == [{"_id": "r7"}]
-    await alternatives.drop(engine, present, settle_seconds=0)
+    await second_vector.drop(engine, present, settle_seconds=0)
     assert await vector_names(engine, filled) == {done.vector}
 
 
@@ -191,7 +194,7 @@ async def test_it_is_killed_at_random_points_and_goes_on(
         with contextlib.suppress(Killed, CollectionConflict):
             await migration(dying, filled).run()
         # Whatever has happened: the collection is there, whole, old or new.
-        present = await Catalogue(engine).find(filled.id)
+        present = await CollectionCache(engine).find(filled.id)
         assert len(await contents(engine, present)) == COUNT
         if present.revision == TARGET.revision:
             break
@@ -201,10 +204,10 @@ async def test_it_is_killed_at_random_points_and_goes_on(
 
 
 @contextlib.asynccontextmanager
-async def refreshing(catalogue: Catalogue) -> AsyncIterator[None]:
+async def refreshing(collection_cache: CollectionCache) -> AsyncIterator[None]:
     async def again() -> None:
         while True:
-            await catalogue.refresh()
+            await collection_cache.refresh()
             await asyncio.sleep(REFRESH_SECONDS)
 
     task = asyncio.create_task(again())
@@ -214,18 +217,18 @@ async def refreshing(catalogue: Catalogue) -> AsyncIterator[None]:
 
 
 async def test_writes_and_searches_go_on_meanwhile(
-    engine: Engine, catalogue: Catalogue, filled: Collection
+    engine: Engine, collection_cache: CollectionCache, filled: Collection
 ) -> None:
     async def again(seen: Collection, sources: Sequence[Any]) -> list[Any]:
         by = embed_new if seen.revision == TARGET.revision else embed
         return [r.vector for r in await by(sources) if isinstance(r, Embedded)]
 
-    writer = Writer(engine, catalogue, again)
+    writer = Writer(engine, collection_cache, again)
     expected = {f"r{n}": record(n) for n in range(COUNT)}
     done = asyncio.Event()
 
     async def write(number: int) -> None:
-        current = await catalogue.find(filled.id)
+        current = await collection_cache.find(filled.id)
         embedder = embed_new if current.revision == TARGET.revision else embed
         try:
             inserted = await writer.insert(current, [record(number)], embedder, None)
@@ -246,19 +249,19 @@ async def test_writes_and_searches_go_on_meanwhile(
 
     async def keep_searching() -> None:
         while not done.is_set():
-            current = await catalogue.find(filled.id)
+            current = await collection_cache.find(filled.id)
             mine = new_vector(149) if current.revision == TARGET.revision else vector(149)
             hits = await nearest(engine, current, Query(vectors=(mine,), k=5))
             assert len(hits.records) == 5
 
-    async with refreshing(catalogue):
+    async with refreshing(collection_cache):
         others = [asyncio.create_task(keep_writing()), asyncio.create_task(keep_searching())]
         await migration(engine, filled, settle_seconds=20 * REFRESH_SECONDS).run()
         await asyncio.sleep(4 * REFRESH_SECONDS)
         done.set()
         await asyncio.gather(*others)
-        await catalogue.refresh()
-    new = await catalogue.find(filled.id)
+        await collection_cache.refresh()
+    new = await collection_cache.find(filled.id)
     assert new.revision == TARGET.revision
     found = await contents(engine, new)
     assert found == expected
@@ -267,8 +270,8 @@ async def test_writes_and_searches_go_on_meanwhile(
         assert vectors[id_] == pytest.approx(new_vector(int(id_[1:])), abs=1e-5)
 
 
-async def test_a_picture_that_came_as_bytes_meanwhile_is_embedded_for_both(
-    engine: Engine, catalogue: Catalogue, filled: Collection
+async def test_a_image_that_came_as_bytes_meanwhile_is_embedded_for_both(
+    engine: Engine, collection_cache: CollectionCache, filled: Collection
 ) -> None:
     await migration(engine, filled).begin()
 
@@ -278,10 +281,10 @@ async def test_a_picture_that_came_as_bytes_meanwhile_is_embedded_for_both(
     async def both(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
         return [Embedded(vector(7000), "bytes") for _ in sources]
 
-    await catalogue.refresh()
-    current = await catalogue.find(filled.id)
+    await collection_cache.refresh()
+    current = await collection_cache.find(filled.id)
     entry = {"_id": "r7000", "_base64": "AAAA", "tags": ["x"]}
-    await Writer(engine, catalogue, again).insert(current, [entry], both, None)
+    await Writer(engine, collection_cache, again).insert(current, [entry], both, None)
     done, verdict = await migration(engine, filled).run()
     assert verdict.unreadable == []
     vectors = await stored_vectors(engine, done, ["r7000"])
@@ -297,7 +300,7 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
     await writer.update(filled, gone, None)
     with pytest.raises(NotVerified, match="2 records"):
         await migration(engine, filled).run()
-    present = await Catalogue(engine).find(filled.id)
+    present = await CollectionCache(engine).find(filled.id)
     assert (present.vector, present.revision) == (filled.vector, "1")
 
     given = tmp_path / "given.jsonl"
@@ -322,7 +325,7 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
     assert hits.records == [{"_id": "r201"}]
 
 
-async def test_the_part_of_a_picture_that_counts_is_remembered(
+async def test_the_part_of_a_image_that_counts_is_remembered(
     engine: Engine, writer: Writer, filled: Collection
 ) -> None:
     crop = (0.25, 0.0, 0.75, 1.0)
@@ -338,17 +341,17 @@ async def test_the_part_of_a_picture_that_counts_is_remembered(
     assert seen[record(3)["_url"]] is None
 
 
-async def test_a_record_that_was_replaced_meanwhile_keeps_no_vector_of_its_former_picture(
+async def test_a_record_that_was_replaced_meanwhile_keeps_no_vector_of_its_former_image(
     engine: Engine, writer: Writer, filled: Collection
 ) -> None:
     async def slow(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
         if any(source.url == record(3)["_url"] for source in sources):
             await writer.delete(filled, ["r3", "r4"], None)
             other = {"_id": "r3", "_url": "picture://777"}
-            await writer.insert(filled, [other], other_picture, None)
+            await writer.insert(filled, [other], other_image, None)
         return await embed_new(sources)
 
-    async def other_picture(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+    async def other_image(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
         return [Embedded(vector(777), "another hash") for _ in sources]
 
     done, verdict = await migration(engine, filled, embedder=slow).run()
@@ -361,68 +364,72 @@ async def test_a_record_that_was_replaced_meanwhile_keeps_no_vector_of_its_forme
 async def test_too_little_overlap_stops_the_switch(engine: Engine, filled: Collection) -> None:
     with pytest.raises(NotVerified, match="nearest ten"):
         await migration(engine, filled).run(min_overlap=0.9)
-    assert (await Catalogue(engine).find(filled.id)).revision == "1"
-    present = await Catalogue(engine).find(filled.id)
-    await alternatives.drop(engine, present, settle_seconds=0)
-    assert await Catalogue(engine).find(filled.id) == filled
+    assert (await CollectionCache(engine).find(filled.id)).revision == "1"
+    present = await CollectionCache(engine).find(filled.id)
+    await second_vector.drop(engine, present, settle_seconds=0)
+    assert await CollectionCache(engine).find(filled.id) == filled
 
 
 async def test_where_nothing_can_differ_nothing_stops_the_switch(
-    engine: Engine, catalogue: Catalogue, collection: Collection
+    engine: Engine, collection_cache: CollectionCache, collection: Collection
 ) -> None:
     for number in range(2):
         done, verdict = await migration(engine, collection).run(min_overlap=1.0)
         assert (verdict.records, verdict.overlap) == (number, 1.0)
-        await alternatives.switch(engine, done)
-        await alternatives.drop(engine, await Catalogue(engine).find(collection.id), 0)
-        await Writer(engine, Catalogue(engine)).insert(collection, [record(number)], embed, None)
+        await second_vector.switch(engine, done)
+        await second_vector.drop(engine, await CollectionCache(engine).find(collection.id), 0)
+        await Writer(engine, CollectionCache(engine)).insert(
+            collection, [record(number)], embed, None
+        )
 
 
 async def test_an_insert_that_began_before_another_vector_was_searched_is_sent_again(
-    engine: Engine, catalogue: Catalogue, filled: Collection
+    engine: Engine, collection_cache: CollectionCache, filled: Collection
 ) -> None:
     """A fetch may take longer than everything else: its record must not be lost to searches."""
     done, _ = await migration(engine, filled).run()
 
     async def meanwhile(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
-        catalogue.put(done)
+        collection_cache.put(done)
         return await embed(sources)
 
-    catalogue.put(filled)
+    collection_cache.put(filled)
     with pytest.raises(Unavailable):
-        await Writer(engine, catalogue).insert(filled, [record(900)], meanwhile, None)
+        await Writer(engine, collection_cache).insert(filled, [record(900)], meanwhile, None)
     assert await listing.get(engine, done, ["r900"], None) == []
-    await Writer(engine, catalogue).insert(done, [record(900)], embed_new, None)
+    await Writer(engine, collection_cache).insert(done, [record(900)], embed_new, None)
     hits = await nearest(engine, done, Query(record_id="r900", k=1))
     assert hits.records == [{"_id": "r900"}]
 
 
 async def test_an_insert_that_cannot_be_embedded_by_both_now_inserts_nothing(
-    engine: Engine, catalogue: Catalogue, filled: Collection
+    engine: Engine, collection_cache: CollectionCache, filled: Collection
 ) -> None:
     both = await migration(engine, filled).begin()
 
     async def busy(_: Collection, __: Sequence[Any]) -> list[Any]:
         raise Unavailable("too much waits")
 
-    catalogue.put(both)
+    collection_cache.put(both)
     with pytest.raises(Unavailable):
-        await Writer(engine, catalogue, busy).insert(both, [record(900)], embed, None)
+        await Writer(engine, collection_cache, busy).insert(both, [record(900)], embed, None)
     assert await listing.get(engine, both, ["r900"], None) == []
 
 
 async def test_an_insert_outlives_the_dropping_of_the_vector_that_it_has_made(
-    engine: Engine, catalogue: Catalogue, filled: Collection
+    engine: Engine, collection_cache: CollectionCache, filled: Collection
 ) -> None:
     done, _ = await migration(engine, filled).run()
-    left = await alternatives.drop(engine, done, settle_seconds=0)
+    left = await second_vector.drop(engine, done, settle_seconds=0)
 
     async def former(_: Collection, sources: Sequence[Any]) -> list[Any]:
-        catalogue.put(left)
+        collection_cache.put(left)
         return [vector(1) for _ in sources]
 
-    catalogue.put(done)
-    outcome = await Writer(engine, catalogue, former).insert(done, [record(900)], embed_new, None)
+    collection_cache.put(done)
+    outcome = await Writer(engine, collection_cache, former).insert(
+        done, [record(900)], embed_new, None
+    )
     assert [entry["_id"] for entry in outcome.done] == ["r900"]
 
 

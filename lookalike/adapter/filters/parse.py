@@ -14,7 +14,7 @@ from lookalike.adapter.filters import paths, regex
 from lookalike.adapter.filters.operators import OPERATORS
 from lookalike.adapter.filters.tree import Node, Not, Or, Path, conjunction
 from lookalike.adapter.filters.values import Frozen, freeze
-from lookalike.adapter.records import RESERVED_KEY
+from lookalike.adapter.point_layout import RESERVED_KEY
 
 MAX_DEPTH: Final = 16
 """Objects and lists inside one another, the filter itself included."""

@@ -31,7 +31,7 @@ from typing import Final
 from lookalike.adapter.filters.paths import is_index
 from lookalike.adapter.filters.tree import Path
 from lookalike.adapter.filters.values import MISSING, type_name
-from lookalike.adapter.records import RESERVED_KEY
+from lookalike.adapter.point_layout import RESERVED_KEY
 
 SHADOW_KEY: Final = "shadow"
 SHADOW_PATH: Final = f"{RESERVED_KEY}.{SHADOW_KEY}"

@@ -1,11 +1,11 @@
-"""The field `_base64`: the bytes of a picture in base64, with or without a data header."""
+"""The field `_base64`: the bytes of an image in base64, with or without a data header."""
 
 from __future__ import annotations
 
 import binascii
 import re
 
-from lookalike.embedders.images.errors import ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
 
 # `data:[<type>][;<parameter>]*;base64,` of RFC 2397. The bound keeps the search short.
 _HEADER = re.compile(r"\s*data:[^,]{0,200};\s*base64\s*,", re.IGNORECASE)

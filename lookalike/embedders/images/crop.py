@@ -1,4 +1,4 @@
-"""A part of a picture: a box in pixels or in fractions of the upright picture."""
+"""A part of an image: a box in pixels or in fractions of the upright image."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from lookalike.embedders.images.errors import ImageUnreadable
+from lookalike.embedders.images.image_errors import ImageUnreadable
 
 
 class Box(NamedTuple):
@@ -19,7 +19,7 @@ class Box(NamedTuple):
     bottom: float
 
     def fractions(self, width: int, height: int) -> Box:
-        """The part that lies inside a picture of this size, in fractions.
+        """The part that lies inside an image of this size, in fractions.
 
         Raises ImageUnreadable where that is nothing.
         """

@@ -1,4 +1,4 @@
-"""The bytes of a picture -> an RGB image no larger than its reader needs.
+"""The bytes of an image -> an RGB image no larger than its reader needs.
 
 Every byte here may come from a stranger. Only six formats are let in, by name; size and work are
 judged by the header, before anything is decoded; and whatever Pillow raises, from `struct.error`
@@ -16,15 +16,15 @@ import numpy as np
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError, WebPImagePlugin
 
 from lookalike.embedders.images.crop import Box
-from lookalike.embedders.images.errors import ImageError, ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.image_errors import ImageError, ImageTooLarge, ImageUnreadable
 
 # Part of every revision: change it with anything that moves a pixel that an embedder sees.
 DECODING = "decode-1"
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
-# A progressive JPEG passes over the whole picture once a scan. Cameras and tools write about ten;
+# A progressive JPEG passes over the whole image once a scan. Cameras and tools write about ten;
 # a file of 32 MiB can hold 300,000 empty ones, an hour of work.
 MAX_JPEG_SCANS = 100
-# A picture of more pixels is decoded alone: 64 Mpx with transparency take half a gigabyte.
+# An image of more pixels is decoded alone: 64 Mpx with transparency take half a gigabyte.
 LARGE_PIXELS = 16_000_000
 
 _EXIF_ORIENTATION = 0x0112
@@ -39,10 +39,10 @@ _TURNS = {
 }
 _large = threading.Lock()
 
-# Imported for their side effect, so that they are registered before the first picture arrives.
+# Imported for their side effect, so that they are registered before the first image arrives.
 assert TiffImagePlugin
 assert WebPImagePlugin
-# Pillow remarks on damaged metadata and on large pictures, once per place in its code: noise that
+# Pillow remarks on damaged metadata and on large images, once per place in its code: noise that
 # any stranger could write into the log. What matters comes back as an error.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -50,10 +50,10 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 def decode(data: bytes, *, max_pixels: int, image_px: int, crop: Box | None = None) -> Image.Image:
     """An RGB image, upright, on white where it was transparent; the first frame of several.
 
-    If the picture has so many pixels, both sides have at least `2 * image_px` of them, and the
+    If the image has so many pixels, both sides have at least `2 * image_px` of them, and the
     shorter one has at most twice that. Grey values of 16 bits keep their upper 8; whole or real
     numbers of 32 bits are stretched from their least to their greatest. Colour profiles are not
-    applied. With `crop` all that is said of that part of the upright picture. Raises
+    applied. With `crop` all that is said of that part of the upright image. Raises
     `ImageUnreadable` or `ImageTooLarge`, nothing else.
     """
     try:
@@ -88,13 +88,13 @@ def decode(data: bytes, *, max_pixels: int, image_px: int, crop: Box | None = No
 
 def _refuse_many_scans(data: bytes) -> None:
     # Inside the coded data a byte FF is always followed by 00, so that each FF DA starts a scan:
-    # one of this picture, of its thumbnail, or of further pictures in the file.
+    # one of this image, of its thumbnail, or of further images in the file.
     if data.count(b"\xff\xda") > MAX_JPEG_SCANS:
         raise ImageTooLarge(f"the JPEG has more than {MAX_JPEG_SCANS} scans")
 
 
 def _to_rgb(image: Image.Image, least_px: int) -> Image.Image:
-    """Any mode -> RGB, shrunk on the way: the smaller picture is the cheaper to convert."""
+    """Any mode -> RGB, shrunk on the way: the smaller image is the cheaper to convert."""
     if image.mode.startswith("I;16"):
         return _shrunk(
             Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)), least_px
@@ -114,7 +114,7 @@ def _to_rgb(image: Image.Image, least_px: int) -> Image.Image:
 def _shrunk(image: Image.Image, least_px: int) -> Image.Image:
     """Halved until halving again would leave a side under `least_px`, as `draft` does for JPEG.
 
-    Pictures wait in memory between here and the model, so none may keep 64 million pixels.
+    Images wait in memory between here and the model, so none may keep 64 million pixels.
     """
     factor = 1
     while min(image.size) >= 2 * factor * least_px:
@@ -135,12 +135,12 @@ def _stretched(image: Image.Image) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(_EXIF_ORIENTATION, 1))
-    except Exception:  # a damaged remark about a picture does not damage the picture
+    except Exception:  # a damaged remark about an image does not damage the image
         return 1
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    # The turns from 5 on put the picture on its side. Pillow turns a TIFF itself, size and all.
+    # The turns from 5 on put the image on its side. Pillow turns a TIFF itself, size and all.
     turned = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
     return (image.height, image.width) if turned else image.size
 

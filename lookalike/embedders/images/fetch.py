@@ -1,4 +1,4 @@
-"""The field `_url`: fetches a picture from the web without trusting whoever wrote the URL.
+"""The field `_url`: fetches an image from the web without trusting whoever wrote the URL.
 
 Built on httpcore, whose network backend is the seam where a name becomes an address
 (https://www.encode.io/httpcore/network-backends/): ours resolves the name once, judges every
@@ -21,13 +21,13 @@ import httpcore
 import httpx
 
 from lookalike.embedders.images.addresses import AddressRules
-from lookalike.embedders.images.errors import (
+from lookalike.embedders.images.image_errors import (
     ImageError,
     ImageNotFetched,
     ImageTooLarge,
     UrlRefused,
 )
-from lookalike.embedders.images.settings import ImageSettings
+from lookalike.embedders.images.image_settings import ImageSettings
 
 logger = logging.getLogger(__name__)
 
@@ -42,14 +42,14 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NO_ADDRESS = "the host of `_url` has no address that may be fetched"
 _HEADERS: dict[bytes | str, bytes | str] = {
     "Accept": "image/*,*/*;q=0.5",
-    # A picture is compressed already; a server that does it again is understood, within limits.
+    # An image is compressed already; a server that does it again is understood, within limits.
     "Accept-Encoding": "identity",
     "User-Agent": "lookalike",
 }
 
 
 class Fetcher:
-    """Fetches pictures, a bounded number at a time. For one event loop; `close` it at the end.
+    """Fetches images, a bounded number at a time. For one event loop; `close` it at the end.
 
     `resolve` and `tls` are seams for tests and special networks.
     """

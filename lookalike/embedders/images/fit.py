@@ -1,4 +1,4 @@
-"""A picture of any shape -> the square that a network sees."""
+"""An image of any shape -> the square that a network sees."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 
 def fit_to_square(image: Image.Image, side_px: int) -> NDArray[np.uint8]:
-    """The whole RGB picture, scaled to touch the square's edge and centred on white.
+    """The whole RGB image, scaled to touch the square's edge and centred on white.
 
     uint8 of shape (side_px, side_px, 3). Nothing is cut off and nothing is distorted: on product
     photos, cut out on white already, this finds the category 5 points more often than a centre

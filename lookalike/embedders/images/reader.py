@@ -13,9 +13,9 @@ from PIL import Image
 from lookalike.embedders.images.base64 import decode_base64
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decode import decode
-from lookalike.embedders.images.errors import ImageTooLarge, ImageUnreadable
 from lookalike.embedders.images.fetch import Fetcher
-from lookalike.embedders.images.settings import ImageSettings
+from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.image_settings import ImageSettings
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class ImageReader:
 
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
-        # The pictures of an import wait by the hundred; that of a search must not wait behind them.
+        # The images of an import wait by the hundred; that of a search must not wait behind them.
         self._fetcher, self._query_fetcher = Fetcher(settings), Fetcher(settings)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-query")
@@ -46,7 +46,7 @@ class ImageReader:
         crop: Box | None = None,
         query: bool = False,
     ) -> ReadImage:
-        """The picture of a record; `base64` wins over `url`, as it does at the provider.
+        """The image of a record; `base64` wins over `url`, as it does at the provider.
 
         `image_px` is the embedder's, `crop` the part that is wanted; `query`: somebody waits for
         it. Raises an `ImageError`, for a record without either as well.
@@ -59,7 +59,7 @@ class ImageReader:
         return await self._decode(lambda: self._from_bytes(data, image_px, crop), query)
 
     async def close(self) -> None:
-        """Closes connections; pictures that wait for their decoding are dropped."""
+        """Closes connections; images that wait for their decoding are dropped."""
         for fetcher in (self._fetcher, self._query_fetcher):
             await fetcher.close()
         for threads in (self._threads, self._query_thread):
@@ -75,7 +75,7 @@ class ImageReader:
 
         decoded = loop.run_in_executor(self._query_thread if query else self._threads, timed)
         try:
-            # How long others take before it says nothing of this picture.
+            # How long others take before it says nothing of this image.
             await its_turn.wait()
             async with asyncio.timeout(limit_s):
                 return await decoded

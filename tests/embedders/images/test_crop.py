@@ -1,4 +1,4 @@
-"""A part of a picture is what one would cut out by hand."""
+"""A part of an image is what one would cut out by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decode import decode
-from lookalike.embedders.images.errors import ImageUnreadable
+from lookalike.embedders.images.image_errors import ImageUnreadable
 
 MAX_PIXELS = 10_000_000
 RED, GREEN, BLUE, GREY = (200, 30, 30), (30, 200, 30), (30, 30, 200), (128, 128, 128)
@@ -51,8 +51,8 @@ def test_a_box_in_fractions_or_pixels_of_the_original(
     assert mean_colour(quarters(format_), box) == pytest.approx(colour, abs=4)
 
 
-def test_the_box_is_one_of_the_upright_picture() -> None:
-    # Turned by 90 degrees, blue comes to the top left and the picture is 400 wide, 800 high.
+def test_the_box_is_one_of_the_upright_image() -> None:
+    # Turned by 90 degrees, blue comes to the top left and the image is 400 wide, 800 high.
     assert mean_colour(quarters("JPEG", 6), Box(0, 0, 200, 400)) == pytest.approx(BLUE, abs=4)
 
 
@@ -64,7 +64,7 @@ def test_a_small_part_keeps_the_detail_that_the_model_can_see() -> None:
 
 
 @pytest.mark.parametrize("box", [Box(900, 0, 1000, 100), Box(0, 500, 10, 600)])
-def test_a_box_beside_the_picture_is_refused(box: Box) -> None:
+def test_a_box_beside_the_image_is_refused(box: Box) -> None:
     with pytest.raises(ImageUnreadable):
         mean_colour(quarters("PNG"), box)
 

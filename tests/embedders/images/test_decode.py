@@ -1,4 +1,4 @@
-"""Any bytes -> an RGB picture of bounded size, or one of two errors. Nothing else, ever."""
+"""Any bytes -> an RGB image of bounded size, or one of two errors. Nothing else, ever."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, features
 
 from lookalike.embedders.images.decode import FORMATS, MAX_JPEG_SCANS, decode
-from lookalike.embedders.images.errors import ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
 
-from .pictures import (
+from .images import (
     difference,
     encoded,
     gif_with_large_frame,
@@ -39,7 +39,7 @@ def read(data: bytes, image_px: int = 224, max_pixels: int = LIMIT) -> Image.Ima
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_every_format_gives_the_picture_back(kind: str) -> None:
+def test_every_format_gives_the_image_back(kind: str) -> None:
     image = read(in_format(kind))
     assert image.mode == "RGB"
     # GIF has 256 colours, JPEG loses a little; the others are exact.
@@ -121,14 +121,14 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     assert difference(result, upright.resize(result.size)) < 3
 
 
-def test_damaged_exif_does_not_damage_the_picture() -> None:
+def test_damaged_exif_does_not_damage_the_image() -> None:
     for exif in (b"Exif\x00\x00MM\x00*\xff\xff\xff\xff", b"Exif\x00\x00" + b"\xff" * 40):
         assert read(encoded(gradient(), "JPEG", exif=exif)).size == (96, 64)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 @pytest.mark.parametrize("size", [(449, 700), (896, 900), (1791, 1800), (3600, 1900), (30, 2000)])
-def test_a_picture_waits_no_larger_than_its_model_needs(kind: str, size: tuple[int, int]) -> None:
+def test_a_image_waits_no_larger_than_its_model_needs(kind: str, size: tuple[int, int]) -> None:
     short = min(read(in_format(kind, Image.new("RGB", size, "teal"))).size)
     if min(size) < 448:
         assert short == min(size)
@@ -136,7 +136,7 @@ def test_a_picture_waits_no_larger_than_its_model_needs(kind: str, size: tuple[i
         assert 448 <= short <= 2 * 448
 
 
-def test_shrinking_keeps_the_picture(interiors: dict[str, bytes]) -> None:
+def test_shrinking_keeps_the_image(interiors: dict[str, bytes]) -> None:
     """JPEG shrinks inside its decoder, PNG after it: the model must see the same."""
     photo = next(iter(interiors.values()))
     with Image.open(io.BytesIO(photo)) as image:
@@ -171,12 +171,12 @@ def test_the_first_frame_counts() -> None:
         assert np.asarray(read(data))[0, 0].tolist()[2] < 10, kind
 
 
-def test_a_jpeg_with_several_pictures_is_a_jpeg() -> None:
+def test_a_jpeg_with_several_images_is_a_jpeg() -> None:
     data = encoded(gradient(), "MPO", save_all=True, append_images=[Image.new("RGB", (96, 64))])
     assert difference(read(data), gradient()) < 5
 
 
-def test_one_pixel_and_long_strips_are_pictures() -> None:
+def test_one_pixel_and_long_strips_are_images() -> None:
     for size in ((1, 1), (1, 5000), (5000, 1)):
         assert read(in_format("PNG", Image.new("RGB", size, "red"))).size == size
 
@@ -199,7 +199,7 @@ def test_what_is_cut_short_is_refused(kind: str) -> None:
         b"\x89PNG\r\n\x1a\n",
     ],
 )  # fmt: skip
-def test_what_is_no_picture_is_refused(data: bytes) -> None:
+def test_what_is_no_image_is_refused(data: bytes) -> None:
     with pytest.raises(ImageUnreadable):
         read(data)
 
@@ -234,13 +234,13 @@ class TestBombs:
         ],
         ids=["png 3.6 G", "png 2^62", "png 81 M", "gif frame 4 G", "gif frame 81 M", "bmp 1.6 G"],
     )
-    def test_huge_pictures(self, data: bytes) -> None:
+    def test_huge_images(self, data: bytes) -> None:
         start = time.process_time()
         with pytest.raises(ImageTooLarge, match="64000000 pixels"):
             read(data)
         assert time.process_time() - start < 0.2
 
-    def test_a_large_picture_of_one_colour(self) -> None:
+    def test_a_large_image_of_one_colour(self) -> None:
         """A real bomb: 110 kB of PNG that are 100 million pixels."""
         data = encoded(Image.new("L", (10_000, 10_000)), "PNG")
         assert len(data) < 200_000
@@ -276,7 +276,7 @@ EDITS = st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=6)), min_s
 
 @settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.sampled_from(SEEDS), edits=EDITS, cut=st.none() | st.integers(0, 10_000))
-def test_damaged_files_give_a_picture_or_an_error_of_ours(
+def test_damaged_files_give_a_image_or_an_error_of_ours(
     seed: bytes, edits: list[tuple[int, bytes]], cut: int | None
 ) -> None:
     data = bytearray(seed)

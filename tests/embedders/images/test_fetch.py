@@ -15,14 +15,14 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from lookalike.embedders.images.errors import (
+from lookalike.embedders.images.fetch import Fetcher
+from lookalike.embedders.images.image_errors import (
     ImageError,
     ImageNotFetched,
     ImageTooLarge,
     UrlRefused,
 )
-from lookalike.embedders.images.fetch import Fetcher
-from lookalike.embedders.images.settings import ImageSettings
+from lookalike.embedders.images.image_settings import ImageSettings
 
 from .web import Names, Web, Writer, answer
 
@@ -63,7 +63,7 @@ async def refusal(url: str, kind: type[ImageError], **settings: Any) -> str:
         return caught.value.text
 
 
-async def test_a_picture_is_fetched(web: Web) -> None:
+async def test_a_image_is_fetched(web: Web) -> None:
     web.pages["/a%20b.jpg?w=1"] = answer(b"bytes")
     async with Client() as client:
         assert await client.fetch(web.url("/a b.jpg?w=1#part")) == b"bytes"
@@ -284,7 +284,7 @@ class TestHostileServers:
             await fetcher.fetch("http://photos.test/")
         await fetcher.close()
 
-    async def test_a_slow_picture_does_not_hold_up_the_next_one(self, web: Web) -> None:
+    async def test_a_slow_image_does_not_hold_up_the_next_one(self, web: Web) -> None:
         async def silence(writer: Writer) -> None:
             await asyncio.sleep(2)
 

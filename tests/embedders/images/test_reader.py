@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from lookalike.embedders.images import ImageError, ImageReader, ImageSettings
 from lookalike.embedders.images import reader as reader_module
 from lookalike.embedders.images.base64 import decode_base64
-from lookalike.embedders.images.errors import ImageNotFetched, ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.image_errors import ImageNotFetched, ImageTooLarge, ImageUnreadable
 
-from .pictures import difference, gradient, in_format
+from .images import difference, gradient, in_format
 from .web import Web, answer
 
 PNG = in_format("PNG")
@@ -84,7 +84,7 @@ async def test_base64_wins_over_the_url(reader: ImageReader) -> None:
     assert read.content_hash == hashlib.blake2b(PNG, digest_size=16).hexdigest()
 
 
-async def test_a_url_and_base64_of_one_picture_have_one_hash(reader: ImageReader) -> None:
+async def test_a_url_and_base64_of_one_image_have_one_hash(reader: ImageReader) -> None:
     web = await Web().start()
     web.pages["/photo"] = answer(PNG, Content_Type="text/plain")
     fetched = await reader.read(url=web.url(host="127.0.0.1"), image_px=224)
@@ -169,7 +169,7 @@ async def test_a_batch_is_read_together(reader: ImageReader, interiors: dict[str
 async def test_a_search_does_not_wait_behind_an_import(
     reader: ImageReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While every thread of the import is busy, and more wait, a search's picture is decoded."""
+    """While every thread of the import is busy, and more wait, a search's image is decoded."""
     gate, decode = threading.Event(), reader_module.decode
 
     def held(data: bytes, **options: Any) -> Any:

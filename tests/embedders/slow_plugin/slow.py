@@ -24,21 +24,21 @@ class Slow:
 
     def __init__(self, notes: Path) -> None:
         self._notes = notes
-        self._pictures = 0
+        self._images = 0
         self._most_decoded = 0
 
     def embed_images(self, images: Sequence[Any]) -> Any:
         time.sleep(SECONDS * len(images))
-        self._pictures += len(images)
-        if self._pictures % 10 == 0:
+        self._images += len(images)
+        if self._images % 10 == 0:
             self._most_decoded = max(self._most_decoded, _decoded())
-        notes = {"pictures": self._pictures, "most_decoded": self._most_decoded}
+        notes = {"pictures": self._images, "most_decoded": self._most_decoded}
         self._notes.write_text(json.dumps(notes))
         return np.stack([np.asarray(image, np.float32).mean((0, 1)) for image in images])
 
 
 def _decoded() -> int:
-    """How many pictures this process holds."""
+    """How many images this process holds."""
     return sum(isinstance(thing, Image.Image) for thing in gc.get_objects())
 
 

@@ -1,4 +1,4 @@
-"""An embedder for Lookalike, complete: the mean colours of a grid over the picture.
+"""An embedder for Lookalike, complete: the mean colours of a grid over the image.
 
 It imports nothing of Lookalike; that it has the right attributes is enough. A real one would load
 a network in `load` and keep what it prepares in `cache_folder`.
@@ -18,8 +18,8 @@ class GridColours:
     revision = "1"  # change it with anything that moves a vector
     dimension = SIDE * SIDE * 3
     distance = "euclid"
-    image_px = 32  # pictures come with both sides at least twice that, if they have so much
-    batch_size = 16  # optional: the most pictures in one call
+    image_px = 32  # images come with both sides at least twice that, if they have so much
+    batch_size = 16  # optional: the most images in one call
 
     def embed_images(self, images: Sequence[Image.Image]) -> np.ndarray:
         rows = [

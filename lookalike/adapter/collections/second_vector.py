@@ -1,0 +1,173 @@
+"""Two vectors of the same records, side by side: to change the embedder, and to compare two.
+
+A collection is searched by one of them; the other, its *second vector*, is the next one that a
+migration is filling, the rival of a comparison, or the former one. An insert writes both in one
+point, and whatever else changes concerns the point and so both. Which is which is told in one write
+of the collection's metadata (`collection.save_vectors`), and noticed by every process within
+`SETTLE_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+from qdrant_client import models
+
+from lookalike.adapter.collections import storage as storages
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.store import Collection, SecondVector
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.engines.server.engine import ServerEngine
+from lookalike.adapter.errors import CollectionConflict, InvalidRequest
+from lookalike.adapter.point_layout import VISUAL_VECTOR
+from lookalike.adapter.records.images import ImageSource
+
+SETTLE_SECONDS = 4.0
+"""Every process reads the collections anew every 2 s. What takes longer than the rest, an insert
+that waits for its images, looks at what is known by then before it writes."""
+
+NONE_COMPLETE = "The collection has no other vector that is complete."
+
+EmbedSecond = Callable[[Collection, Sequence[ImageSource]], Awaitable[list[Any]]]
+"""The vectors of images for a collection seen by its second vector (`swapped`); None for an image
+that has none."""
+
+
+def swapped(collection: Collection) -> Collection:
+    """The same collection, searched by its second vector, with the present vector as the second."""
+    other = collection.second_vector
+    assert other is not None, "a collection without a second vector has nothing to swap"
+    former = SecondVector(**collections.vector_fields(collection), complete=True)
+    return msgspec.structs.replace(
+        collection, **collections.vector_fields(other), second_vector=former
+    )
+
+
+def named(collection: Collection, vector: str, place: str) -> Collection:
+    """The collection searched by the vector of this name.
+
+    Raises InvalidRequest (at `place`) where it has none, CollectionConflict where that is still
+    being filled.
+    """
+    if vector == collection.vector:
+        return collection
+    other = collection.second_vector
+    if other is None or other.vector != vector:
+        raise InvalidRequest("The collection has no vector of this name", place=place)
+    if not other.complete:
+        raise CollectionConflict("This vector is still being filled.")
+    return swapped(collection)
+
+
+def shared_out(collection: Collection, looked_for: bytes) -> Collection:
+    """The collection searched by the vector that answers this query.
+
+    The second vector answers its share of the different queries, and the same ones each time, so
+    that the pages of an answer fit together.
+    """
+    other = collection.second_vector
+    if other is None or not other.complete:
+        return collection
+    digest = hashlib.blake2b(collection.id.encode() + looked_for, digest_size=8).digest()
+    return swapped(collection) if int.from_bytes(digest) < other.share * 2**64 else collection
+
+
+async def add(
+    engine: Engine,
+    collection: Collection,
+    *,
+    embedder: str,
+    revision: str,
+    dimension: int,
+    distance: collections.Distance,
+) -> Collection:
+    """The collection with a second vector that no record has yet."""
+    await _delete_unknown(engine, collection)
+    second = SecondVector(
+        vector=await _new_name(engine, collection),
+        embedder=embedder,
+        revision=revision,
+        dimension=dimension,
+        distance=distance,
+    )
+    await engine.create_vector_name(
+        collection.physical,
+        second.vector,
+        models.DenseVectorNameConfig(
+            dense=models.DenseVectorConfig(
+                size=dimension, distance=collections.ENGINE_DISTANCE[distance]
+            )
+        ),
+    )
+    options = storages.added_vector_options(collection.storage, collection.distance, distance)
+    if options is not None and isinstance(engine, ServerEngine):
+        await engine.update_collection(collection.physical, vectors_config={second.vector: options})
+    return await replace(engine, collection, second)
+
+
+async def replace(
+    engine: Engine, collection: Collection, second: SecondVector | None
+) -> Collection:
+    """The collection with another state of its second vector."""
+    changed = msgspec.structs.replace(collection, second_vector=second)
+    await collections.save_vectors(engine, changed)
+    return changed
+
+
+def sharing(collection: Collection, share: float) -> SecondVector:
+    """The second vector with this share of the queries.
+
+    Raises CollectionConflict where there is none that is complete.
+    """
+    if collection.second_vector is None or not collection.second_vector.complete:
+        raise CollectionConflict(NONE_COMPLETE)
+    return msgspec.structs.replace(collection.second_vector, share=share)
+
+
+async def switch(engine: Engine, collection: Collection) -> Collection:
+    """Searches by the second vector from now on; the former vector becomes the second vector.
+
+    Raises CollectionConflict without a second vector that is complete.
+    """
+    if collection.second_vector is None or not collection.second_vector.complete:
+        raise CollectionConflict(NONE_COMPLETE)
+    changed = swapped(collection)
+    await collections.save_vectors(engine, changed)
+    return changed
+
+
+async def drop(
+    engine: Engine, collection: Collection, settle_seconds: float = SETTLE_SECONDS
+) -> Collection:
+    """Deletes the second vector, once no process uses it any more."""
+    if collection.second_vector is not None:
+        collection = await replace(engine, collection, None)
+        await asyncio.sleep(settle_seconds)
+    await _delete_unknown(engine, collection)
+    return collection
+
+
+async def _delete_unknown(engine: Engine, collection: Collection) -> None:
+    """Vectors that an interrupted `add` or `drop` has left."""
+    for name in await _dense_names(engine, collection) - {collection.vector}:
+        if collection.second_vector is None or collection.second_vector.vector != name:
+            await engine.delete_vector_name(collection.physical, name)
+
+
+async def _new_name(engine: Engine, collection: Collection) -> str:
+    """`visual-<number>`, with a number above all that are there."""
+    names = await _dense_names(engine, collection)
+    numbers = [
+        int(found[1]) for name in names if (found := re.fullmatch(rf"{VISUAL_VECTOR}-(\d+)", name))
+    ]
+    return f"{VISUAL_VECTOR}-{max(numbers, default=1) + 1}"
+
+
+async def _dense_names(engine: Engine, collection: Collection) -> set[str]:
+    vectors: Any = (await engine.get_collection(collection.physical)).config.params.vectors
+    return set(vectors)

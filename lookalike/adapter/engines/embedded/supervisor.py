@@ -1,0 +1,240 @@
+"""The owner's side of the embedded engine: lock the data folder, run the worker, keep it running.
+
+The owner creates the listening socket and lends it to each worker in turn, so a client can connect
+at any moment while the service lives: its request waits in the socket until a worker has loaded.
+Needs no event loop; a thread watches the worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import msgspec
+
+from lookalike.adapter.engines.embedded import wire
+from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.errors import EngineUnavailable
+
+log = logging.getLogger("lookalike.engine")
+
+LOCK_WAIT_SECONDS = 5.0
+"""A worker whose owner was killed writes its last points to disk before it lets the lock go."""
+STOP_SECONDS = 30.0
+TEMPORARY = "lookalike-"
+BACKLOG = 1024
+FIRST_BACKOFF_SECONDS = 0.1
+STEADY_SECONDS = 60.0
+"""A worker that lived this long crashed for a reason of its own: the back-off starts anew."""
+FAULTS = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE}
+
+
+class DataFolderLocked(RuntimeError):
+    """Another process owns the data folder; `pid` is its id, or None when it left none."""
+
+    def __init__(self, data: Path, pid: int | None) -> None:
+        super().__init__(
+            f"the data folder {data} is in use by process {pid or 'unknown'}: "
+            "stop that process, or choose another folder"
+        )
+        self.pid = pid
+
+
+class Supervisor:
+    """Owns a data folder and its worker from `start` to `stop`."""
+
+    worker_module = "lookalike.adapter.engines.embedded.worker.main"
+    max_backoff_seconds = 10.0
+    """The longest wait before a worker that keeps crashing is started again."""
+
+    def __init__(self, data: Path, settings: EngineSettings | None = None) -> None:
+        self.data = data
+        self.settings = settings or EngineSettings()
+        self._stopping = threading.Event()
+        self._changing = threading.Lock()
+        """Held while a worker is started, and while it is decided that none will be any more."""
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._lifeline: int | None = None
+        self._watch: threading.Thread | None = None
+
+    @property
+    def socket_path(self) -> Path:
+        """Where clients connect, from `start` to `stop`."""
+        return self._socket_folder / "engine.sock"
+
+    @property
+    def worker_pid(self) -> int | None:
+        """The process id of the present worker, which may just have ended."""
+        return None if self._worker is None else self._worker.pid
+
+    def start(self) -> None:
+        """Lock the folder and start the worker, without waiting until it has loaded.
+
+        Raises DataFolderLocked when another process still owns the folder after 5 s.
+        """
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self.data)
+        stale, _ = _noted(self.data)
+        if stale is not None and stale.parent.name.startswith(TEMPORARY):
+            shutil.rmtree(stale.parent, ignore_errors=True)
+        # The path of a Unix socket has at most 107 bytes, so it cannot lie in any data folder.
+        self._socket_folder = Path(tempfile.mkdtemp(prefix=TEMPORARY))
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.socket_path))
+        self._listener.listen(BACKLOG)
+        engine_json = {"socket": str(self.socket_path), "pid": os.getpid()}
+        (self.data / "engine.json").write_bytes(msgspec.json.encode(engine_json))
+        self._spawn(faulted=False)
+        self._watch = threading.Thread(target=self._keep_running, name="engine", daemon=True)
+        self._watch.start()
+
+    def wait_ready(self, timeout: float = 30.0) -> dict[str, object]:
+        """Wait until the worker answers; its health. Raises EngineUnavailable after `timeout` s."""
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(OSError, EOFError):
+                return _health(self.socket_path, left)
+            time.sleep(0.05)
+        raise EngineUnavailable("the engine did not start in time")
+
+    def stop(self) -> None:
+        """End the worker in order: it flushes and closes. Safe to call twice."""
+        if self._watch is None:
+            return
+        with self._changing:
+            self._stopping.set()
+            self._release_lifeline()
+        if self._worker is not None:
+            try:
+                self._worker.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._worker.kill()
+                self._worker.wait()
+        self._watch.join()
+        self._watch = None
+        (self.data / "engine.json").unlink(missing_ok=True)
+        self._listener.close()
+        shutil.rmtree(self._socket_folder, ignore_errors=True)
+        os.close(self._lock)
+
+    def _spawn(self, *, faulted: bool) -> None:
+        reading, self._lifeline = os.pipe()
+        listener = self._listener.fileno()
+        arguments = [str(self.data), str(listener), str(reading), str(int(faulted))]
+        self._worker = subprocess.Popen(
+            [
+                *(sys.executable, "-m", self.worker_module),
+                *arguments,
+                msgspec.json.encode(self.settings).decode(),
+            ],
+            # With the lock in its hands the worker keeps a second owner out until it has closed.
+            pass_fds=[listener, reading, self._lock],
+            stdin=subprocess.DEVNULL,
+        )
+        os.close(reading)
+
+    def _keep_running(self) -> None:
+        backoff, started = FIRST_BACKOFF_SECONDS, time.monotonic()
+        while self._worker is not None:
+            code = self._worker.wait()
+            if time.monotonic() - started > STEADY_SECONDS:
+                backoff = FIRST_BACKOFF_SECONDS
+            if not self._stopping.is_set():
+                log.error("the engine's worker ended with %s; next in %.1f s", code, backoff)
+            self._stopping.wait(backoff)
+            backoff, started = min(2 * backoff, self.max_backoff_seconds), time.monotonic()
+            with self._changing:
+                if self._stopping.is_set():
+                    return
+                self._release_lifeline()
+                try:
+                    self._spawn(faulted=code in FAULTS)
+                except OSError as error:  # The old worker has ended still: wait, and try again.
+                    log.error("the engine's worker cannot be started: %s", error)
+
+    def _release_lifeline(self) -> None:
+        lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            os.close(lifeline)
+
+
+def running_socket(data: Path) -> Path | None:
+    """The socket of the engine that runs on a data folder, or None when none does."""
+    path, pid = _noted(data)
+    return path if path and pid and _is_alive(pid) and _is_listening(path) else None
+
+
+def _noted(data: Path) -> tuple[Path | None, int | None]:
+    """The socket and the process id of the last owner, which may be gone."""
+    try:
+        content = msgspec.json.decode((data / "engine.json").read_bytes(), type=dict[str, object])
+    except (OSError, msgspec.DecodeError):
+        return None, None
+    pid = content.get("pid")
+    return Path(str(content.get("socket"))), pid if isinstance(pid, int) else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _is_listening(path: Path) -> bool:
+    """An owner that was killed leaves its files behind, and its process id to others."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def _locked(data: Path) -> int:
+    """The descriptor of the lock file, locked; raises DataFolderLocked."""
+    descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    deadline = time.monotonic() + LOCK_WAIT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+        if time.monotonic() > deadline:
+            owner = os.read(descriptor, 32)
+            os.close(descriptor)
+            raise DataFolderLocked(data, int(owner) if owner.strip().isdigit() else None)
+        time.sleep(0.05)
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    return descriptor
+
+
+def _health(path: Path, timeout: float) -> dict[str, object]:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout)
+        client.connect(str(path))
+        client.sendall(wire.frame(0, wire.encode(["health", {}])))
+        frames = wire.Frames()
+        while data := client.recv(1 << 16):
+            for _, body in frames.feed(data):
+                health: dict[str, object] = wire.decode(body)[1]
+                return health
+    raise EOFError

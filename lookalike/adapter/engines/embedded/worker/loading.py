@@ -1,0 +1,114 @@
+"""Loading a shard, and what to do when it does not load.
+
+A log that was written by another version, or that holds what our checks should have kept out, makes
+the load fail each time. After two failures the log is put aside (and kept), and the collection is
+loaded as it was at the last flush; `health` says so. Only failures of the load itself count: a
+process killed from outside, a full disk or a lock that is still held say nothing about the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from typing import Any
+
+import msgspec
+import qdrant_edge as edge
+
+from lookalike.adapter.engines.embedded.worker.data_folder import Home, remove_tree
+from lookalike.adapter.engines.embedded.worker.schema import edge_config, index_params
+
+log = logging.getLogger("lookalike.engine")
+
+MAX_FAILURES = 2
+SALVAGE_PAGE = 512
+PASSING = re.compile(r"WouldBlock|os error (?:11|12|13|23|24|28|30|122)\b")
+"""In the text of failures that are not the files' fault: locked, no memory, no permission, too many
+open files, disk full, read-only, over quota."""
+
+
+class Damaged(Exception):
+    """The shard does not load, with its log or without."""
+
+
+def load_shard(home: Home, *, faulted: bool) -> edge.EdgeShard:
+    """Load the current shard of a collection.
+
+    `faulted`: the last worker died of a fault (a segmentation fault leaves no chance to count it
+    then). Raises Damaged when the collection cannot be loaded at all; anything else that is raised
+    deserves another try in a new process.
+    """
+    before = home.load_failures()
+    failures = (before or 0) + (faulted and before is not None)
+    if failures > MAX_FAILURES:
+        raise Damaged
+    if failures == MAX_FAILURES:
+        _put_log_aside(home)
+    home.note_loading(failures)
+    try:
+        shard = edge.EdgeShard.load(str(home.shard))
+        _match_vectors(home, shard)
+        if failures == MAX_FAILURES:
+            shard = _salvaged(home, shard)
+    except BaseException as error:
+        if not PASSING.search(str(error)):
+            home.note_loading(failures + 1)
+        raise
+    home.note_loaded()
+    return shard
+
+
+def _match_vectors(home: Home, shard: edge.EdgeShard) -> None:
+    """Drop the vectors that the manifest does not name: the last worker was killed while it added
+    or dropped one."""
+    config = msgspec.json.decode(
+        (home.shard / "edge_config.json").read_bytes(), type=dict[str, Any]
+    )
+    for name in config["vectors"].keys() - home.manifest.collection_schema.vectors.keys():
+        shard.update(edge.UpdateOperation.delete_vector_name(name))
+
+
+def _put_log_aside(home: Home) -> None:
+    wal = home.shard / "wal"
+    if wal.exists():
+        aside = home.folder / f"wal-aside-{int(time.time())}"
+        wal.rename(aside)
+        log.error("the log of a collection cannot be read; kept as %s", aside)
+
+
+def _salvaged(home: Home, old: edge.EdgeShard) -> edge.EdgeShard:
+    """Copy all points to a new shard.
+
+    Without its log a shard counts its operations from 0 again, and the engine silently ignores a
+    write whose number is lower than that of the point: points of before could not be changed.
+    """
+    folder = home.next_shard()
+    folder.mkdir()
+    new = edge.EdgeShard.create(str(folder), edge_config(home.manifest.collection_schema))
+    create_indexes(home, new)
+    offset = None
+    while True:
+        records, offset = old.scroll(
+            edge.ScrollRequest(
+                offset=offset, limit=SALVAGE_PAGE, with_payload=True, with_vector=True
+            )
+        )
+        points = [edge.Point(r.id, r.vector or {}, r.payload) for r in records]
+        new.update(edge.UpdateOperation.upsert_points(points))
+        if offset is None:
+            break
+    new.flush()
+    old.close()
+    abandoned = home.shard
+    home.save(shard=folder.name, graph_indexes=None, new_vectors=[])
+    remove_tree(abandoned)
+    return new
+
+
+def create_indexes(home: Home, shard: edge.EdgeShard) -> None:
+    """Create the payload indexes of the manifest that the shard does not have."""
+    there = shard.info().payload_schema
+    for path, params in home.manifest.payload_indexes.items():
+        if path not in there:
+            shard.update(edge.UpdateOperation.create_field_index(path, index_params(params)))

@@ -1,0 +1,98 @@
+"""What the worker does of its own accord: flush what was written, and rebuild what would pay."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+
+from lookalike.adapter.engines.embedded.worker.database import Engine
+from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, due
+from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
+from lookalike.adapter.engines.embedded.worker.shard import Collection
+
+log = logging.getLogger("lookalike.engine")
+
+TICK_SECONDS = 0.25
+FLUSH_POINTS = 4096
+"""Flush as soon as this many points are written: 30 ms, where a long load would pile up seconds."""
+RETRY_SECONDS = 600.0
+"""After a rebuild that failed; the cause (a full disk, little memory) seldom passes at once."""
+
+
+class Maintenance:
+    """Looks after all collections, one rebuild at a time, until it is cancelled."""
+
+    def __init__(self, engine: Engine, scheduler: Scheduler) -> None:
+        self._engine = engine
+        self._scheduler = scheduler
+        self._flushed: dict[str, float] = {}
+        self._unexamined = set(engine.collections)
+        self._not_before: dict[str, float] = {}
+        self._rebuilding: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Never returns; ends the rebuild that is under way when it is cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(TICK_SECONDS)
+                for collection in list(self._engine.collections.values()):
+                    await self._flush(collection)
+                if self._rebuilding is None or self._rebuilding.done():
+                    self._rebuilding = self._next_rebuild()
+        finally:
+            if self._rebuilding is not None:
+                self._rebuilding.cancel()
+                await asyncio.wait({self._rebuilding})
+
+    async def _flush(self, collection: Collection) -> None:
+        name = collection.name
+        oldest = self._flushed.get(name, 0.0) + self._engine.settings.flush_seconds
+        if collection.unflushed and (
+            collection.unflushed >= FLUSH_POINTS or time.monotonic() >= oldest
+        ):
+            await self._scheduler.run(name, self._flush_steps(name))
+            self._flushed[name] = time.monotonic()
+            self._unexamined.add(name)
+
+    def _flush_steps(self, name: str) -> Iterator[None]:
+        # It may be deleted, or even made anew, by the time that this runs.
+        if (collection := self._engine.collections.get(name)) is not None:
+            collection.flush()
+        yield
+
+    def _next_rebuild(self) -> asyncio.Task[None] | None:
+        """Start the first rebuild that is due among the collections flushed since the last look."""
+        for name in list(self._unexamined):
+            if time.monotonic() < self._not_before.get(name, 0.0):
+                continue
+            self._unexamined.discard(name)
+            collection = self._engine.collections.get(name)
+            if collection and (reason := due(collection, self._engine.settings)) is not None:
+                log.info("rebuilding a collection: %s", reason)
+                return asyncio.create_task(self._rebuild(collection))
+        return None
+
+    async def _rebuild(self, collection: Collection) -> None:
+        name, start = collection.name, time.monotonic()
+        rebuild = Rebuild(collection, self._scheduler, self._engine.settings)
+        running = asyncio.create_task(rebuild.run())
+        try:
+            while not running.done():
+                await asyncio.wait({running}, timeout=TICK_SECONDS)
+                if rebuild.outdated or self._engine.collections.get(name) is not collection:
+                    break
+            else:
+                running.result()
+                taken = time.monotonic() - start
+                waits = ", ".join(f"{n} {s:.2f} s" for n, s in rebuild.waits_s.items())
+                log.info("rebuilt a collection in %.1f s (waited: %s)", taken, waits)
+        except Exception as error:
+            if not rebuild.outdated:
+                log.error("a collection was not rebuilt: %s", error)
+                self._not_before[name] = time.monotonic() + RETRY_SECONDS
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+            self._unexamined.add(name)

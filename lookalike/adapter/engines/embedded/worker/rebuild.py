@@ -1,0 +1,245 @@
+"""A better shard, built aside while the old one goes on serving: an HNSW graph, or a vacuum.
+
+The engine's own optimise() holds the interpreter lock from beginning to end, a minute for 100,000
+points, so a niced child process runs it on a copy:
+
+    begin     flush, note from now on which points are written, and let writes wait
+    copy      the child copies the files; then writes go on, to the old shard
+    build     the child optimises its copy
+    catch up  load the copy, and bring it the points that were written meanwhile: not what was done
+              to them, but how they are now, a page at a time between searches and writes
+    swap      when less than a page is left: catch up, flush, and name the copy in the manifest
+
+The manifest decides which shard is current, so a process killed at any point loses nothing: until
+the swap the old shard has everything, and after it the new one has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import qdrant_edge as edge
+
+from lookalike.adapter.engines.embedded.worker.data_folder import remove_tree
+from lookalike.adapter.engines.embedded.worker.index_builder import Job
+from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
+from lookalike.adapter.engines.embedded.worker.shard import Collection, plain_id
+from lookalike.adapter.engines.embedded.worker.validation import PointId
+from lookalike.adapter.engines.engine_settings import EngineSettings
+
+log = logging.getLogger("lookalike.engine")
+
+PAGE = 256
+"""Points a step of catching up: twice a slice of a write, so that it ends under any load."""
+GROWTH = 0.2
+"""A graph is built anew when the points outside it exceed this part of those inside..."""
+GROWN_ENOUGH = 0.25
+"""... and this part of the threshold at which the first one is built."""
+
+
+class BuildFailed(Exception):
+    """The child ended without a shard."""
+
+
+class Slots(msgspec.Struct, frozen=True):
+    """The places for points in the files of a shard; deleted points leave theirs empty."""
+
+    fixed: int
+    """In segments that optimise() built."""
+    appendable: int
+
+    @classmethod
+    def of(cls, shard: Path) -> Slots:
+        """Read from the sizes of the id trackers, which hold 8 bytes a place.
+
+        The engine counts neither deleted points nor (beside sparse vectors) unindexed ones.
+        """
+        fixed = sum(f.stat().st_size for f in shard.glob("segments/*/id_tracker.versions"))
+        growing = shard.glob("segments/*/mutable_id_tracker.versions")
+        return cls(fixed // 8, sum(f.stat().st_size for f in growing) // 8)
+
+
+def due(collection: Collection, settings: EngineSettings) -> str | None:
+    """Why the shard should be built anew, or None. Meaningful after a flush."""
+    slots = Slots.of(collection.home.shard)
+    manifest = collection.home.manifest
+    points = collection.shard.info().points_count
+    empty = slots.fixed + slots.appendable - points
+    if empty >= max(settings.vacuum_min_points, settings.vacuum_fraction * (points + empty)):
+        return "deleted points"
+    if manifest.new_vectors:
+        return "another vector"
+    if not wants_graph(collection, settings):
+        return None
+    if manifest.graph_indexes is None:
+        return "many points"
+    if manifest.graph_indexes != sorted(manifest.payload_indexes):
+        # A graph has links for filtered searches only for the indexes that it was built with.
+        return "other payload indexes"
+    size = collection.schema.largest_vector
+    grown = slots.appendable * size > settings.hnsw_threshold_elements * GROWN_ENOUGH
+    return "more points" if grown and slots.appendable > GROWTH * slots.fixed else None
+
+
+def wants_graph(collection: Collection, settings: EngineSettings) -> bool:
+    elements = collection.shard.info().points_count * collection.schema.largest_vector
+    return 0 < settings.hnsw_threshold_elements < elements
+
+
+class Rebuild:
+    """One rebuild of one collection; `run` once."""
+
+    builder_module = "lookalike.adapter.engines.embedded.worker.index_builder"
+
+    def __init__(
+        self, collection: Collection, scheduler: Scheduler, settings: EngineSettings
+    ) -> None:
+        self._collection = collection
+        self._scheduler = scheduler
+        self._queue = collection.name
+        self._indexes = collection.home.manifest.payload_indexes
+        self._schema = collection.schema
+        self._graph = wants_graph(collection, settings)
+        self._target = collection.home.next_shard()
+        self._job = Job(
+            source=str(collection.home.shard),
+            target=str(self._target),
+            collection_schema=collection.schema,
+            graph=self._graph,
+            threads=settings.build_threads or max(1, (os.cpu_count() or 2) - 1),
+            niceness=settings.build_niceness,
+        )
+        self._new: edge.EdgeShard | None = None
+        self._over = False
+        self.waits_s: dict[str, float] = {}
+        """How long writes waited for `copy`, and everything for `load` and `swap`, in seconds."""
+
+    @property
+    def outdated(self) -> bool:
+        """Whether payload indexes or vectors are no longer those of the copy: then begin anew."""
+        manifest = self._collection.home.manifest
+        return (manifest.payload_indexes, manifest.collection_schema) != (
+            self._indexes,
+            self._schema,
+        )
+
+    async def run(self) -> None:
+        """Raises BuildFailed, or what the engine raises; then the old shard simply stays."""
+        try:
+            await self._build()
+            # A queue of its own, taking turns with the writes.
+            await self._scheduler.run(f"{self._queue}\0rebuild", self._catch_up())
+            await self._scheduler.run(self._queue, self._swap())
+        except (Exception, asyncio.CancelledError):
+            # Anything else ends the worker, and the next one tidies up.
+            self._call_off()
+            raise
+        await asyncio.to_thread(remove_tree, Path(self._job.source))
+
+    async def _build(self) -> None:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", self.builder_module),
+            msgspec.json.encode(self._job).decode(),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            # Once its modules are imported, writes wait for the copy only.
+            await child.stdout.readline()
+            start = time.perf_counter()
+            try:
+                await self._scheduler.run(self._queue, self._begin())
+                child.stdin.write(b"copy\n")
+                copied = await child.stdout.readline()
+            finally:
+                self._scheduler.release(self._queue)
+                self.waits_s["copy"] = time.perf_counter() - start
+            if copied != b"copied\n" or await child.wait() != 0:
+                raise BuildFailed("the building process failed")
+        finally:
+            if child.returncode is None:
+                child.kill()
+                await child.wait()
+
+    def _call_off(self) -> None:
+        self._over = True
+        if self._collection.home.shard == self._target:
+            return  # Too late: the swap has happened, and the target is what there is.
+        self._collection.touched = None
+        if self._new is not None:
+            with contextlib.suppress(Exception):
+                self._new.close()
+        remove_tree(self._target)
+
+    def _begin(self) -> Iterator[None]:
+        yield
+        if self._over:  # Called off while this waited for its turn.
+            raise BuildFailed("the rebuild was called off")
+        self._collection.flush()
+        self._collection.touched = set()
+        # Last, for a held queue does not run to its end a write that has begun.
+        self._scheduler.hold(self._queue)
+
+    def _catch_up(self) -> Iterator[None]:
+        if self._over:
+            raise BuildFailed("the rebuild was called off")
+        start = time.perf_counter()
+        self._new = edge.EdgeShard.load(self._job.target)
+        self.waits_s["load"] = time.perf_counter() - start
+        yield
+        while self._touched:
+            self._catch_up_page(self._new)
+            if len(self._touched) < PAGE:
+                # What the swap flushes, while writes wait, should be little.
+                self._new.flush()
+                yield
+                if len(self._touched) < PAGE:
+                    break
+            yield
+
+    def _swap(self) -> Iterator[None]:
+        collection, new = self._collection, self._new
+        assert new is not None, "swap follows the catching up"
+        start = time.perf_counter()
+        while self._touched:
+            self._catch_up_page(new)
+        if self.outdated:
+            raise BuildFailed("payload indexes or vectors changed meanwhile")
+        new.flush()
+        graph_indexes = sorted(self._indexes) if self._graph else None
+        collection.home.save(shard=self._target.name, graph_indexes=graph_indexes, new_vectors=[])
+        old, collection.shard, collection.touched, self._new = collection.shard, new, None, None
+        collection.unflushed = 0
+        self.waits_s["swap"] = time.perf_counter() - start
+        yield
+        with contextlib.suppress(Exception):
+            old.close()
+
+    @property
+    def _touched(self) -> set[PointId]:
+        if self._collection.touched is None:
+            raise BuildFailed("the rebuild was called off")
+        return self._collection.touched
+
+    def _catch_up_page(self, new: edge.EdgeShard) -> None:
+        page = list(itertools.islice(self._touched, PAGE))
+        records = self._collection.shard.retrieve(list(page), True, True)
+        there = {plain_id(record.id) for record in records}
+        points = [edge.Point(r.id, r.vector or {}, r.payload) for r in records]
+        if points:
+            new.update(edge.UpdateOperation.upsert_points(points))
+        gone = [identity for identity in page if identity not in there]
+        if gone:
+            new.update(edge.UpdateOperation.delete_points(gone))
+        self._touched.difference_update(page)

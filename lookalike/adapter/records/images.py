@@ -1,0 +1,54 @@
+"""The image of a record on its way to a vector; the adapter itself never sees a pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lookalike.adapter.errors import RecordRefused
+from lookalike.adapter.records.points import Record
+
+
+class ImageSource(msgspec.Struct, frozen=True):
+    """Where the image of a record comes from; `base64` wins over `url`."""
+
+    url: str | None
+    base64: str | None
+    crop: tuple[float, float, float, float] | None = None
+    """Left, top, right and bottom of the part that counts, in pixels, or in fractions up to 1."""
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> ImageSource | None:
+        """None where the record names no image. Raises RecordRefused for one of a wrong type."""
+        url, base64 = record.get("_url"), record.get("_base64")
+        for name, value in (("_url", url), ("_base64", base64)):
+            if value is not None and not isinstance(value, str):
+                raise RecordRefused(400, f"{name} must be a string")
+        return cls(url, base64, _crop_of(record)) if url or base64 else None
+
+
+def _crop_of(record: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+    box = record.get("_crop")
+    if box is None:
+        return None
+    try:
+        left, top, right, bottom = msgspec.convert(box, tuple[float, float, float, float])
+    except msgspec.ValidationError:
+        raise RecordRefused(400, "_crop must be four numbers: left, top, right, bottom") from None
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise RecordRefused(400, "_crop must hold a part of the picture")
+    return left, top, right, bottom
+
+
+class Embedded(msgspec.Struct, frozen=True):
+    """An image's vector (as many floats as the collection's dimension) and its content hash."""
+
+    vector: list[float]
+    content_hash: str
+    dominant_colors: Record | None = None
+    """What the record gets as `_dominant_colors`, if that was asked for."""
+
+
+Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]

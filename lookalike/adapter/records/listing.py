@@ -1,0 +1,241 @@
+"""Records without a ranking: by id, all of them, pages of them, at random, and their deletion."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import random as random_module
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import msgspec
+from qdrant_client import models
+
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.records.points import Record, payload_selector, point_id, shown
+from lookalike.adapter.records.selection import Selection, Work
+
+SCAN_PAGE = 1000
+
+Fields = frozenset[str] | None
+
+
+async def get(
+    engine: Engine, collection: Collection, ids: Sequence[str], fields: Fields
+) -> list[Record]:
+    """The stored records among `ids`, in their order, each once."""
+    points = [point_id(id_) for id_ in dict.fromkeys(ids)]
+    if not points:
+        return []
+    found = await engine.retrieve(
+        collection.physical, points, with_payload=payload_selector(fields)
+    )
+    payloads = {str(point.id): point.payload for point in found}
+    return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
+
+
+class Listed(msgspec.Struct, frozen=True):
+    point_id: str
+    payload: dict[str, Any]
+
+
+async def scan(
+    engine: Engine,
+    collection: Collection,
+    selection: Selection,
+    fields: Fields,
+    *,
+    start: str | None = None,
+    page: int = SCAN_PAGE,
+    work: Work | None = None,
+) -> AsyncIterator[list[Listed]]:
+    """Pages of all matching records in the order of their point ids, from `start` on.
+
+    The order is stable: a record that is added or deleted meanwhile moves no other. `work` counts
+    the records that were looked at for a residual, and bounds them.
+    """
+    offset: Any = start
+    while True:
+        points, offset = await engine.scroll(
+            collection.physical,
+            scroll_filter=selection.filter,
+            limit=page,
+            offset=offset,
+            with_payload=selection.payload(fields),
+        )
+        if work is not None and selection.residual is not None:
+            work.add(len(points))
+        matching = [
+            Listed(str(point.id), payload)
+            for point in points
+            if selection.matches(payload := point.payload or {})
+        ]
+        if matching:
+            yield matching
+        if offset is None:
+            return
+
+
+async def count(engine: Engine, collection: Collection, selection: Selection) -> int:
+    """How many records match."""
+    if selection.residual is None:
+        answer = await engine.count(collection.physical, count_filter=selection.filter, exact=True)
+        return answer.count
+    pages = scan(engine, collection, selection, frozenset({"_id"}), work=Work())
+    return sum([len(page) async for page in pages])
+
+
+class Sampled(msgspec.Struct):
+    records: list[Record]
+    residual_records: int = 0
+
+
+async def random(
+    engine: Engine,
+    collection: Collection,
+    count: int,
+    selection: Selection,
+    fields: Fields,
+    seed: int | None = None,
+) -> Sampled:
+    """Up to `count` different records, each set of them as likely as any other.
+
+    With a seed the same collection answers the same records; this looks at every `_id`.
+    """
+    if count == 0:
+        return Sampled([])
+    if seed is not None:
+        return await _seeded(engine, collection, count, selection, fields, seed)
+    if selection.residual is None:
+        answer = await engine.query_points(
+            collection.physical,
+            query=models.SampleQuery(sample=models.Sample.RANDOM),
+            query_filter=selection.filter,
+            limit=count,
+            with_payload=payload_selector(fields),
+        )
+        return Sampled([shown(point.payload, fields) for point in answer.points])
+    work = Work()
+    found: list[Record] = []
+    async for page in scan(engine, collection, selection, fields, work=work):
+        found += [shown(entry.payload, fields) for entry in page]
+    return Sampled(
+        random_module.sample(found, min(count, len(found))),
+        work.residual_records,
+    )
+
+
+async def _seeded(
+    engine: Engine,
+    collection: Collection,
+    count: int,
+    selection: Selection,
+    fields: Fields,
+    seed: int,
+) -> Sampled:
+    """The records whose ids have the smallest keyed hashes (bottom-k sampling)."""
+    key = seed.to_bytes(8, "big")
+    work = Work()
+    lowest: list[tuple[bytes, str]] = []
+    async for page in scan(engine, collection, selection, frozenset({"_id"}), work=work):
+        ranked = [
+            (hashlib.blake2b(entry.point_id.encode(), digest_size=16, key=key).digest(), entry)
+            for entry in page
+        ]
+        found = [(digest, str(entry.payload["_id"])) for digest, entry in ranked]
+        lowest = heapq.nsmallest(count, lowest + found)
+    records = await get(engine, collection, [id_ for _, id_ in lowest], fields)
+    return Sampled(records, work.residual_records)
+
+
+class Page(msgspec.Struct):
+    records: list[Record]
+    has_next: bool
+    residual_records: int
+
+
+class PageCursors:
+    """Remembers for some minutes where numbered pages of a listing begin.
+
+    Clients ask for page 1, 2, 3 …; the engine continues from a point id. Without a cursor a page
+    is found by walking from the last one known, so a forgotten cursor costs time and nothing else.
+    """
+
+    MAX_ENTRIES = 10_000
+    SECONDS = 300.0
+
+    def __init__(self) -> None:
+        self._starts: OrderedDict[tuple[str, int], tuple[str, float]] = OrderedDict()
+
+    def last_known(self, listing: str, page: int) -> tuple[int, str | None]:
+        """The last page up to `page` whose start is known, and that start (None: the beginning)."""
+        oldest = time.monotonic() - self.SECONDS
+        for known in range(page, max(page - self.MAX_ENTRIES, 1), -1):
+            start, remembered = self._starts.get((listing, known), ("", -1.0))
+            if remembered >= oldest and start:
+                return known, start
+        return 1, None
+
+    def remember(self, listing: str, page: int, start: str) -> None:
+        self._starts[listing, page] = start, time.monotonic()
+        self._starts.move_to_end((listing, page))
+        while len(self._starts) > self.MAX_ENTRIES:
+            self._starts.popitem(last=False)
+
+
+async def list_page(
+    engine: Engine,
+    collection: Collection,
+    selection: Selection,
+    fields: Fields,
+    *,
+    size: int,
+    page: int,
+    cursors: PageCursors,
+    listing: str,
+) -> Page:
+    """Page `page` (from 1) of `size` records. `listing` names collection, size and filter."""
+    number, start = cursors.last_known(listing, page)
+    work = Work()
+    pending: list[Listed] = []
+    pages = scan(
+        engine,
+        collection,
+        selection,
+        fields,
+        start=start,
+        page=min(size + 1, SCAN_PAGE),
+        work=work,
+    )
+    async for found in pages:
+        pending += found
+        while len(pending) > size:
+            cursors.remember(listing, number + 1, pending[size].point_id)
+            if number == page:
+                records = [shown(entry.payload, fields) for entry in pending[:size]]
+                return Page(records, True, work.residual_records)
+            pending = pending[size:]
+            number += 1
+    records = [shown(entry.payload, fields) for entry in pending] if number == page else []
+    return Page(records, False, work.residual_records)
+
+
+async def delete_by_filter(
+    engine: Engine, collection: Collection, selection: Selection
+) -> list[str]:
+    """Deletes every record that matches and answers their `_id`s.
+
+    The matching records are all found first and then deleted by id, so that an error while finding
+    them has deleted nothing.
+    """
+    found: list[Listed] = []
+    async for page in scan(engine, collection, selection, frozenset({"_id"})):
+        # Only the ids: a residual needed the whole records, and there may be many.
+        found += [Listed(entry.point_id, {"_id": entry.payload.get("_id")}) for entry in page]
+    for begin in range(0, len(found), SCAN_PAGE):
+        ids: list[Any] = [entry.point_id for entry in found[begin : begin + SCAN_PAGE]]
+        await engine.delete(collection.physical, points_selector=ids)
+    return [str(entry.payload["_id"]) for entry in found]

@@ -1,0 +1,166 @@
+"""A user's record and the point that keeps it: ids, payload, tags, and what an answer shows.
+
+A point holds the record as it was sent, at the top level of its payload, less what carries image
+bytes, plus one key of ours (`RESERVED_KEY`). Its id is derived from the record's `_id`, so there is
+no table of ids, writes are idempotent, and a search by id costs one exchange.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from qdrant_client import models
+
+from lookalike.adapter.errors import InvalidRequest, RecordRefused
+from lookalike.adapter.point_layout import RESERVED_KEY
+
+POINT_ID_NAMESPACE = uuid.UUID("6f3b1c1e-9a55-5d0e-8d2b-0c6f3e1f7a44")
+"""Fixed for ever: another namespace would make every stored record unreachable by its `_id`."""
+
+UNSTORED_FIELDS = frozenset(
+    {
+        # Pixels and their description: images are never kept.
+        "_base64",
+        "_img_data",
+        "_color_space",
+        "_crop",
+        "noresize",
+        # A text query, and fields of an answer that come back when an answer is sent again.
+        "_text_data",
+        "_descriptor",
+        "_distance",
+        "_reason",
+        "_status",
+    }
+)
+
+MAX_RECORD_ID_CHARACTERS = 1024
+MAX_METADATA_DEPTH = 32
+MAX_METADATA_BYTES = 256 * 1024
+_INT64 = 2**63
+
+Record = dict[str, Any]
+
+
+def point_id(record_id: str) -> str:
+    """The id of the point that keeps the record: UUIDv5 of its `_id`, as a string."""
+    return str(uuid.uuid5(POINT_ID_NAMESPACE, record_id))
+
+
+def record_id(value: object, place: str) -> str:
+    """A record's `_id` as we keep it: a string; integers become their decimal form.
+
+    Raises InvalidRequest at `place` for anything else, for an empty string and for one that is
+    longer than `MAX_RECORD_ID_CHARACTERS`.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise InvalidRequest("_id must be a string or an integer", place=place)
+    if not value:
+        raise InvalidRequest("_id must not be empty", place=place)
+    if len(value) > MAX_RECORD_ID_CHARACTERS:
+        raise InvalidRequest(
+            f"_id must not be longer than {MAX_RECORD_ID_CHARACTERS} characters", place=place
+        )
+    return value
+
+
+def metadata(record: Mapping[str, Any]) -> Record:
+    """What is kept of a record: every field but those of `UNSTORED_FIELDS`.
+
+    Raises RecordRefused (400) for what the engines cannot keep exactly: nesting beyond
+    `MAX_METADATA_DEPTH`, integers outside 64 bits, numbers that are not finite, our reserved key,
+    or more than `MAX_METADATA_BYTES` of JSON.
+    """
+    kept = {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
+    if RESERVED_KEY in kept:
+        raise RecordRefused(400, f"the field {RESERVED_KEY} is reserved")
+    _check_values(kept)
+    if len(msgspec.json.encode(kept)) > MAX_METADATA_BYTES:
+        raise RecordRefused(400, f"the metadata is larger than {MAX_METADATA_BYTES} bytes")
+    return kept
+
+
+def _check_values(root: Record) -> None:
+    """A loop, not a recursion: the input may be as deep as its sender likes."""
+    stack: list[tuple[Any, int]] = [(root, 1)]
+    while stack:
+        value, depth = stack.pop()
+        if isinstance(value, dict | list):
+            if depth > MAX_METADATA_DEPTH:
+                raise RecordRefused(
+                    400, f"the metadata is nested deeper than {MAX_METADATA_DEPTH} levels"
+                )
+            children = value.values() if isinstance(value, dict) else value
+            stack.extend((child, depth + 1) for child in children)
+        elif isinstance(value, int) and not -_INT64 <= value < _INT64:
+            raise RecordRefused(400, "the metadata has an integer outside 64 bits")
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise RecordRefused(400, "the metadata has a number that is not finite")
+
+
+def tags_of(record: Mapping[str, Any]) -> frozenset[str]:
+    """The strings in the record's `tags`, duplicates removed; a field of another form has none."""
+    tags = record.get("tags")
+    if not isinstance(tags, list):
+        return frozenset()
+    return frozenset(tag for tag in tags if isinstance(tag, str))
+
+
+def tag_vector(tags: Iterable[str], *, by_rarity: bool = False) -> models.SparseVector | None:
+    """A set of n tags as a sparse vector with 1/sqrt(n) at each tag, None for no tags.
+
+    The dot product of two such vectors is the cosine of the tag sets. `by_rarity`: 1 at each tag,
+    for the product with the weights of `tags.query_vector`.
+    """
+    indices = sorted({tag_index(tag) for tag in tags})
+    if not indices:
+        return None
+    value = 1.0 if by_rarity else len(indices) ** -0.5
+    return models.SparseVector(indices=indices, values=[value] * len(indices))
+
+
+def tag_index(tag: str) -> int:
+    """The first 32 bits of its BLAKE2b hash, so that no vocabulary has to be kept."""
+    return int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=4).digest(), "big")
+
+
+def shown_fields(fields_to_return: Sequence[str] | None) -> frozenset[str] | None:
+    """The fields that an answer shows; None stands for all of them (`*`)."""
+    if fields_to_return is None:
+        return frozenset({"_id"})
+    return None if "*" in fields_to_return else frozenset(fields_to_return) | {"_id"}
+
+
+PayloadSelector = list[str] | models.PayloadSelectorExclude
+
+
+def payload_selector(fields: frozenset[str] | None) -> PayloadSelector:
+    """What to ask the engine for so that `shown` can answer with these fields.
+
+    A name that the engine would read as a path (`a.b`, `a[0]`, `a b`) makes us ask for everything:
+    `fields_to_return` names top-level fields, whatever characters they have.
+    """
+    if fields is not None and all(_is_plain(name) for name in fields):
+        return sorted(fields)
+    return models.PayloadSelectorExclude(exclude=[RESERVED_KEY])
+
+
+def _is_plain(name: str) -> bool:
+    return name != "" and name.replace("_", "a").replace("-", "a").isalnum() and name.isascii()
+
+
+def shown(payload: Mapping[str, Any] | None, fields: frozenset[str] | None) -> Record:
+    """The record as an answer shows it: `_id` first, then the asked fields that it has."""
+    payload = payload or {}
+    answer: Record = {"_id": payload["_id"]} if "_id" in payload else {}
+    for name, value in payload.items():
+        if name != RESERVED_KEY and (fields is None or name in fields):
+            answer[name] = value
+    return answer

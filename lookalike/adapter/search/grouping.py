@@ -1,0 +1,205 @@
+"""Answers by product instead of by photo: the nearest photo of each, in the photos' order.
+
+The grouped ranking is the flat ranking with every photo left out whose product came before. Ours on
+every engine: k groups are answered whenever k exist, photos without the field are products of their
+own, and product ids may be strings, numbers or booleans.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.filters import split
+from lookalike.adapter.filters.paths import candidates
+from lookalike.adapter.records import listing
+from lookalike.adapter.records.selection import Selection
+from lookalike.adapter.search.pages import Stream
+from lookalike.adapter.search.ranking import Hit
+
+PHOTOS_PER_GROUP = 5
+"""A first guess at how many photos have to be fetched for one more product."""
+
+MAX_VALUES = 50
+"""Products named in one filter. Fewer than the numbers that a filter asks the engine for."""
+
+Key = tuple[str, Any]
+
+
+class Grouping(msgspec.Struct, frozen=True):
+    field: str
+    """Dotted path of the field that holds the product id."""
+    size: int = 1
+    """How many photos of each product are answered, next to each other."""
+
+
+PRODUCT_COUNT = "_product_count"
+"""In `fields_to_return`: the number of photos of the record's product that match the filter."""
+
+
+Narrowed = Callable[[Selection], Awaitable[Stream]]
+"""The same ranking, of the records of another selection."""
+
+
+async def grouped(
+    narrowed: Narrowed,
+    collection: Collection,
+    selection: Selection,
+    grouping: Grouping,
+    offset: int,
+    k: int,
+) -> list[Hit]:
+    """The photos of the k products after the first `offset`."""
+    groups = Groups(grouping)
+    await _open(groups, offset + k, narrowed, collection, selection)
+    wanted = groups.photos[offset : offset + k]
+    if grouping.size > 1:
+        await _fill(groups, wanted, narrowed, collection, selection)
+    return [hit for photos in wanted for hit in photos]
+
+
+async def _open(
+    groups: Groups, wanted: int, narrowed: Narrowed, collection: Collection, selection: Selection
+) -> None:
+    """Reads the ranking until there are as many groups as wanted, or no more.
+
+    One product may have thousands of photos, all nearer than those of the next: from the second
+    round on, the largest are left out.
+    """
+    limit = wanted * PHOTOS_PER_GROUP
+    stream = await narrowed(selection)
+    while True:
+        hits = await stream.first(limit)
+        groups.add(hits)
+        if len(hits) < limit or len(groups.photos) >= wanted:
+            return
+        limit *= 2
+        if crowded := groups.largest(MAX_VALUES):
+            others = _among(crowded, groups, collection, selection, "$nin")
+            if others.residual is None or selection.residual is not None:
+                stream = await narrowed(others)
+
+
+async def _fill(
+    groups: Groups,
+    wanted: Sequence[list[Hit]],
+    narrowed: Narrowed,
+    collection: Collection,
+    selection: Selection,
+) -> None:
+    """Reads on, among the photos of the wanted products that are not full."""
+    size = groups.grouping.size
+    short = [photos for photos in wanted if len(photos) < size and groups.keys_of(photos[0])]
+    for begin in range(0, len(short), MAX_VALUES):
+        some = short[begin : begin + MAX_VALUES]
+        keys = [key for photos in some for key in groups.keys_of(photos[0])]
+        stream = await narrowed(_among(keys, groups, collection, selection, "$in"))
+        limit = size * len(some) * PHOTOS_PER_GROUP
+        while any(len(photos) < size for photos in some):
+            hits = await stream.first(limit)
+            groups.add(hits)
+            if len(hits) < limit:
+                break
+            limit *= 2
+
+
+def _among(
+    keys: Iterable[Key],
+    groups: Groups,
+    collection: Collection,
+    selection: Selection,
+    operator: str,
+) -> Selection:
+    """Those of the selection with, or without, one of the products."""
+    condition: Any = {groups.grouping.field: {operator: [value for _, value in keys]}}
+    both = {"$and": [selection.source, condition]} if selection.source else condition
+    return Selection.of(both, collection, complete=selection.complete)
+
+
+async def add_counts(
+    engine: Engine,
+    collection: Collection,
+    selection: Selection,
+    grouping: Grouping,
+    hits: Sequence[Hit],
+) -> list[Hit]:
+    """The hits with the number of photos of each one's product."""
+
+    async def counted(hit: Hit) -> Hit:
+        values = [value for _, value in group_keys(hit.payload, grouping.field)]
+        count = 1
+        if values:
+            of_product: Any = {grouping.field: {"$in": values}}
+            both = of_product if not selection.source else {"$and": [selection.source, of_product]}
+            photos = Selection.of(both, collection, complete=selection.complete)
+            count = await listing.count(engine, collection, photos)
+        return Hit(hit.distance, {**hit.payload, PRODUCT_COUNT: count})
+
+    return list(await asyncio.gather(*map(counted, hits)))
+
+
+class Groups:
+    """Products by their nearest photo, each with its nearest photos, `size` at most.
+
+    Photos are added in the order of their ranking; one that is known is passed over.
+    """
+
+    def __init__(self, grouping: Grouping) -> None:
+        self.grouping = grouping
+        self.photos: list[list[Hit]] = []
+        self._of_key: dict[Key, int] = {}
+        self._seen: set[str] = set()
+        self._numbers: Counter[int] = Counter()
+
+    def add(self, hits: Iterable[Hit]) -> None:
+        for hit in hits:
+            if hit.id not in self._seen:
+                self._seen.add(hit.id)
+                self._place(hit)
+
+    def _place(self, hit: Hit) -> None:
+        keys = self.keys_of(hit)
+        known = [self._of_key[key] for key in keys if key in self._of_key]
+        if known:
+            index = min(known)
+            if len(self.photos[index]) < self.grouping.size:
+                self.photos[index].append(hit)
+        else:
+            index = len(self.photos)
+            self.photos.append([hit])
+            self._of_key |= dict.fromkeys(keys, index)
+        self._numbers[index] += 1
+
+    def largest(self, most: int) -> list[Key]:
+        """Products with more photos so far than were reckoned with, the largest first."""
+        usual = 2 * PHOTOS_PER_GROUP
+        crowded = [i for i, number in self._numbers.most_common(most) if number > usual]
+        return [key for index in crowded for key in self.keys_of(self.photos[index][0])]
+
+    def keys_of(self, hit: Hit) -> list[Key]:
+        return group_keys(hit.payload, self.grouping.field)
+
+
+def group_keys(payload: Mapping[str, Any], field: str) -> list[Key]:
+    """What identifies a record's product: the values that a filter finds at the field.
+
+    1 and 1.0 are one product, "1" and true are others. A list of ids stands for all of them: the
+    photo belongs to that of its products which came up first, and is a new product, with all of the
+    ids, only if none has. Null and objects identify nothing.
+    """
+    values = candidates(payload, split(field), leaf=True)
+    return list(dict.fromkeys(key for value in values if (key := _key(value))))
+
+
+def _key(value: Any) -> Key | None:
+    if isinstance(value, bool):
+        return "bool", value
+    if isinstance(value, int | float):
+        return "number", value
+    return ("string", value) if isinstance(value, str) else None

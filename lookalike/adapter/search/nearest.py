@@ -1,0 +1,239 @@
+"""Ranked searches: a plan is made of the request and the collection, then executed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from qdrant_client import models
+
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.errors import InvalidRequest, RecordsNotFound
+from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records.points import Record, point_id, shown, tags_of
+from lookalike.adapter.records.selection import EVERYTHING, Selection, Work
+from lookalike.adapter.search.grouping import PRODUCT_COUNT, Grouping, add_counts, grouped
+from lookalike.adapter.search.hybrid import ByVectorAndTags
+from lookalike.adapter.search.mmr import diverse
+from lookalike.adapter.search.pages import Stream
+from lookalike.adapter.search.ranking import (
+    ByNearestOf,
+    ByRecord,
+    ByVector,
+    Hit,
+    InOrder,
+    Ranking,
+    Scope,
+    Vector,
+)
+from lookalike.adapter.search.tags import query_vector
+
+DIVERSITY_WINDOW = 300
+"""A diverse answer is chosen among this many of the nearest, then among as many after them. The
+windows do not depend on `k` and `from`, so that pages fit together."""
+
+
+class Query(msgspec.Struct, frozen=True, kw_only=True):
+    """One search. What is looked for: `record_id`, or one or more `vectors`."""
+
+    record_id: str | None = None
+    vectors: tuple[Vector, ...] = ()
+    """Several: the distance from a record is that from the nearest of them."""
+    length: float = 1.0
+    """Of a single vector that is a weighted sum; see `ranking.ByVector`."""
+    excluded: frozenset[str] = frozenset()
+    """`_id`s of stored records that are left out."""
+    tags: frozenset[str] | None = None
+    """Tags of a mixed search; None takes those of the stored record."""
+    tag_weight: float | None = None
+    """None for a search without tags."""
+    k: int = 30
+    offset: int = 0
+    radius: float | None = None
+    selection: Selection = EVERYTHING
+    fields: frozenset[str] | None = frozenset({"_id"})
+    grouping: Grouping | None = None
+    diversity: float | None = None
+    """0 to 1: how much a record's difference from those before it counts, beside its nearness."""
+
+
+class Hits(msgspec.Struct):
+    """Records by rising distance. `residual_records` were looked at for the filter's residual."""
+
+    records: list[Record]
+    distances: list[float]
+    residual_records: int = 0
+
+
+async def nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
+    """The k records nearest to what the query looks for, by rising distance.
+
+    Of a stored record, that record is the first, unless the filter excludes it. With grouping, k
+    counts groups; with diversity, the order is that of the choice. With a tag weight, the distance
+    is `(1 - weight) * visual + weight * tags`, where the distance of two sets of tags is one minus
+    what `tags` says they have in common; without tags in the query it is the visual distance.
+
+    Raises RecordsNotFound for a `record_id` that is not stored.
+    """
+    if query.k == 0:
+        return Hits([], [])
+    work = Work()
+    if query.grouping is not None:
+        hits = await _grouped(engine, collection, query, query.grouping, work)
+    elif query.diversity is not None:
+        hits = await _diverse(engine, collection, query, query.diversity, work)
+    else:
+        ranking = await _ranking(engine, collection, query)
+        if query.selection.residual is None:
+            hits = await _exact(ranking, query.offset, query.k)
+        else:
+            stream = Stream(ranking, query.selection, work)
+            hits = (await stream.first(query.offset + query.k))[query.offset :]
+    if query.grouping is not None and query.fields and PRODUCT_COUNT in query.fields:
+        hits = await add_counts(engine, collection, query.selection, query.grouping, hits)
+    return Hits(
+        records=[shown(hit.payload, query.fields) for hit in hits],
+        distances=[hit.distance for hit in hits],
+        residual_records=work.residual_records,
+    )
+
+
+async def _exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
+    """The page in one exchange: the engine decides everything."""
+    if offset == 0:
+        own, others = await ranking.fetch(0, k)
+        return (own + others)[:k]
+    # The query record, if it is there, has taken the first of the places before this page.
+    own, others = await ranking.fetch(offset - 1, k + 1)
+    return others[:k] if own else others[1:]
+
+
+async def _grouped(
+    engine: Engine, collection: Collection, query: Query, grouping: Grouping, work: Work
+) -> list[Hit]:
+    async def narrowed(selection: Selection) -> Stream:
+        of_selection = msgspec.structs.replace(query, selection=selection)
+        return Stream(await _ranking(engine, collection, of_selection), selection, work)
+
+    return await grouped(narrowed, collection, query.selection, grouping, query.offset, query.k)
+
+
+async def _diverse(
+    engine: Engine, collection: Collection, query: Query, diversity: float, work: Work
+) -> list[Hit]:
+    stream = Stream(await _ranking(engine, collection, query), query.selection, work)
+    end = query.offset + query.k
+    chosen: list[Hit] = []
+    before: list[Vector] = []
+    for begin in range(0, end, DIVERSITY_WINDOW):
+        window = (await stream.first(begin + DIVERSITY_WINDOW))[begin:]
+        vectors = await stored_vectors(engine, collection, [hit.id for hit in window])
+        known = [hit for hit in window if hit.id in vectors]
+        rows = [vectors[hit.id] for hit in known]
+        order = diverse(rows, [hit.distance for hit in known], diversity, before)
+        chosen += [known[index] for index in order]
+        before += rows
+        if len(window) < DIVERSITY_WINDOW:
+            break
+    return chosen[query.offset : end]
+
+
+async def _ranking(engine: Engine, collection: Collection, query: Query) -> Ranking:
+    scope = Scope(
+        engine=engine,
+        collection=collection,
+        selection=query.selection,
+        radius=query.radius,
+        payload=query.selection.payload(_needed_fields(query)),
+        excluded=query.excluded,
+    )
+    if query.tag_weight is not None:
+        mixed = await _mixed(scope, query, query.tag_weight)
+        if mixed is not None:
+            return mixed
+    if query.record_id is not None:
+        return InOrder(ByRecord(scope, query.record_id))
+    if len(query.vectors) == 1:
+        return InOrder(ByVector(scope, query.vectors[0], query.length))
+    return ByNearestOf(scope, query.vectors)
+
+
+def _needed_fields(query: Query) -> frozenset[str] | None:
+    """What of a payload is needed: the fields of the answer, and the one that is grouped by."""
+    if query.fields is None or query.grouping is None:
+        return query.fields
+    return query.fields | {query.grouping.field.split(".")[0]}
+
+
+async def _mixed(scope: Scope, query: Query, weight: float) -> Ranking | None:
+    """None where the query has no tags."""
+    own: Record | None = None
+    tags, vectors = query.tags, query.vectors
+    if query.record_id is not None:
+        own, vector = await _stored(scope, query.record_id)
+        tags, vectors = tags_of(own) if tags is None else tags, (vector,)
+    if not tags:
+        return None
+    if scope.collection.distance != "cosine" or len(vectors) != 1:
+        raise InvalidRequest("Tags go with one picture, in a collection with cosine distance")
+    sparse = await query_vector(scope.engine, scope.collection, tags)
+    return None if sparse is None else ByVectorAndTags(scope, vectors[0], sparse, weight, own)
+
+
+async def _stored(scope: Scope, record_id: str) -> tuple[Record, Vector]:
+    found = await scope.engine.retrieve(
+        scope.collection.physical,
+        [point_id(record_id)],
+        with_payload=models.PayloadSelectorExclude(exclude=[RESERVED_KEY]),
+        with_vectors=[scope.collection.vector],
+    )
+    vector = _dense(found[0], scope.collection.vector) if found else None
+    if vector is None:
+        raise RecordsNotFound
+    return found[0].payload or {}, vector
+
+
+async def stored_vectors(
+    engine: Engine, collection: Collection, ids: list[str]
+) -> dict[str, Vector]:
+    """The vectors of the stored records among `ids`, by `_id`; a record may be without one."""
+    if not ids:
+        return {}
+    by_point = {point_id(id_): id_ for id_ in ids}
+    found = await engine.retrieve(
+        collection.physical, list(by_point), with_payload=False, with_vectors=[collection.vector]
+    )
+    vectors = {by_point[str(point.id)]: _dense(point, collection.vector) for point in found}
+    return {id_: vector for id_, vector in vectors.items() if vector is not None}
+
+
+def _dense(point: models.Record, name: str) -> Vector | None:
+    vectors: Any = point.vector or {}
+    vector: Vector | None = vectors.get(name)
+    return vector
+
+
+def recommended(positive: list[Vector], negative: list[Vector]) -> Vector:
+    """The point to search from: the mean of the positive examples, moved away from the negative.
+
+    As Qdrant's strategy `average_vector`: `mean(positive) + (mean(positive) - mean(negative))`.
+    """
+    target = np.mean(np.asarray(positive, dtype=np.float64), axis=0)
+    if negative:
+        target = 2 * target - np.mean(np.asarray(negative, dtype=np.float64), axis=0)
+    return [float(number) for number in target]
+
+
+def weighted_sum(vectors: list[Vector], weights: list[float]) -> tuple[Vector, float]:
+    """The one vector whose distance is the weighted mean of the distances, and its length.
+
+    Under cosine: `sum(w_i * (1 - x.q_i)) = 1 - x.m` with `m = sum(w_i * q_i)` for weights that add
+    up to 1 and vectors of length 1.
+    """
+    shares = np.asarray(weights, dtype=np.float64) / sum(weights)
+    rows = np.asarray(vectors, dtype=np.float64)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    total = shares @ rows
+    return [float(number) for number in total], float(np.linalg.norm(total))

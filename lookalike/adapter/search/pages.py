@@ -1,0 +1,48 @@
+"""A ranking as a stream of matching hits, for whoever cannot know how many it will take."""
+
+from __future__ import annotations
+
+from lookalike.adapter.records.selection import Selection, Work
+from lookalike.adapter.search.ranking import Hit, Ranking
+
+MARGIN = 16
+MAX_PAGE = 20_000
+
+
+class Stream:
+    """The matching hits of a ranking from the first on, fetched in pages of doubling size.
+
+    `work` counts the records that were looked at for a residual, and bounds them.
+    """
+
+    def __init__(self, ranking: Ranking, selection: Selection, work: Work) -> None:
+        self._ranking = ranking
+        self._selection = selection
+        self._work = work
+        self._hits: list[Hit] = []
+        self._ids: set[str] = set()
+        self._fetched = 0
+        self._limit = 0
+        self.exhausted = False
+
+    async def first(self, wanted: int) -> list[Hit]:
+        """The first `wanted` hits, fewer only if there are no more."""
+        while len(self._hits) < wanted and not self.exhausted:
+            # The engine's part of a filter is often nearly all of it: little more may do.
+            missing = wanted - len(self._hits)
+            self._limit = min(max(2 * self._limit, missing + MARGIN), MAX_PAGE)
+            await self._fetch_page()
+        return self._hits[:wanted]
+
+    async def _fetch_page(self) -> None:
+        own, others = await self._ranking.fetch(self._fetched, self._limit)
+        candidates = own + others if self._fetched == 0 else others
+        if self._selection.residual is not None:
+            self._work.add(len(candidates))
+        for hit in candidates:
+            # An approximate index may answer a hit again on a later page.
+            if hit.id not in self._ids and self._selection.matches(hit.payload):
+                self._ids.add(hit.id)
+                self._hits.append(hit)
+        self._fetched += self._limit
+        self.exhausted = len(others) < self._limit

@@ -1,0 +1,208 @@
+"""Rankings of a collection: by one vector, by the nearest of several.
+
+A search by `_id` answers the record itself first. On every engine a search by id leaves the point
+itself out, so it is asked for beside the search, in the same exchange.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+from qdrant_client import models
+
+from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.records.points import point_id
+from lookalike.adapter.records.selection import Selection
+
+ROUNDING = 1e-6
+DISTANCE_DECIMALS = 6
+"""Distances are rounded to what 32-bit vectors can tell apart, so that equal images are at 0."""
+
+MARGIN, GROWTH = 4, 8
+"""How far beyond a page equal distances are looked for, and how much farther if they go on."""
+
+MAX_FETCHED = 100_000
+"""The most that an engine answers at once."""
+
+Vector = list[float]
+
+
+class Hit(msgspec.Struct, frozen=True):
+    value: float
+    """The distance; of dot products, which may exceed 1, before it is cut off at 0."""
+    payload: dict[str, Any]
+
+    @property
+    def distance(self) -> float:
+        return max(0.0, self.value)
+
+    @property
+    def id(self) -> str:
+        return str(self.payload["_id"])
+
+
+Page = tuple[list[Hit], list[Hit]]
+"""The query record itself (if it is stored and the engine's filter takes it), and the others."""
+
+
+class Ranking(Protocol):
+    async def fetch(self, offset: int, limit: int) -> Page:
+        """Of the others those at the ranks `offset` to `offset + limit`, fewer only at the end."""
+        ...
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Where is searched, and what of a record is needed."""
+
+    engine: Engine
+    collection: Collection
+    selection: Selection
+    radius: float | None
+    payload: Any
+    excluded: frozenset[str] = frozenset()
+    """`_id`s of stored records that are left out: the examples of a query."""
+
+    @property
+    def filter(self) -> models.Filter | None:
+        if not self.excluded:
+            return self.selection.filter
+        ids = models.HasIdCondition(has_id=[point_id(id_) for id_ in sorted(self.excluded)])
+        must: list[Any] = [] if self.selection.filter is None else [self.selection.filter]
+        return models.Filter(must=must or None, must_not=[ids])
+
+    def own_filter(self, id_: str) -> models.Filter:
+        must: list[Any] = [models.HasIdCondition(has_id=[id_])]
+        if self.selection.filter is not None:
+            must.append(self.selection.filter)
+        return models.Filter(must=must)
+
+    def hits(self, points: Sequence[models.ScoredPoint], scale: float = 1.0) -> list[Hit]:
+        """`scale`: the length that the query vector had before the engine made it 1."""
+        distance = self.collection.distance
+        hits = [Hit(value_of(p.score * scale, distance), p.payload or {}) for p in points]
+        return hits if self.radius is None else [h for h in hits if h.value <= self.radius]
+
+
+class InOrder:
+    """A ranking with equal distances in the order of the `_id`s.
+
+    Engines leave that order open, and it changes with offset and limit: in answers that are read in
+    pages, some of several equal images would come twice and others never. So what is fetched
+    begins before and ends behind every run of equal distances that the page has a part of.
+    """
+
+    def __init__(self, ranking: Ranking) -> None:
+        self._ranking = ranking
+
+    async def fetch(self, offset: int, limit: int) -> Page:
+        before, after = min(offset, MARGIN), MARGIN
+        while True:
+            start, wanted = offset - before, min(before + limit + after, MAX_FETCHED)
+            own, hits = await self._ranking.fetch(start, wanted)
+            begins = start == 0 or len(hits) <= before or hits[0].value < hits[before].value
+            ends = len(hits) < wanted or hits[before + limit - 1].value < hits[-1].value
+            if (begins and ends) or wanted == MAX_FETCHED:
+                in_order = sorted(hits, key=lambda hit: (hit.value, hit.id))
+                return own, in_order[before : before + limit]
+            before = before if begins else min(offset, GROWTH * before)
+            after = after if ends else GROWTH * after
+
+
+class ByRecord:
+    """By distance from a stored record. Unknown ids raise RecordsNotFound."""
+
+    def __init__(self, scope: Scope, record_id: str) -> None:
+        self._scope = scope
+        self._point_id = point_id(record_id)
+
+    async def fetch(self, offset: int, limit: int) -> Page:
+        own_request = models.QueryRequest(
+            filter=self._scope.own_filter(self._point_id),
+            limit=1,
+            with_payload=self._scope.payload,
+        )
+        own, others = await self._scope.engine.query_batch_points(
+            self._scope.collection.physical,
+            requests=[own_request, _request(self._scope, self._point_id, offset, limit)],
+        )
+        hits = [Hit(0.0, point.payload or {}) for point in own.points]
+        return hits, self._scope.hits(others.points)
+
+
+class ByVector:
+    """By distance from a vector.
+
+    Under cosine a vector of another length than 1 stands for a weighted sum of vectors of length
+    1, and the distance is the weighted sum of the distances from each.
+    """
+
+    def __init__(self, scope: Scope, vector: Vector, length: float = 1.0) -> None:
+        self._scope = scope
+        self._vector = vector
+        self._length = length
+
+    async def fetch(self, offset: int, limit: int) -> Page:
+        (answer,) = await self._scope.engine.query_batch_points(
+            self._scope.collection.physical,
+            requests=[_request(self._scope, self._vector, offset, limit, self._length)],
+        )
+        return [], self._scope.hits(answer.points, self._length)
+
+
+class ByNearestOf:
+    """By distance from the nearest of several vectors."""
+
+    def __init__(self, scope: Scope, vectors: Sequence[Vector]) -> None:
+        self._scope = scope
+        self._rankings = [InOrder(ByVector(scope, vector)) for vector in vectors]
+
+    async def fetch(self, offset: int, limit: int) -> Page:
+        # The first n of the merged ranking are among the first n of each: exact.
+        answers = await asyncio.gather(*(r.fetch(0, offset + limit) for r in self._rankings))
+        nearest: dict[str, Hit] = {}
+        for _, hits in answers:
+            for hit in hits:
+                if hit.id not in nearest or hit.value < nearest[hit.id].value:
+                    nearest[hit.id] = hit
+        merged = sorted(nearest.values(), key=lambda hit: (hit.value, hit.id))
+        return [], merged[offset : offset + limit]
+
+
+def _request(
+    scope: Scope, query: Vector | str, offset: int, limit: int, length: float = 1.0
+) -> models.QueryRequest:
+    threshold = score_threshold(scope.radius, scope.collection.distance)
+    # Built without validation: the vector is ours and long.
+    return models.QueryRequest.model_construct(
+        query=query,
+        using=scope.collection.vector,
+        filter=scope.filter,
+        params=scope.collection.search_params,
+        score_threshold=None if threshold is None else threshold / length,
+        limit=limit,
+        offset=offset,
+        with_payload=scope.payload,
+    )
+
+
+def value_of(score: float, distance: str) -> float:
+    """The engine's score as a distance: smaller is nearer, 0 is the same.
+
+    Qdrant scores cosine and dot by similarity, the metrics by the distance itself.
+    """
+    return round(1.0 - score if distance in ("cosine", "dot") else score, DISTANCE_DECIMALS)
+
+
+def score_threshold(radius: float | None, distance: str) -> float | None:
+    """A little wider than the radius: the reported, rounded distance decides.
+
+    Wider also by more than 32-bit numbers differ, for the engine takes its bound as not included.
+    """
+    if radius is None:
+        return None
+    wider = radius + ROUNDING * (1.0 + radius)
+    return 1.0 - wider if distance in ("cosine", "dot") else wider

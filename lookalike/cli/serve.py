@@ -1,0 +1,115 @@
+"""`lookalike serve`: one engine process, one or more API processes."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from lookalike.api.settings import Settings, SettingsError
+from lookalike.cli.options import engine_settings, settings_with
+
+
+@click.command()
+@click.option("--host", help="Address to listen on.  [LOOKALIKE_HOST, default 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on.  [LOOKALIKE_PORT, default 8000]")
+@click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
+@click.option("--workers", type=int, help="API processes.  [LOOKALIKE_WORKERS, default 1]")
+def serve(host: str | None, port: int | None, data: str | None, workers: int | None) -> None:
+    """Start the service: the embedded engine, or the Qdrant server of LOOKALIKE_QDRANT_URL."""
+    settings = settings_with(host=host, port=port, data=data, workers=workers)
+    check_exposure(settings)
+    if settings.qdrant_url:
+        wait_for_qdrant(settings)
+        run(settings)
+    else:
+        run_with_engine(settings)
+
+
+def run_with_engine(settings: Settings) -> None:
+    # The engine starts while this process is still importing the web framework.
+    from lookalike.adapter.engines.embedded.supervisor import DataFolderLocked, Supervisor
+
+    engine = Supervisor(Path(settings.data), engine_settings(settings))
+    try:
+        engine.start()
+    except DataFolderLocked as error:
+        raise click.ClickException(str(error)) from None
+    try:
+        os.environ["LOOKALIKE_INTERNAL_ENGINE_SOCKET"] = str(engine.socket_path)
+        run(settings)
+    finally:
+        engine.stop()
+
+
+def wait_for_qdrant(settings: Settings) -> None:
+    import asyncio
+
+    from lookalike.adapter.engines.server.engine import ServerEngine, wait_for_server
+    from lookalike.adapter.errors import LookalikeError
+    from lookalike.api.engine_connection import server_settings
+
+    async def wait() -> str:
+        engine = ServerEngine.connect(server_settings(settings))
+        try:
+            return await wait_for_server(engine, settings.qdrant_wait_s, click.echo)
+        finally:
+            await engine.close()
+
+    try:
+        version = asyncio.run(wait())
+    except LookalikeError as error:
+        raise click.ClickException(f"LOOKALIKE_QDRANT_URL: {error.text}") from None
+    click.echo(f"Collections are kept by Qdrant {version}.")
+
+
+def run(settings: Settings) -> None:
+    import uvicorn
+
+    # Uvicorn stops in order and then sends itself the signal again, which would end this process
+    # before the engine is stopped.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    os.environ["LOOKALIKE_INTERNAL_MAIN_PID"] = str(os.getpid())
+    # Small matrix products on many threads cost nearly twice their time on a busy machine.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    click.echo(f"Lookalike listens on http://{settings.host}:{settings.port}")
+    uvicorn.run(
+        "lookalike.api.app:create_app_from_environment",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def check_exposure(settings: Settings) -> None:
+    """Without tokens the service speaks to this machine alone, and says so."""
+    from lookalike.api.auth import tokens_from
+
+    try:
+        if tokens_from(settings).configured:
+            return
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if not is_loopback(settings.host):
+        raise click.ClickException(
+            f"No tokens are configured, so {settings.host} is refused: set LOOKALIKE_TOKENS or "
+            "LOOKALIKE_TOKENS_FILE, or listen on 127.0.0.1"
+        )
+    click.echo("No tokens are configured: any token is accepted, from this machine only.")
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

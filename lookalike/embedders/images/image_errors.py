@@ -1,0 +1,45 @@
+"""Why an image could not be had, as one tree.
+
+    ImageError
+    ├── ImageUnreadable   422  not base64, not an image of a known format, broken, cut short
+    │   └── ImageTooLarge 422  more bytes or pixels than are allowed, or too much work
+    ├── UrlRefused        422  not a URL that we would ever fetch
+    └── ImageNotFetched   504  the URL did not give an image in time; a retry may help
+
+The texts go to the client. They hold limits and reasons, never a value, an address, or whether an
+internal name exists: a record must not be a way to look around in the network of the service.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ImageError(Exception):
+    """One image cannot be used. `code` belongs into the record's `_reason.status.code`."""
+
+    code: ClassVar[int] = 422
+    retry: ClassVar[bool] = False
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+
+class ImageUnreadable(ImageError):
+    """The bytes are not an image that we can read."""
+
+
+class ImageTooLarge(ImageUnreadable):
+    """The image passes a limit of `ImageSettings`."""
+
+
+class UrlRefused(ImageError):
+    """The URL itself is wrong, whatever may be behind it."""
+
+
+class ImageNotFetched(ImageError):
+    """The URL may be right, but its server, the way to it or the time did not allow."""
+
+    code = 504
+    retry = True

@@ -1,0 +1,144 @@
+"""The engines that filters are tried on: each keeps records under numbers and finds them again."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from qdrant_client import AsyncQdrantClient, models
+
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from lookalike.adapter.filters import (
+    SHADOW_KEY,
+    SHADOW_PATH,
+    engine_key,
+    match,
+    parse,
+    shadow_tokens,
+    split,
+    translate,
+)
+from lookalike.adapter.point_layout import RESERVED_KEY
+
+COLLECTION = "filters"
+KINDS = {
+    "keyword": models.PayloadSchemaType.KEYWORD,
+    "number": models.PayloadSchemaType.FLOAT,
+}
+
+
+def stored(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload of a record, as the adapter writes it."""
+    return {**record, RESERVED_KEY: {SHADOW_KEY: shadow_tokens(record)}}
+
+
+class Subject:
+    """A collection on one engine, with payload indexes on `indexed`. Driven from plain tests."""
+
+    def __init__(self, engine: Any, indexed: Mapping[str, str], loop: Any) -> None:
+        self._engine = engine
+        self._loop = loop
+        self.indexed = indexed
+        self.records: dict[int, dict[str, Any]] = {}
+
+    def run(self, coroutine: Any) -> Any:
+        with warnings.catch_warnings():
+            # Local mode says at each payload index that it has none.
+            warnings.filterwarnings("ignore", message="Payload indexes have no effect")
+            return self._loop.run_until_complete(coroutine)
+
+    @classmethod
+    def create(cls, engine: Any, indexed: Mapping[str, str], loop: Any, name: str) -> Self:
+        subject = cls(engine, indexed, loop)
+        subject.name = name
+        subject.run(
+            engine.create_collection(
+                name, vectors_config=models.VectorParams(size=2, distance=models.Distance.COSINE)
+            )
+        )
+        fields = {SHADOW_PATH: "keyword"} | {
+            key: kind for path, kind in indexed.items() if (key := engine_key(split(path)))
+        }
+        for key, kind in fields.items():
+            subject.run(engine.create_payload_index(name, key, field_schema=KINDS[kind]))
+        return subject
+
+    name: str
+
+    def clear(self) -> None:
+        self.delete(self.records)
+
+    def write(self, records: Mapping[int, dict[str, Any]]) -> None:
+        points = [
+            models.PointStruct(id=i, vector=[1.0, 0.0], payload=stored(record))
+            for i, record in records.items()
+        ]
+        if points:
+            self.run(self._engine.upsert(self.name, points))
+        self.records |= records
+
+    def overwrite(self, point: int, record: dict[str, Any]) -> None:
+        self.run(self._engine.overwrite_payload(self.name, payload=stored(record), points=[point]))
+        self.records[point] = record
+
+    def delete(self, points: Iterable[int]) -> None:
+        ids = list(points)
+        if not ids:
+            return
+        self.run(self._engine.delete(self.name, models.PointIdsList(points=ids)))
+        for point in ids:
+            del self.records[point]
+
+    def scroll(self, filter: models.Filter | None) -> dict[int, dict[str, Any]]:
+        found, _ = self.run(
+            self._engine.scroll(self.name, scroll_filter=filter, limit=10_000, with_payload=True)
+        )
+        return {point.id: point.payload for point in found}
+
+    def find(self, filter: object, *, complete: bool) -> set[int]:
+        """What a search would do: ask the engine, and decide the residual on the stored payload."""
+        translation = translate(parse(filter), self.indexed, complete=complete)
+        candidates = self.scroll(translation.filter)
+        residual = translation.residual
+        return {
+            point
+            for point, payload in candidates.items()
+            if residual is None or match(residual, payload)
+        }
+
+    def candidates(self, filter: object) -> set[int]:
+        """What the engine finds, before the residual."""
+        return set(self.scroll(translate(parse(filter), self.indexed, complete=True).filter))
+
+    def expected(self, filter: object) -> set[int]:
+        node = parse(filter)
+        return {point for point, record in self.records.items() if match(node, record)}
+
+
+class Engines:
+    """One embedded engine and one local client, with as many collections as asked for."""
+
+    def __init__(self, data: Path) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._process = Supervisor(data)
+        self._process.start()
+        self._embedded = self._loop.run_until_complete(
+            EmbeddedEngine.connect(self._process.socket_path)
+        )
+        self._local = AsyncQdrantClient(":memory:")
+        self._made = 0
+
+    def subject(self, kind: str, indexed: Mapping[str, str]) -> Subject:
+        self._made += 1
+        engine = self._local if kind == "local" else self._embedded
+        return Subject.create(engine, indexed, self._loop, f"{COLLECTION}{self._made}")
+
+    def close(self) -> None:
+        self._loop.run_until_complete(self._embedded.close())
+        self._loop.run_until_complete(self._local.close())
+        self._process.stop()
+        self._loop.close()

@@ -1,0 +1,198 @@
+"""A record and the point that keeps it: ids, metadata, tags, and what an answer shows."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lookalike.adapter.errors import InvalidRequest, RecordRefused
+from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records.points import (
+    MAX_METADATA_BYTES,
+    MAX_METADATA_DEPTH,
+    UNSTORED_FIELDS,
+    metadata,
+    payload_selector,
+    point_id,
+    record_id,
+    shown,
+    shown_fields,
+    tag_index,
+    tag_vector,
+    tags_of,
+)
+
+TEXT = st.text(max_size=20)
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**63 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
+)
+RECORDS = st.dictionaries(TEXT | st.sampled_from(sorted(UNSTORED_FIELDS)), JSON, max_size=6)
+
+
+# Ids
+
+
+def test_a_point_id_never_changes() -> None:
+    """Another one would make every stored record unreachable."""
+    assert point_id("a1") == "bf1a14b4-9e9e-591a-9695-200dbd10f63b"
+    assert point_id("") != point_id(" ")
+
+
+@given(TEXT, TEXT)
+def test_point_ids_are_uuids_and_differ(one: str, other: str) -> None:
+    assert str(uuid.UUID(point_id(one))) == point_id(one)
+    assert (point_id(one) == point_id(other)) == (one == other)
+
+
+@given(st.integers())
+def test_integers_become_their_decimal_form(number: int) -> None:
+    assert record_id(number, "$._id") == str(number)
+
+
+@given(st.text(min_size=1, max_size=1024))
+def test_texts_stay_as_they_are(text: str) -> None:
+    assert record_id(text, "$._id") == text
+
+
+@pytest.mark.parametrize("value", [None, True, False, 1.0, "", [], {}, b"x", "x" * 1025])
+def test_everything_else_is_refused_at_its_place(value: object) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        record_id(value, "$.records[3]._id")
+    assert refusal.value.place == "$.records[3]._id"
+
+
+# Metadata
+
+
+@given(RECORDS)
+def test_metadata_is_the_record_less_what_is_never_stored(record: dict[str, Any]) -> None:
+    kept = metadata(record)
+    assert kept == {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
+    assert not kept.keys() & UNSTORED_FIELDS
+
+
+def nested(levels: int, kind: str) -> Any:
+    value: Any = 1
+    for level in range(levels):
+        as_list = kind == "list" or (kind == "both" and level % 2)
+        value = [value] if as_list else {"a": value}
+    return value
+
+
+@pytest.mark.parametrize("kind", ["list", "dict", "both"])
+def test_depth(kind: str) -> None:
+    metadata({"a": nested(MAX_METADATA_DEPTH - 1, kind)})
+    for levels in (MAX_METADATA_DEPTH, MAX_METADATA_DEPTH + 1, 100_000):
+        with pytest.raises(RecordRefused, match="nested deeper"):
+            metadata({"a": nested(levels, kind), "b": [1]})
+
+
+@given(st.integers(), st.sampled_from(["flat", "list", "dict"]))
+def test_integers(number: int, where: str) -> None:
+    value = {"flat": number, "list": [1, [number]], "dict": {"x": {"y": number}}}[where]
+    if -(2**63) <= number < 2**63:
+        assert metadata({"a": value}) == {"a": value}
+    else:
+        with pytest.raises(RecordRefused, match="64 bits"):
+            metadata({"a": value})
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**64, 10**400])
+def test_large_integers(number: int) -> None:
+    with pytest.raises(RecordRefused, match="64 bits"):
+        metadata({"a": [{"b": number}]})
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+def test_numbers_that_are_none(number: float) -> None:
+    with pytest.raises(RecordRefused, match="not finite"):
+        metadata({"a": [number]})
+
+
+@pytest.mark.parametrize("value", [None, {}, "x"])
+def test_the_reserved_key(value: object) -> None:
+    with pytest.raises(RecordRefused, match=RESERVED_KEY):
+        metadata({RESERVED_KEY: value})
+    assert metadata({"a": {RESERVED_KEY: value}}) == {"a": {RESERVED_KEY: value}}
+
+
+def test_size() -> None:
+    overhead = len(json.dumps({"a": ""}, separators=(",", ":")))
+    metadata({"a": "x" * (MAX_METADATA_BYTES - overhead)})
+    with pytest.raises(RecordRefused, match="larger than"):
+        metadata({"a": "x" * (MAX_METADATA_BYTES - overhead + 1)})
+    with pytest.raises(RecordRefused, match="larger than"):
+        metadata({"a": "é" * (MAX_METADATA_BYTES // 2)})
+    metadata({"_base64": "x" * 10 * MAX_METADATA_BYTES})
+
+
+# Tags
+
+
+@given(st.lists(TEXT | st.none() | st.integers(), max_size=8))
+def test_tags_are_the_texts_each_once(tags: list[Any]) -> None:
+    assert tags_of({"tags": tags}) == {tag for tag in tags if isinstance(tag, str)}
+
+
+@pytest.mark.parametrize("record", [{}, {"tags": None}, {"tags": "red"}, {"tags": {"red": 1}}])
+def test_no_tags(record: dict[str, Any]) -> None:
+    assert tags_of(record) == frozenset()
+    assert tag_vector(tags_of(record)) is None
+
+
+@given(st.frozensets(TEXT, min_size=1, max_size=8), st.frozensets(TEXT, min_size=1, max_size=8))
+def test_the_product_of_tag_vectors_is_the_cosine_of_the_sets(
+    one: frozenset[str], other: frozenset[str]
+) -> None:
+    a, b = tag_vector(one), tag_vector(other)
+    assert a is not None
+    assert b is not None
+    assert a.indices == sorted(set(a.indices))
+    weights = dict(zip(b.indices, b.values, strict=True))
+    product = sum(v * weights.get(i, 0) for i, v in zip(a.indices, a.values, strict=True))
+    assert product == pytest.approx(len(one & other) / math.sqrt(len(one) * len(other)))
+
+
+def test_a_tag_s_index_never_changes() -> None:
+    assert tag_index("red") == 3333378283
+    assert 0 <= tag_index("") < 2**32
+
+
+# What is shown
+
+
+@given(st.dictionaries(TEXT, JSON, max_size=6), st.none() | st.lists(TEXT, max_size=4))
+def test_shown_fields(payload: dict[str, Any], asked: list[str] | None) -> None:
+    stored = {"x": 1} | payload | {"_id": "7", RESERVED_KEY: {"write": "token"}}
+    answer = shown(stored, shown_fields(asked))
+    assert next(iter(answer)) == "_id"
+    assert RESERVED_KEY not in answer
+    names = {"_id"} | set(asked or ())
+    if "*" in names:
+        assert answer == {name: stored[name] for name in stored if name != RESERVED_KEY}
+    else:
+        assert answer == {name: stored[name] for name in stored if name in names}
+
+
+@given(st.none() | st.frozensets(TEXT, max_size=4))
+def test_names_that_an_engine_would_read_as_paths_are_never_sent(
+    fields: frozenset[str] | None,
+) -> None:
+    selector = payload_selector(fields)
+    if isinstance(selector, list):
+        assert fields == set(selector)
+        for name in selector:
+            assert name.isascii()
+            assert not set(name) & set('.[]"\\ ')

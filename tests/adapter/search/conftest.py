@@ -1,0 +1,50 @@
+"""What the tests of the searches share: an engine of each kind, and a loop to ask it from.
+
+Hypothesis calls a test many times, so the tests are plain functions that run coroutines in one
+loop of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
+
+import pytest
+from qdrant_client import AsyncQdrantClient
+
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
+
+T = TypeVar("T")
+Run = Callable[[Coroutine[Any, Any, T]], T]
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[Run[Any]]:
+    with asyncio.Runner() as runner:
+        yield runner.run
+
+
+@pytest.fixture(scope="session")
+def engine(tmp_path_factory: pytest.TempPathFactory, run: Run[Any]) -> Iterator[EmbeddedEngine]:
+    process = Supervisor(tmp_path_factory.mktemp("engine"))
+    process.start()
+    try:
+        process.wait_ready(10)
+        connected = run(EmbeddedEngine.connect(process.socket_path))
+        yield connected
+        run(connected.close())
+    finally:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def memory(run: Run[Any]) -> Iterator[AsyncQdrantClient]:
+    """The client's own engine in memory. It warns of what it has no use for: indexes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        client = AsyncQdrantClient(":memory:")
+        yield client
+        run(client.close())

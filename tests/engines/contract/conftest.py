@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.store import Collection, IndexedField
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.records.writer import Writer
+from tests.engines.contract.records import DIMENSION
+from tests.engines.contract.subjects import SUBJECTS, Subject
+
+
+@pytest.fixture(params=SUBJECTS, scope="session")
+def subject(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Subject]:
+    with SUBJECTS[request.param](tmp_path_factory.mktemp(request.param)) as found:
+        yield found
+
+
+@pytest.fixture
+async def engine(subject: Subject) -> AsyncIterator[Engine]:
+    connected = await subject.connect()
+    yield connected
+    await connected.close()
+
+
+@pytest.fixture
+def collection_of(engine: Engine) -> Any:
+    """Makes a collection of a test's own, with these settings."""
+
+    def settings(**wanted: Any) -> Collection:
+        id_ = collections.new_collection_id()
+        return Collection(
+            **{
+                "id": id_,
+                "physical": collections.physical_name(id_),
+                "name": f"test {uuid.uuid4().hex[:8]}",
+                "type": "products",
+                "embedder": "none",
+                "revision": "1",
+                "dimension": DIMENSION,
+                "distance": "cosine",
+                "created": collections.now(),
+                "fields_to_index": (
+                    IndexedField("category"),
+                    IndexedField("price"),
+                    IndexedField("product_id"),
+                ),
+                "product_id_field": "product_id",
+            }
+            | wanted
+        )
+
+    return settings
+
+
+@pytest.fixture
+async def collection_cache(engine: Engine) -> CollectionCache:
+    return CollectionCache(engine)
+
+
+@pytest.fixture
+async def collection(
+    engine: Engine, collection_cache: CollectionCache, collection_of: Any
+) -> AsyncIterator[Collection]:
+    made: Collection = collection_of()
+    await collections.create(engine, made)
+    collection_cache.put(made)
+    yield made
+    await collections.delete(engine, made.id)
+
+
+@pytest.fixture
+def writer(engine: Engine, collection_cache: CollectionCache) -> Writer:
+    return Writer(engine, collection_cache)

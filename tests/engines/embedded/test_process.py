@@ -1,0 +1,280 @@
+"""The worker's life: crashes, restarts, orphans, owners, and clients of all manners."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qdrant_client import models
+
+from lookalike.adapter.engines.embedded import wire
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import (
+    DataFolderLocked,
+    Supervisor,
+    running_socket,
+)
+from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.errors import EngineUnavailable
+from tests.engines.embedded.conftest import make_collection
+from tests.engines.embedded.owners import (
+    FaultySupervisor,
+    alive,
+    children,
+    kill,
+    killable,
+    running,
+    wait_for,
+)
+from tests.engines.embedded.points import point_id, points, vectors
+
+
+async def test_it_starts_quickly_and_ends_in_order(data: Path) -> None:
+    start = time.perf_counter()
+    owner = Supervisor(data)
+    owner.start()
+    started = time.perf_counter() - start
+    health = owner.wait_ready(10)
+    assert started < 0.2
+    assert time.perf_counter() - start < 1.5
+    assert health["ready"] is True
+    assert health["broken"] == []
+    assert running_socket(data) == owner.socket_path
+    worker = owner.worker_pid
+    assert worker is not None
+    owner.stop()
+    owner.stop()
+    assert not alive(worker)
+    assert running_socket(data) is None
+    assert not owner.socket_path.parent.exists()
+
+
+async def test_everything_is_there_after_a_restart(data: Path) -> None:
+    with running(data) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        await engine.upsert(name, points(300))
+        await engine.update_collection(name, metadata={"version": 2})
+        alias = models.CreateAlias(collection_name=name, alias_name="photos")
+        await engine.update_collection_aliases([models.CreateAliasOperation(create_alias=alias)])
+        before = await engine.get_collection(name)
+        await engine.close()
+    with running(data) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        after = await engine.get_collection("photos")
+        assert after == before
+        answer = await engine.query_points("photos", query=point_id(7), using="visual", limit=299)
+        assert len(answer.points) == 299
+        await engine.close()
+
+
+async def test_a_second_owner_is_told_who_the_first_is(data: Path) -> None:
+    with running(data):
+        with pytest.raises(DataFolderLocked, match=str(os.getpid())) as refusal:
+            Supervisor(data).start()
+        assert refusal.value.pid == os.getpid()
+    with running(data):
+        pass
+
+
+async def test_a_killed_worker_fails_only_what_was_in_flight(data: Path) -> None:
+    with running(data) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        other = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        await engine.upsert(name, points(200))
+        row = vectors(1)[0].tolist()
+        in_flight = [
+            asyncio.create_task(engine.query_points(name, query=row, using="visual"))
+            for _ in range(2000)
+        ]
+        await asyncio.sleep(0)
+        kill(owner.worker_pid)
+        results = await asyncio.gather(*in_flight, return_exceptions=True)
+        failed = [result for result in results if isinstance(result, BaseException)]
+        assert failed
+        assert {type(error) for error in failed} == {EngineUnavailable}
+        assert EngineUnavailable.retry
+        # What comes next waits for the next worker, in this client and in one that was idle.
+        for client in (engine, other):
+            assert (await client.count(name)).count == 200
+            await client.close()
+
+
+@pytest.mark.parametrize("write", [True, False])
+async def test_a_panic_is_answered_and_cured_by_a_restart(
+    data: Path, monkeypatch: pytest.MonkeyPatch, write: bool
+) -> None:
+    """A real panic of the engine. One in a write leaves a log that panics again when it is read:
+    it is put aside, and what was flushed before is there, and can be changed."""
+    monkeypatch.setenv("FAULT", "unchecked")
+    bad = models.SparseVector.model_construct(indices=[5, 6], values=[1.0])
+    with running(data, EngineSettings(flush_seconds=0.1), FaultySupervisor) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        await engine.upsert(name, points(20))
+        await asyncio.sleep(1.0)
+        worker = owner.worker_pid
+        poison = points(1, start=20)[0]
+        poison.vector = {"tags": bad}
+        call: Awaitable[Any]
+        if write:
+            call = engine.upsert(name, [poison])
+        else:
+            call = engine.query_points(name, query=bad, using="tags")
+        with pytest.raises(EngineUnavailable):
+            await call
+        assert await asyncio.to_thread(wait_for, lambda: owner.worker_pid != worker)
+        assert (await engine.count(name)).count == 20
+        assert (name in (await engine.health())["logs_aside"]) is write
+        await engine.overwrite_payload(name, {"n": -1}, points=[point_id(3)])
+        await engine.delete(name, [point_id(4)])
+        await engine.upsert(name, points(1, start=5))
+        records = await engine.retrieve(name, [point_id(n) for n in (3, 4, 5)])
+        assert [record.payload["n"] for record in records if record.payload] == [-1, 5]
+        await engine.close()
+
+
+async def test_a_worker_without_an_owner_ends(data: Path) -> None:
+    with killable(data, EngineSettings()) as owner:
+        path = running_socket(data)
+        assert path is not None
+        [worker] = children(owner.pid)
+        engine = await EmbeddedEngine.connect(path)
+        name = await make_collection(engine)
+        await engine.upsert(name, points(50))
+        kill(owner.pid)
+        ended = await asyncio.to_thread(wait_for, lambda: not alive(worker))
+        kill(worker)
+        assert ended
+        with pytest.raises(EngineUnavailable):
+            await engine.count(name)
+        await engine.close()
+        assert running_socket(data) is None
+    # Its lock and its temporary folder do not stand in the way.
+    with running(data) as successor:
+        assert not path.parent.exists()
+        engine = await EmbeddedEngine.connect(successor.socket_path)
+        assert (await engine.count(name)).count == 50
+        await engine.close()
+
+
+async def test_searches_go_before_bulk_writes_and_both_go_on(
+    process: Supervisor, embedded: EmbeddedEngine
+) -> None:
+    name = await make_collection(embedded)
+    await embedded.upsert(name, points(1000))
+    row = vectors(1)[0].tolist()
+    bulk = asyncio.create_task(embedded.upsert(name, points(8000)))
+    waits: list[float] = []
+
+    async def search() -> None:
+        while not bulk.done():
+            start = time.perf_counter()
+            await embedded.query_points(name, query=row, using="visual", with_payload=False)
+            waits.append(time.perf_counter() - start)
+
+    # More searches than the worker can answer: the write must get its turns nevertheless.
+    await asyncio.gather(*[search() for _ in range(8)], asyncio.wait_for(bulk, 60))
+    assert len(waits) > 20
+    assert sorted(waits)[len(waits) // 2] < 0.1
+    assert max(waits) < 1.0
+    assert (await embedded.count(name)).count == 8000
+
+
+async def test_writes_of_a_collection_keep_their_order(embedded: EmbeddedEngine) -> None:
+    name = await make_collection(embedded)
+    await asyncio.gather(
+        embedded.upsert(name, points(2000)),
+        embedded.set_payload(name, {"n": -1}, points=[point_id(1999)]),
+        embedded.delete(name, [point_id(0)]),
+        embedded.upsert(name, points(1)),
+    )
+    records = await embedded.retrieve(name, [point_id(0), point_id(1999)])
+    assert {r.payload["n"] for r in records if r.payload} == {0, -1}
+
+
+async def test_a_client_that_does_not_read_stops_nobody(
+    process: Supervisor, embedded: EmbeddedEngine
+) -> None:
+    name = await make_collection(embedded)
+    await embedded.upsert(name, points(1000))
+    ask = wire.frame(1, wire.encode(["scroll", {"collection": name, "limit": 1000}]))
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.connect(str(process.socket_path))
+        deaf.settimeout(0.2)
+        with pytest.raises(OSError, match=r"timed out|Broken pipe|reset"):
+            deaf.sendall(ask * 20_000)
+        start = time.perf_counter()
+        assert (await embedded.count(name)).count == 1000
+        assert time.perf_counter() - start < 5.0
+
+
+@pytest.mark.parametrize(
+    "data_sent",
+    [
+        wire.HEADER.pack(wire.MAX_FRAME_BYTES + 1, 1),
+        wire.frame(1, b"\xc1"),
+        wire.frame(1, wire.encode(["count"])),
+        wire.frame(1, wire.encode(["no_such_method", {}])),
+        wire.frame(1, wire.encode(["count", {"collection": 7}])),
+        wire.frame(1, wire.encode(["upsert", {"collection": "c", "points": 1}])),
+        wire.frame(1, wire.encode(["query", None])),
+    ],
+)
+async def test_nonsense_on_the_wire_is_answered_or_cut_off(
+    process: Supervisor, embedded: EmbeddedEngine, data_sent: bytes
+) -> None:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(process.socket_path))
+        client.settimeout(5)
+        client.sendall(data_sent)
+        answer = client.recv(1 << 16)
+    if answer:
+        [(number, body)] = wire.Frames().feed(answer)
+        kind, text = wire.decode(body)
+        assert number == 1
+        assert kind in ("EngineFailed", "CollectionNotFound")
+        assert text
+    assert (await embedded.health())["ready"]
+
+
+async def test_several_processes_share_one_worker(
+    process: Supervisor, embedded: EmbeddedEngine
+) -> None:
+    name = await make_collection(embedded)
+    script = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from lookalike.adapter.engines.embedded.client import EmbeddedEngine\n"
+        "from tests.engines.embedded.points import points\n"
+        "async def main():\n"
+        "    engine = await EmbeddedEngine.connect(Path(sys.argv[1]))\n"
+        "    await engine.upsert(sys.argv[2], points(100, start=int(sys.argv[3])))\n"
+        "    await engine.close()\n"
+        "asyncio.run(main())\n"
+    )
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", script, str(process.socket_path), name, str(start))
+        )
+        for start in (0, 100, 200)
+    ]
+    assert [await asyncio.wait_for(child.wait(), 30) for child in processes] == [0, 0, 0]
+    assert (await embedded.count(name)).count == 300
+
+
+def test_the_worker_does_not_import_the_client() -> None:
+    script = (
+        "import sys, lookalike.adapter.engines.embedded.worker.main\n"
+        "assert not {'qdrant_client', 'pydantic', 'httpx'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)

@@ -1,0 +1,260 @@
+"""Graphs and vacuums built aside: the answers stay right, and the files become what they should."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from qdrant_client import models
+
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.worker.data_folder import Catalog, Home
+from lookalike.adapter.engines.embedded.worker.database import Engine
+from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots
+from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
+from lookalike.adapter.engines.embedded.worker.write_plans import write
+from lookalike.adapter.engines.engine_settings import EngineSettings
+from tests.engines.embedded.conftest import make_collection
+from tests.engines.embedded.owners import FaultySupervisor, running, wait_for
+from tests.engines.embedded.points import CATEGORIES, DIMENSION, payload, point_id, points, vectors
+
+COUNT = 3000
+GRAPH = EngineSettings(
+    flush_seconds=0.1, hnsw_threshold_elements=2000 * DIMENSION, build_niceness=0
+)
+VACUUM = EngineSettings(
+    flush_seconds=0.1, hnsw_threshold_elements=0, vacuum_min_points=500, build_niceness=0
+)
+
+
+def home(data: Path) -> Home:
+    """The one collection of a folder, from its files; must not be called while it is rebuilt."""
+    [found] = list(Catalog(data).homes())
+    return found
+
+
+async def rebuilt(data: Path, times: int = 1) -> None:
+    """Wait for the n-th swap."""
+    shard = f"shard-{times + 1}"
+    done = lambda: f'"shard": "{shard}"' in manifest(data)  # noqa: E731
+    assert await asyncio.to_thread(wait_for, done, 30)
+
+
+def manifest(data: Path) -> str:
+    [path] = data.glob("collections/*/manifest.json")
+    return path.read_text()
+
+
+async def recall(engine: EmbeddedEngine, name: str, category: str | None = None) -> float:
+    """Mean part of the true 10 nearest neighbours that are found, over 50 queries."""
+    rows, queries = vectors(COUNT), vectors(50, seed=5)
+    allowed = [n for n in range(COUNT) if category in (None, CATEGORIES[n % 4])]
+    condition = None
+    if category is not None:
+        match = models.FieldCondition(key="category", match=models.MatchValue(value=category))
+        condition = models.Filter(must=[match])
+    found = 0
+    for query in queries:
+        truth = sorted(allowed, key=lambda n: -float(rows[n] @ query))[:10]
+        answer = await engine.query_points(
+            name, query=query, using="visual", limit=10, query_filter=condition
+        )
+        found += len(set(truth) & {hit.payload["n"] for hit in answer.points if hit.payload})
+    return found / 500
+
+
+async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> None:
+    with running(data, GRAPH) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        await engine.upsert(name, points(COUNT))
+        version = 0
+        swapped = asyncio.create_task(rebuilt(data))
+        row = vectors(1)[0].tolist()
+        while not swapped.done():
+            version += 1
+            await engine.set_payload(name, {"version": version}, points=[point_id(version % 50)])
+            answer = await engine.query_points(name, query=row, using="visual", limit=1)
+            assert [hit.id for hit in answer.points] == [point_id(0)]
+        await swapped
+        records = await engine.retrieve(
+            name, [point_id(n % 50) for n in range(version - 9, version + 1)]
+        )
+        versions = sorted(r.payload["version"] for r in records if r.payload)
+        assert versions == list(range(version - 9, version + 1))
+        assert (await engine.count(name)).count == COUNT
+        assert ((await engine.get_collection(name)).indexed_vectors_count or 0) >= COUNT
+        assert await recall(engine, name) >= 0.98
+        assert await recall(engine, name, category="lamp") >= 0.98
+        await engine.close()
+    files = home(data)
+    assert files.manifest.graph_indexes == ["category", "price"]
+    assert Slots.of(files.shard).fixed == COUNT
+
+
+async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> None:
+    with running(data, GRAPH) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        await engine.upsert(name, points(COUNT))
+        await rebuilt(data)
+        moved = points(2)
+        moved[0].vector, moved[1].vector = moved[1].vector, moved[0].vector
+        await engine.upsert(name, moved)
+        await engine.upsert(name, points(100, start=COUNT))
+        await engine.delete(name, [point_id(2)])
+        rows = vectors(COUNT + 100)
+        for number, found in [(0, point_id(1)), (1, point_id(0)), (COUNT + 5, point_id(COUNT + 5))]:
+            answer = await engine.query_points(
+                name, query=rows[number].tolist(), using="visual", limit=1
+            )
+            assert answer.points[0].id == found
+        answer = await engine.query_points(name, query=rows[2].tolist(), using="visual", limit=1)
+        assert answer.points[0].id != point_id(2)
+        await asyncio.sleep(1.0)
+        # A few points more are no reason for another build; another index is one.
+        assert '"shard-2"' in manifest(data)
+        await engine.create_payload_index(name, "n", models.PayloadSchemaType.FLOAT)
+        await engine.upsert(name, points(1))
+        await rebuilt(data, times=2)
+        assert (await engine.count(name)).count == COUNT + 99
+        await engine.close()
+    assert home(data).manifest.graph_indexes == ["category", "n", "price"]
+
+
+async def test_deleted_points_leave_the_files(data: Path) -> None:
+    with running(data, VACUUM) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        await engine.upsert(name, points(COUNT))
+        rest = range(1000, COUNT)
+        await engine.delete(name, [point_id(n) for n in range(1000)])
+        await rebuilt(data)
+        assert (await engine.count(name)).count == len(rest)
+        records = await engine.retrieve(name, [point_id(n) for n in (999, 1000)])
+        assert [record.payload for record in records] == [payload(1000)]
+        # What was vacuumed away can come back, and what is left can be changed.
+        await engine.upsert(name, points(1))
+        await engine.overwrite_payload(name, {"n": -1}, points=[point_id(1000)])
+        records = await engine.retrieve(name, [point_id(0), point_id(1000)])
+        assert [r.payload["n"] for r in records if r.payload] == [0, -1]
+        facet = await engine.facet(name, "category", exact=True)
+        assert sum(hit.count for hit in facet.hits) == len(rest)
+        await engine.close()
+    slots = Slots.of(home(data).shard)
+    assert slots.fixed + slots.appendable <= len(rest) + 3
+
+
+async def test_updates_in_place_are_no_reason_to_rebuild(data: Path) -> None:
+    with running(data, VACUUM) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        for _ in range(4):
+            await engine.upsert(name, points(1000))
+        await asyncio.sleep(1.0)
+        assert '"shard-1"' in manifest(data)
+        await engine.close()
+
+
+async def test_a_collection_deleted_during_its_rebuild_is_gone(data: Path) -> None:
+    with running(data, GRAPH) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        await engine.upsert(name, points(COUNT))
+        shards = lambda: list(data.glob("collections/*/shard-2"))  # noqa: E731
+        assert await asyncio.to_thread(wait_for, shards, 20)
+        await engine.delete_collection(name)
+        await make_collection(engine, name)
+        await engine.upsert(name, points(5))
+        await asyncio.sleep(1.5)
+        assert (await engine.count(name)).count == 5
+        assert (await engine.health())["ready"]
+        await engine.close()
+
+
+async def test_a_build_that_fails_leaves_everything_as_it_was(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAULT", "no builder")
+    with running(data, GRAPH, FaultySupervisor) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        for start in range(0, COUNT, 100):
+            await engine.upsert(name, points(100, start))
+            await asyncio.sleep(0.03)
+        await asyncio.sleep(0.5)
+        assert (await engine.count(name)).count == COUNT
+        assert await recall(engine, name) == 1.0
+        await engine.delete(name, [point_id(0)])
+        await engine.close()
+    assert '"shard-1"' in manifest(data)
+    with running(data) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        assert (await engine.count(name)).count == COUNT - 1
+        await engine.close()
+
+
+async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> None:
+    """The worker may be stopped in the very moment of the swap."""
+    engine = Engine(data, GRAPH)
+    for _ in engine.create_collection("c", {"vectors": {"visual": {"size": 4, "distance": "Dot"}}}):
+        pass
+    collection = engine.collection("c")
+    rows = [{"id": n, "vector": {"visual": [1.0, n, 0.0, 0.0]}} for n in range(100)]
+    for _ in write(collection, "upsert", {"points": rows}):
+        pass
+    rebuild = Rebuild(collection, Scheduler(asyncio.get_running_loop(), print), GRAPH)
+    swap = rebuild._swap
+
+    def swap_and_call_off() -> Iterator[None]:
+        yield from swap()
+        run.cancel()
+
+    rebuild._swap = swap_and_call_off  # type: ignore[method-assign]
+    run = asyncio.create_task(rebuild.run())
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert collection.home.manifest.shard == "shard-2"
+    engine.close()
+    engine = Engine(data, GRAPH)
+    engine.load(faulted=False)
+    assert engine.collection("c").count({}) == 100
+    engine.close()
+
+
+@pytest.mark.parametrize("distance", list(models.Distance))
+async def test_every_distance_finds_the_true_neighbours(
+    embedded: EmbeddedEngine, distance: models.Distance
+) -> None:
+    name = f"distance-{distance.value}"
+    await embedded.create_collection(
+        name, {"visual": models.VectorParams(size=64, distance=distance)}
+    )
+    rows: Any = (
+        (vectors(2000, 64) > 0).astype("f4") if distance == "Manhattan" else vectors(2000, 64)
+    )
+    await embedded.upsert(
+        name,
+        [
+            models.PointStruct.model_construct(id=n, vector={"visual": rows[n]}, payload={})
+            for n in range(2000)
+        ],
+    )
+    apart: Any = {
+        models.Distance.COSINE: lambda q: -(rows @ q),
+        models.Distance.DOT: lambda q: -(rows @ q),
+        models.Distance.EUCLID: lambda q: np.linalg.norm(rows - q, axis=1),
+        models.Distance.MANHATTAN: lambda q: np.abs(rows - q).sum(axis=1),
+    }[distance]
+    for number in range(20):
+        answer = await embedded.query_points(name, query=rows[number], using="visual", limit=10)
+        truth = np.sort(apart(rows[number]))[:10]
+        sign = -1 if distance in (models.Distance.COSINE, models.Distance.DOT) else 1
+        assert [sign * hit.score for hit in answer.points] == pytest.approx(
+            truth.tolist(), abs=1e-4
+        )
+    await embedded.delete_collection(name)

@@ -1,0 +1,133 @@
+"""Who uses the engine next, decided without an engine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
+
+
+def make() -> tuple[Scheduler, list[BaseException]]:
+    fatal: list[BaseException] = []
+    return Scheduler(asyncio.get_running_loop(), fatal.append), fatal
+
+
+def busy(seconds: float) -> None:
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def steps(log: list[str], name: str, count: int, seconds: float = 0.004) -> Iterator[None]:
+    for _ in range(count):
+        busy(seconds)
+        log.append(name)
+        yield
+
+
+async def test_reads_go_between_the_slices_of_a_write() -> None:
+    scheduler, _ = make()
+    log: list[str] = []
+    write = asyncio.create_task(scheduler.run("a", steps(log, "write", 3)))
+    await asyncio.sleep(0)
+    for _ in range(4):
+        scheduler.read("client", lambda: log.append("read"))
+    await write
+    assert log.index("read") <= 1
+    assert log.count("read") == 4
+    assert log[-1] == "write"
+
+
+async def test_a_write_goes_on_under_reads_that_never_end() -> None:
+    scheduler, _ = make()
+    log: list[str] = []
+
+    def read() -> None:
+        busy(0.001)
+        log.append("read")
+        scheduler.read("client", read)
+
+    scheduler.read("client", read)
+    await asyncio.wait_for(scheduler.run("a", steps(log, "write", 5)), 5)
+    scheduler.stop()
+    # Twice the time for reads: about 8 reads of 1 ms to a slice of 4 ms.
+    assert 10 < log.count("read") < 100
+
+
+async def test_clients_and_collections_take_turns() -> None:
+    scheduler, _ = make()
+    log: list[str] = []
+    for client, count in (("greedy", 6), ("modest", 2)):
+        for _ in range(count):
+            scheduler.read(client, lambda client=client: log.append(client))  # type: ignore[misc]
+    await asyncio.gather(
+        scheduler.run("a", steps(log, "a", 4)), scheduler.run("b", steps(log, "b", 2))
+    )
+    reads = [entry for entry in log if entry in ("greedy", "modest")]
+    assert reads == [*["greedy", "modest"] * 2, *["greedy"] * 4]
+    writes = [entry for entry in log if entry in "ab"]
+    assert writes[:4] == ["a", "b", "a", "b"]
+
+
+async def test_writes_of_one_collection_keep_their_order() -> None:
+    scheduler, _ = make()
+    log: list[str] = []
+    await asyncio.gather(
+        *[scheduler.run("a", steps(log, name, 3)) for name in ("first", "second", "third")]
+    )
+    assert log == ["first"] * 3 + ["second"] * 3 + ["third"] * 3
+
+
+async def test_a_small_write_is_one_slice() -> None:
+    scheduler, _ = make()
+    log: list[str] = []
+    scheduler.read("client", lambda: log.append("read"))
+    write = asyncio.create_task(scheduler.run("a", steps(log, "write", 3, seconds=0.0)))
+    await asyncio.sleep(0)
+    await write
+    assert log in (["read", *["write"] * 3], [*["write"] * 3, "read"])
+
+
+async def test_a_held_queue_waits_and_the_others_do_not() -> None:
+    scheduler, _ = make()
+    log: list[str] = []
+    scheduler.hold("a")
+    held = asyncio.create_task(scheduler.run("a", steps(log, "a", 1)))
+    await scheduler.run("b", steps(log, "b", 1))
+    await asyncio.sleep(0.02)
+    assert log == ["b"]
+    scheduler.release("a")
+    await held
+    assert log == ["b", "a"]
+
+
+async def test_errors_reach_who_waits_and_panics_also_the_worker() -> None:
+    class Panic(BaseException):
+        """As the engine's: not an Exception."""
+
+    def failing(error: BaseException) -> Iterator[None]:
+        yield
+        raise error
+
+    scheduler, fatal = make()
+    with pytest.raises(KeyError):
+        await scheduler.run("a", failing(KeyError()))
+    assert fatal == []
+    with pytest.raises(Panic):
+        await scheduler.run("a", failing(Panic()))
+    assert [type(error) for error in fatal] == [Panic]
+    await scheduler.run("a", steps([], "a", 1))
+
+
+async def test_nothing_runs_after_the_end() -> None:
+    scheduler, _ = make()
+    log: list[str] = []
+    scheduler.read("client", lambda: log.append("read"))
+    scheduler.stop()
+    scheduler.read("client", lambda: log.append("read"))
+    await asyncio.sleep(0.02)
+    assert log == []
