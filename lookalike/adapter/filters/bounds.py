@@ -18,14 +18,14 @@ Condition: TypeAlias = models.Condition | bool
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """`under` implies the node, and the node implies `over`."""
+    """Every record of `subset` matches the node; every record that matches is in `superset`."""
 
-    over: Condition
-    under: Condition
+    superset: Condition
+    subset: Condition
 
     @property
     def exact(self) -> bool:
-        return self.over is self.under
+        return self.superset is self.subset
 
 
 def exactly(condition: Condition) -> Bounds:
@@ -95,23 +95,23 @@ def _listed(part: object) -> list[models.Condition]:
 
 def intersection(parts: Iterable[Bounds]) -> Bounds:
     parts = list(parts)
-    over = all_of(part.over for part in parts)
+    superset = all_of(part.superset for part in parts)
     if all(part.exact for part in parts):
-        return exactly(over)
-    return Bounds(over, all_of(part.under for part in parts))
+        return exactly(superset)
+    return Bounds(superset, all_of(part.subset for part in parts))
 
 
 def union(parts: Iterable[Bounds]) -> Bounds:
     parts = list(parts)
-    over = any_of(part.over for part in parts)
+    superset = any_of(part.superset for part in parts)
     if all(part.exact for part in parts):
-        return exactly(over)
-    return Bounds(over, any_of(part.under for part in parts))
+        return exactly(superset)
+    return Bounds(superset, any_of(part.subset for part in parts))
 
 
 def complement(part: Bounds) -> Bounds:
-    over = opposite(part.under)
-    return exactly(over) if part.exact else Bounds(over, opposite(part.over))
+    superset = opposite(part.subset)
+    return exactly(superset) if part.exact else Bounds(superset, opposite(part.superset))
 
 
 def as_filter(condition: Condition) -> models.Filter | None:

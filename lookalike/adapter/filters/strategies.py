@@ -74,7 +74,7 @@ def spelled(path: Path, scope: Scope, make: Callable[[str], models.Condition]) -
     # first say which records have arrays there: in most collections none.
     guarded = ".".join(path) in scope.indexed
     for key, arrays in paths.array_spellings(path):
-        guards = [tokens(array, "a", scope).over for array in arrays] if guarded else []
+        guards = [tokens(array, "a", scope).superset for array in arrays] if guarded else []
         branches.append(all_of([*guards, make(key)]))
     return exactly(any_of(branches))
 
@@ -98,7 +98,7 @@ def tokens(path: Path, letters: str, scope: Scope) -> Bounds:
         return any_token([shadow.token(letter, path) for letter in letters], scope)
     # Steps that may be indices have no tokens; whatever they lead to is inside of what is before.
     before = next(i for i, step in enumerate(path) if i and paths.is_index(step))
-    return at_most(tokens(path[:before], "aAo", scope).over)
+    return at_most(tokens(path[:before], "aAo", scope).superset)
 
 
 # --- Comparisons, by the type of the operand ---------------------------------------------------
@@ -110,7 +110,7 @@ def _equals_text(path: Path, operand: str, scope: Scope) -> Bounds:
         scope,
         lambda key: models.FieldCondition(key=key, match=models.MatchValue(value=operand)),
     )
-    return found if found is not UNKNOWN else at_most(tokens(path, "st", scope).over)
+    return found if found is not UNKNOWN else at_most(tokens(path, "st", scope).superset)
 
 
 def _in_range(path: Path, limits: Mapping[str, float], scope: Scope) -> Bounds:
@@ -119,7 +119,7 @@ def _in_range(path: Path, limits: Mapping[str, float], scope: Scope) -> Bounds:
         scope,
         lambda key: models.FieldCondition(key=key, range=models.Range(**limits)),
     )
-    return found if found is not UNKNOWN else at_most(tokens(path, "ilf", scope).over)
+    return found if found is not UNKNOWN else at_most(tokens(path, "ilf", scope).superset)
 
 
 _LIMITS: Final = {
@@ -137,7 +137,7 @@ def compare_number(path: Path, operator: str, operand: float, scope: Scope) -> B
     # One step wider than the rounding of either side, and inclusive.
     below, above = (math.nextafter(float(operand), end) for end in (-math.inf, math.inf))
     wide = {f"{limit[:2]}e": below if limit[0] == "g" else above for limit in _LIMITS[operator]}
-    return at_most(_in_range(path, wide, scope).over)
+    return at_most(_in_range(path, wide, scope).superset)
 
 
 def _equals_flag(path: Path, operand: Flag, scope: Scope) -> Bounds:
@@ -150,7 +150,7 @@ def _equals_flag(path: Path, operand: Flag, scope: Scope) -> Bounds:
     )
     if native is UNKNOWN or paths.ambiguous(path):
         return native
-    token = exactly(tokens(path, "T" if operand.value else "F", scope).under)
+    token = exactly(tokens(path, "T" if operand.value else "F", scope).subset)
     return union([token, intersection([exactly(has_token([shadow.TRUNCATED])), native])])
 
 
@@ -183,13 +183,13 @@ def _compare_null(path: Path, operator: str, scope: Scope) -> Bounds:
 def _compare_text(path: Path, operator: str, operand: str, scope: Scope) -> Bounds:
     if operator == "$eq":
         return _equals_text(path, operand, scope)
-    dates = tokens(path, "t", scope).over
+    dates = tokens(path, "t", scope).superset
     # A float index would answer for a range of dates, and wrongly; a keyword index leaves it to the
     # payload, and where there is one there is no other.
     keyword = scope.indexed.get(".".join(path)) == "keyword"
     if keyword and (day := shadow.first_day(operand)) is not None:
         dates = all_of([dates, _in_days(path, operator, day, scope)])
-    return at_most(any_of([tokens(path, "s", scope).over, dates]))
+    return at_most(any_of([tokens(path, "s", scope).superset, dates]))
 
 
 def _in_days(path: Path, operator: str, day: datetime.datetime, scope: Scope) -> Condition:
@@ -205,31 +205,31 @@ def _in_days(path: Path, operator: str, day: datetime.datetime, scope: Scope) ->
         scope,
         lambda key: models.FieldCondition(key=key, range=models.DatetimeRange(**limits)),
     )
-    return found.over
+    return found.superset
 
 
 def _compare_array(path: Path, operator: str, operand: Array, scope: Scope) -> Bounds:
     if operator != "$eq" or paths.ambiguous(path):
-        return at_most(tokens(path, "aANE", scope).over)
+        return at_most(tokens(path, "aANE", scope).superset)
     if not operand.items:
         return any_token([shadow.size_token(0, path), shadow.token("E", path)], scope)
-    parts = [any_token([shadow.size_token(len(operand.items), path)], scope).over]
+    parts = [any_token([shadow.size_token(len(operand.items), path)], scope).superset]
     parts += [
-        compare(path, "$eq", item, scope).over
+        compare(path, "$eq", item, scope).superset
         for item in operand.items[:MAX_HINTS]
         if isinstance(item, (str, int, float))
     ]
-    return at_most(any_of([all_of(parts), tokens(path, "N", scope).over]))
+    return at_most(any_of([all_of(parts), tokens(path, "N", scope).superset]))
 
 
 def _compare_document(path: Path, operator: str, operand: Document, scope: Scope) -> Bounds:
     if operator != "$eq" or paths.ambiguous(path):
-        return at_most(tokens(path, "oO", scope).over)
+        return at_most(tokens(path, "oO", scope).superset)
     if not operand.fields:
         return tokens(path, "O", scope)
-    parts = [tokens(path, "o", scope).over]
+    parts = [tokens(path, "o", scope).superset]
     parts += [
-        compare((*path, key), "$eq", value, scope).over
+        compare((*path, key), "$eq", value, scope).superset
         for key, value in operand.fields[:MAX_HINTS]
         if isinstance(value, (str, int, float)) and "." not in key
     ]
@@ -275,7 +275,7 @@ def _among_texts(path: Path, texts: list[str], scope: Scope) -> Bounds:
     found = spelled(
         path, scope, lambda key: models.FieldCondition(key=key, match=models.MatchAny(any=texts))
     )
-    return found if found is not UNKNOWN else at_most(tokens(path, "st", scope).over)
+    return found if found is not UNKNOWN else at_most(tokens(path, "st", scope).superset)
 
 
 def _among_numbers(path: Path, numbers: list[int | float], scope: Scope) -> Bounds:
@@ -292,9 +292,9 @@ def _among_numbers(path: Path, numbers: list[int | float], scope: Scope) -> Boun
         lambda key: models.FieldCondition(key=key, match=models.MatchAny(any=integers)),
     )
     if not integers or found is UNKNOWN:
-        return at_most(in_range.over)
-    floats = all_of([tokens(path, "f", scope).over, in_range.over])
-    return Bounds(any_of([found.over, floats]), found.under)
+        return at_most(in_range.superset)
+    floats = all_of([tokens(path, "f", scope).superset, in_range.superset])
+    return Bounds(any_of([found.superset, floats]), found.subset)
 
 
 def exists(path: Path, operand: object, scope: Scope) -> Bounds:
@@ -324,19 +324,19 @@ def of_size(path: Path, operand: int, scope: Scope) -> Bounds:
 
 
 def of_remainder(path: Path, operand: object, scope: Scope) -> Bounds:
-    return at_most(tokens(path, "ilf", scope).over)
+    return at_most(tokens(path, "ilf", scope).superset)
 
 
 def by_pattern(path: Path, operand: regex.Pattern, scope: Scope) -> Bounds:
     anchor = regex.anchor(operand)
     if anchor is None:
-        return at_most(tokens(path, "st", scope).over)
+        return at_most(tokens(path, "st", scope).superset)
     if scope.complete and anchor.exact and anchor.texts == ("",) and not paths.ambiguous(path):
         return tokens(path, "st", scope)
     found = spelled(path, scope, lambda key: _anchored(key, anchor))
     if found is UNKNOWN:
-        return at_most(tokens(path, "st", scope).over)
-    return found if anchor.exact else at_most(found.over)
+        return at_most(tokens(path, "st", scope).superset)
+    return found if anchor.exact else at_most(found.superset)
 
 
 def _anchored(key: str, anchor: regex.Anchor) -> models.FieldCondition:

@@ -61,18 +61,18 @@ def translate(node: Node, indexed: Mapping[str, str], *, complete: bool = False)
     room = MAX_CONDITIONS
     for conjunct in _conjuncts(node):
         enclosed = _bounds(conjunct, scope)
-        count, depth = size_of(enclosed.over)
+        count, depth = size_of(enclosed.superset)
         if count > room or depth > MAX_FILTER_DEPTH:
             residual.append(conjunct)
             continue
         room -= count
-        conditions.append(enclosed.over)
+        conditions.append(enclosed.superset)
         if not enclosed.exact:
             residual.append(conjunct)
-    over = all_of(conditions)
-    if over is False:
+    superset = all_of(conditions)
+    if superset is False:
         residual = []
-    return Translation(as_filter(over), conjunction(tuple(residual)) if residual else None)
+    return Translation(as_filter(superset), conjunction(tuple(residual)) if residual else None)
 
 
 def _conjuncts(node: Node) -> Iterator[Node]:
@@ -144,17 +144,17 @@ def _around(node: Node, prefix: Path, scope: Scope) -> Condition:
     if isinstance(node, Not):
         return True
     if not node.path and prefix and (isinstance(node, ElemMatch) or node.operator == "$size"):
-        return tokens(prefix, "NE", scope).over  # the element is itself an array
+        return tokens(prefix, "NE", scope).superset  # the element is itself an array
     path = (*prefix, *node.path)
     if isinstance(node, Test):
-        return _test_bounds(Test(path, node.operator, node.operand), scope).over
+        return _test_bounds(Test(path, node.operator, node.operand), scope).superset
     inside = _around(node.child, path, scope)
     if paths.ambiguous(path):
-        return tokens(path, "aA", scope).over
+        return tokens(path, "aA", scope).superset
     if not node.objects:
-        return all_of([tokens(path, "aA", scope).over, inside])
-    in_objects = all_of([tokens(path, "a", scope).over, inside])
-    return any_of([in_objects, tokens(path, "NE", scope).over])
+        return all_of([tokens(path, "aA", scope).superset, inside])
+    in_objects = all_of([tokens(path, "a", scope).superset, inside])
+    return any_of([in_objects, tokens(path, "NE", scope).superset])
 
 
 TRUNCATED_FILTER: Final = models.Filter(must=[strategies.has_token([TRUNCATED])])
