@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lookalike.adapter.filters import paths, regex, shadow, strategies
+from lookalike.adapter.filters import field_paths, patterns, shadow, strategies
 from lookalike.adapter.filters.operators import OPERATORS
 from lookalike.adapter.filters.parse import (
     LOGICAL,
@@ -43,9 +43,9 @@ def test_each_difference_has_a_row_with_its_number_of_cases() -> None:
 def test_the_limits_are_named() -> None:
     refused = PAGE.partition("### Refused")[2].partition("###")[0]
     limits = [MAX_NODES, MAX_VALUES, MAX_DEPTH, MAX_PATH_CHARS, MAX_STEPS]
-    limits += [regex.MAX_PATTERN_CHARS, regex.MAX_PATTERN_COST]
+    limits += [patterns.MAX_PATTERN_CHARS, patterns.MAX_PATTERN_COST]
     assert [limit for limit in limits if f"{limit:,}" not in refused] == []
     filters = PAGE.partition("## Filters")[2].partition("### Refused")[0]
     limits = [strategies.MAX_EQUALITIES, MAX_CONDITIONS, shadow.MAX_TOKENS, shadow.MAX_BYTES]
     assert [limit for limit in limits if f"{limit:,}" not in filters] == []
-    assert paths.MAX_VARIANTS == 2 ** (5 - 1), "the number of steps in the text"
+    assert field_paths.MAX_VARIANTS == 2 ** (5 - 1), "the number of steps in the text"

@@ -24,7 +24,7 @@ from lookalike.adapter.collections.storage import Storage
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
-from lookalike.adapter.filters import SHADOW_PATH, engine_key, split
+from lookalike.adapter.filters import SHADOW_PATH, engine_key, split_path
 from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 
 CollectionType = Literal[
@@ -148,13 +148,13 @@ def indexed_fields(
 
 
 def _check_path(field: str, place: str) -> None:
-    path = split(field)
+    path = split_path(field)
     if "" in path or path[0] == RESERVED_KEY or engine_key(path) is None:
         raise InvalidRequest("this field cannot be indexed", place=place)
 
 
 def index_key(field: str) -> str:
-    key = engine_key(split(field))
+    key = engine_key(split_path(field))
     assert key is not None, "checked when the collection was made"
     return key
 

@@ -8,9 +8,9 @@ shadow_tokens  record -> what is stored beside it so that translations can be ex
 
 from __future__ import annotations
 
+from lookalike.adapter.filters.field_paths import engine_key, split_path
 from lookalike.adapter.filters.match import match
 from lookalike.adapter.filters.parse import parse
-from lookalike.adapter.filters.paths import engine_key, split
 from lookalike.adapter.filters.shadow import SHADOW_KEY, SHADOW_PATH, shadow_tokens
 from lookalike.adapter.filters.translate import TRUNCATED_FILTER, Translation, translate
 from lookalike.adapter.filters.tree import Node
@@ -25,6 +25,6 @@ __all__ = [
     "match",
     "parse",
     "shadow_tokens",
-    "split",
+    "split_path",
     "translate",
 ]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import re2
 
-from lookalike.adapter.filters import regex
+from lookalike.adapter.filters import patterns
+from lookalike.adapter.filters.json_values import INT64_MAX, JSON_TYPES, OTHER_TYPES
 from lookalike.adapter.filters.tree import (
     NOTHING,
     ElemMatch,
@@ -17,7 +18,6 @@ from lookalike.adapter.filters.tree import (
     Test,
     conjunction,
 )
-from lookalike.adapter.filters.values import INT64_MAX, JSON_TYPES, OTHER_TYPES
 
 if TYPE_CHECKING:
     from lookalike.adapter.filters.parse import Reader, Spot
@@ -167,15 +167,15 @@ def pattern(reader: Reader, operand: object, spot: Spot, siblings: Mapping[str, 
     options = siblings.get("$options", "")
     if not isinstance(operand, str):
         raise spot.refuse("$regex takes a string")
-    if not isinstance(options, str) or not set(options) <= regex.OPTIONS:
+    if not isinstance(options, str) or not set(options) <= patterns.OPTIONS:
         raise spot.refuse("$options takes the letters i, m, s and x")
     if "\0" in operand:
         raise spot.refuse("$regex takes no null characters")
     reader.literal(operand, spot)
     reader.spend(operand, spot)
-    made = regex.Pattern(operand, "".join(sorted(set(options))))
+    made = patterns.Pattern(operand, "".join(sorted(set(options))))
     try:
-        regex.compiled(made)
+        patterns.compiled(made)
     except re2.error:
         # RE2's own message quotes the pattern.
         text = (

@@ -14,21 +14,21 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from lookalike.adapter.filters import operands, regex, strategies
+from lookalike.adapter.filters import operands, patterns, strategies
 from lookalike.adapter.filters.bounds import Bounds
-from lookalike.adapter.filters.strategies import Scope
-from lookalike.adapter.filters.tree import Path
-from lookalike.adapter.filters.values import (
+from lookalike.adapter.filters.json_values import (
     INT64_MAX,
     MISSING,
     Array,
     Document,
     Frozen,
+    bracket,
     freeze,
     order,
-    rank,
     type_name,
 )
+from lookalike.adapter.filters.strategies import Scope
+from lookalike.adapter.filters.tree import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def _comparable(value: object, operand: Frozen) -> bool:
         return isinstance(operand, Array)
     if isinstance(value, dict):
         return isinstance(operand, Document)
-    return rank(freeze(value)) == rank(operand)
+    return bracket(freeze(value)) == bracket(operand)
 
 
 def equal(value: object, operand: Frozen) -> bool:
@@ -92,8 +92,8 @@ def remainder(value: object, operand: tuple[int, int]) -> bool:
     return int(math.copysign(1, whole)) * (abs(whole) % abs(divisor)) == expected
 
 
-def matches(value: object, operand: regex.Pattern) -> bool:
-    return isinstance(value, str) and regex.searches(operand, value)
+def matches(value: object, operand: patterns.Pattern) -> bool:
+    return isinstance(value, str) and patterns.pattern_matches(operand, value)
 
 
 def _comparison(name: str, accepts: Callable[[int], bool]) -> Operator:

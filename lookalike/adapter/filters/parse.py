@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from lookalike.adapter.errors import InvalidFilter
-from lookalike.adapter.filters import paths, regex
+from lookalike.adapter.filters import field_paths, patterns
+from lookalike.adapter.filters.json_values import Frozen, freeze
 from lookalike.adapter.filters.operators import OPERATORS
 from lookalike.adapter.filters.tree import Node, Not, Or, Path, conjunction
-from lookalike.adapter.filters.values import Frozen, freeze
 from lookalike.adapter.point_layout import RESERVED_KEY
 
 MAX_DEPTH: Final = 16
@@ -126,7 +126,7 @@ class Reader:
         """The spot of a field, its path checked."""
         if len(dotted) > MAX_PATH_CHARS:
             raise spot.refuse(f"a path of more than {MAX_PATH_CHARS} characters")
-        path = paths.split(dotted)
+        path = field_paths.split_path(dotted)
         if len(path) > MAX_STEPS:
             raise spot.refuse(f"a path of more than {MAX_STEPS} steps")
         if path[0] == RESERVED_KEY:
@@ -191,10 +191,10 @@ class Reader:
 
     def spend(self, source: str, spot: Spot) -> None:
         """Take a pattern's cost from what the filter may spend on patterns."""
-        if len(source) > regex.MAX_PATTERN_CHARS:
-            raise spot.refuse(f"a pattern of more than {regex.MAX_PATTERN_CHARS} characters")
-        self.pattern_cost += regex.cost(source)
-        if self.pattern_cost > regex.MAX_PATTERN_COST:
+        if len(source) > patterns.MAX_PATTERN_CHARS:
+            raise spot.refuse(f"a pattern of more than {patterns.MAX_PATTERN_CHARS} characters")
+        self.pattern_cost += patterns.cost(source)
+        if self.pattern_cost > patterns.MAX_PATTERN_COST:
             raise spot.refuse("too many or too large patterns in one filter")
 
 

@@ -28,9 +28,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from lookalike.adapter.filters.paths import is_index
+from lookalike.adapter.filters.field_paths import is_index
+from lookalike.adapter.filters.json_values import MISSING, type_name
 from lookalike.adapter.filters.tree import Path
-from lookalike.adapter.filters.values import MISSING, type_name
 from lookalike.adapter.point_layout import RESERVED_KEY
 
 SHADOW_KEY: Final = "shadow"

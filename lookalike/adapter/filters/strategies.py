@@ -15,7 +15,7 @@ from typing import Final
 
 from qdrant_client import models
 
-from lookalike.adapter.filters import paths, regex, shadow
+from lookalike.adapter.filters import field_paths, patterns, shadow
 from lookalike.adapter.filters.bounds import (
     UNKNOWN,
     Bounds,
@@ -28,8 +28,8 @@ from lookalike.adapter.filters.bounds import (
     intersection,
     union,
 )
+from lookalike.adapter.filters.json_values import Array, Document, Flag, Frozen
 from lookalike.adapter.filters.tree import Path
-from lookalike.adapter.filters.values import Array, Document, Flag, Frozen
 
 EXACT_BELOW: Final = 2**53
 EXACT_ABOVE: Final = 2**64
@@ -60,20 +60,20 @@ class Scope:
 
 def spelled(path: Path, scope: Scope, make: Callable[[str], models.Condition]) -> Bounds:
     """`make(key)` under every spelling of the path: a scalar at its end satisfies the condition."""
-    plain = paths.engine_key(path)
+    plain = field_paths.engine_key(path)
     if plain is None:
         return UNKNOWN
     if len(path) == 1:
         return exactly(make(plain))
-    if 2 ** (len(path) - 1) > paths.MAX_VARIANTS:
+    if 2 ** (len(path) - 1) > field_paths.MAX_VARIANTS:
         return UNKNOWN
-    if paths.ambiguous(path):
-        return at_most(any_of(make(key) for key in paths.index_spellings(path)))
+    if field_paths.ambiguous(path):
+        return at_most(any_of(make(key) for key in field_paths.index_spellings(path)))
     branches: list[Condition] = [make(plain)]
     # An index serves one spelling. The others would have the engine scan, unless the tokens
     # first say which records have arrays there: in most collections none.
     guarded = ".".join(path) in scope.indexed
-    for key, arrays in paths.array_spellings(path):
+    for key, arrays in field_paths.array_spellings(path):
         guards = [tokens(array, "a", scope).superset for array in arrays] if guarded else []
         branches.append(all_of([*guards, make(key)]))
     return exactly(any_of(branches))
@@ -94,10 +94,10 @@ def any_token(names: list[str], scope: Scope) -> Bounds:
 
 def tokens(path: Path, letters: str, scope: Scope) -> Bounds:
     """The path leads to a value of one of these types (see `shadow`)."""
-    if not paths.ambiguous(path):
+    if not field_paths.ambiguous(path):
         return any_token([shadow.token(letter, path) for letter in letters], scope)
     # Steps that may be indices have no tokens; whatever they lead to is inside of what is before.
-    before = next(i for i, step in enumerate(path) if i and paths.is_index(step))
+    before = next(i for i, step in enumerate(path) if i and field_paths.is_index(step))
     return at_most(tokens(path[:before], "aAo", scope).superset)
 
 
@@ -141,14 +141,14 @@ def compare_number(path: Path, operator: str, operand: float, scope: Scope) -> B
 
 
 def _equals_flag(path: Path, operand: Flag, scope: Scope) -> Bounds:
-    if scope.complete and not paths.ambiguous(path):
+    if scope.complete and not field_paths.ambiguous(path):
         return tokens(path, "T" if operand.value else "F", scope)
     native = spelled(
         path,
         scope,
         lambda key: models.FieldCondition(key=key, match=models.MatchValue(value=operand.value)),
     )
-    if native is UNKNOWN or paths.ambiguous(path):
+    if native is UNKNOWN or field_paths.ambiguous(path):
         return native
     token = exactly(tokens(path, "T" if operand.value else "F", scope).subset)
     return union([token, intersection([exactly(has_token([shadow.TRUNCATED])), native])])
@@ -173,7 +173,7 @@ def _compare_null(path: Path, operator: str, scope: Scope) -> Bounds:
     """Null, or a value that is missing: see the letters `u` and `A` in `shadow`."""
     if operator in ("$gt", "$lt"):
         return exactly(False)
-    if paths.ambiguous(path):
+    if field_paths.ambiguous(path):
         return UNKNOWN
     nowhere = [complement(tokens(path, shadow.PRESENT, scope))]
     nowhere += [complement(tokens(path[:i], "A", scope)) for i in range(1, len(path))]
@@ -209,7 +209,7 @@ def _in_days(path: Path, operator: str, day: datetime.datetime, scope: Scope) ->
 
 
 def _compare_array(path: Path, operator: str, operand: Array, scope: Scope) -> Bounds:
-    if operator != "$eq" or paths.ambiguous(path):
+    if operator != "$eq" or field_paths.ambiguous(path):
         return at_most(tokens(path, "aANE", scope).superset)
     if not operand.items:
         return any_token([shadow.size_token(0, path), shadow.token("E", path)], scope)
@@ -223,7 +223,7 @@ def _compare_array(path: Path, operator: str, operand: Array, scope: Scope) -> B
 
 
 def _compare_document(path: Path, operator: str, operand: Document, scope: Scope) -> Bounds:
-    if operator != "$eq" or paths.ambiguous(path):
+    if operator != "$eq" or field_paths.ambiguous(path):
         return at_most(tokens(path, "oO", scope).superset)
     if not operand.fields:
         return tokens(path, "O", scope)
@@ -318,7 +318,7 @@ def of_type(path: Path, operand: frozenset[str], scope: Scope) -> Bounds:
 
 
 def of_size(path: Path, operand: int, scope: Scope) -> Bounds:
-    if paths.ambiguous(path):
+    if field_paths.ambiguous(path):
         return tokens(path, "aA", scope)
     return any_token([shadow.size_token(operand, path)], scope)
 
@@ -327,11 +327,16 @@ def of_remainder(path: Path, operand: object, scope: Scope) -> Bounds:
     return at_most(tokens(path, "ilf", scope).superset)
 
 
-def by_pattern(path: Path, operand: regex.Pattern, scope: Scope) -> Bounds:
-    anchor = regex.anchor(operand)
+def by_pattern(path: Path, operand: patterns.Pattern, scope: Scope) -> Bounds:
+    anchor = patterns.anchor(operand)
     if anchor is None:
         return at_most(tokens(path, "st", scope).superset)
-    if scope.complete and anchor.exact and anchor.texts == ("",) and not paths.ambiguous(path):
+    if (
+        scope.complete
+        and anchor.exact
+        and anchor.texts == ("",)
+        and not field_paths.ambiguous(path)
+    ):
         return tokens(path, "st", scope)
     found = spelled(path, scope, lambda key: _anchored(key, anchor))
     if found is UNKNOWN:
@@ -339,7 +344,7 @@ def by_pattern(path: Path, operand: regex.Pattern, scope: Scope) -> Bounds:
     return found if anchor.exact else at_most(found.superset)
 
 
-def _anchored(key: str, anchor: regex.Anchor) -> models.FieldCondition:
+def _anchored(key: str, anchor: patterns.Anchor) -> models.FieldCondition:
     match: models.Match
     if anchor.kind == "is":
         match = models.MatchAny(any=list(anchor.texts))

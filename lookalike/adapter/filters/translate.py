@@ -8,7 +8,7 @@ from typing import Final
 
 from qdrant_client import models
 
-from lookalike.adapter.filters import paths, strategies
+from lookalike.adapter.filters import field_paths, strategies
 from lookalike.adapter.filters.bounds import (
     Bounds,
     Condition,
@@ -149,7 +149,7 @@ def _around(node: Node, prefix: Path, scope: Scope) -> Condition:
     if isinstance(node, Test):
         return _test_bounds(Test(path, node.operator, node.operand), scope).superset
     inside = _around(node.child, path, scope)
-    if paths.ambiguous(path):
+    if field_paths.ambiguous(path):
         return tokens(path, "aA", scope).superset
     if not node.objects:
         return all_of([tokens(path, "aA", scope).superset, inside])

@@ -9,7 +9,7 @@ import msgspec
 
 from lookalike.adapter.collections.store import Collection, index_key
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.filters import split
+from lookalike.adapter.filters import split_path
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.selection import Selection, Work
 from lookalike.adapter.search.grouping import group_keys
@@ -40,7 +40,7 @@ async def facets(
     work = Work()
     counts: Counter[tuple[str, Any]] = Counter()
     # A filter goes through the arrays on a path; the index of the engine does not.
-    indexed = collection.indexes.get(field) == "keyword" and len(split(field)) == 1
+    indexed = collection.indexes.get(field) == "keyword" and len(split_path(field)) == 1
     by_engine = indexed and selection.residual is None
     if by_engine:
         answer = await engine.facet(

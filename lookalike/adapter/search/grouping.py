@@ -16,8 +16,8 @@ import msgspec
 
 from lookalike.adapter.collections.store import Collection
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.filters import split
-from lookalike.adapter.filters.paths import candidates
+from lookalike.adapter.filters import split_path
+from lookalike.adapter.filters.field_paths import candidates
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.selection import Selection
 from lookalike.adapter.search.pages import Stream
@@ -193,7 +193,7 @@ def group_keys(payload: Mapping[str, Any], field: str) -> list[Key]:
     photo belongs to that of its products which came up first, and is a new product, with all of the
     ids, only if none has. Null and objects identify nothing.
     """
-    values = candidates(payload, split(field), leaf=True)
+    values = candidates(payload, split_path(field), leaf=True)
     return list(dict.fromkeys(key for value in values if (key := _key(value))))
 
 

@@ -19,7 +19,7 @@ from lookalike.adapter.filters import (
     match,
     parse,
     shadow_tokens,
-    split,
+    split_path,
     translate,
 )
 from lookalike.adapter.point_layout import RESERVED_KEY
@@ -61,7 +61,7 @@ class Subject:
             )
         )
         fields = {SHADOW_PATH: "keyword"} | {
-            key: kind for path, kind in indexed.items() if (key := engine_key(split(path)))
+            key: kind for path, kind in indexed.items() if (key := engine_key(split_path(path)))
         }
         for key, kind in fields.items():
             subject.run(engine.create_payload_index(name, key, field_schema=KINDS[kind]))

@@ -11,8 +11,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from lookalike.adapter.filters.json_values import MISSING
 from lookalike.adapter.filters.tree import Path
-from lookalike.adapter.filters.values import MISSING
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _INDEX: Final = re.compile(r"[0-9]+")
@@ -21,7 +21,7 @@ MAX_VARIANTS: Final = 16
 """A path of n steps has 2**(n - 1) spellings. Deeper paths are left to `match`."""
 
 
-def split(dotted: str) -> Path:
+def split_path(dotted: str) -> Path:
     return tuple(dotted.split("."))
 
 

@@ -49,7 +49,7 @@ class Document:
 Frozen: TypeAlias = str | int | float | Flag | Array | Document | Missing | None
 
 
-def number(value: int | float) -> int | float:
+def stored_number(value: int | float) -> int | float:
     """The number that is stored: integers outside 64 bits become floats, as in both engines."""
     if isinstance(value, float) or -INT64_MAX - 1 <= value <= INT64_MAX:
         return value
@@ -68,8 +68,8 @@ _FREEZE: Final[dict[type, Callable[..., Frozen]]] = {
     str: _scalar,
     Missing: _scalar,
     bool: Flag,
-    int: number,
-    float: number,
+    int: stored_number,
+    float: stored_number,
     list: lambda items: Array(tuple(freeze(item) for item in items)),
     dict: lambda fields: Document(tuple((k, freeze(v)) for k, v in fields.items())),
 }
@@ -80,7 +80,7 @@ def freeze(value: object) -> Frozen:
     return _FREEZE[type(value)](value)
 
 
-_RANK: Final[dict[type, int]] = {
+_BRACKETS: Final[dict[type, int]] = {
     Missing: 0,
     NoneType: 5,
     int: 10,
@@ -92,21 +92,21 @@ _RANK: Final[dict[type, int]] = {
 }
 
 
-def rank(value: Frozen) -> int:
+def bracket(value: Frozen) -> int:
     """The bracket of a value: only values of one bracket are ever compared."""
-    return _RANK[type(value)]
+    return _BRACKETS[type(value)]
 
 
 def _order_arrays(left: Array, right: Array) -> int:
     for a, b in zip(left.items, right.items, strict=False):
-        if verdict := _sign(rank(a), rank(b)) or order(a, b):
+        if verdict := _sign(bracket(a), bracket(b)) or order(a, b):
             return verdict
     return _sign(len(left.items), len(right.items))
 
 
 def _order_documents(left: Document, right: Document) -> int:
     for (a_key, a), (b_key, b) in zip(left.fields, right.fields, strict=False):
-        if verdict := _sign(rank(a), rank(b)) or _sign(a_key, b_key) or order(a, b):
+        if verdict := _sign(bracket(a), bracket(b)) or _sign(a_key, b_key) or order(a, b):
             return verdict
     return _sign(len(left.fields), len(right.fields))
 
@@ -128,7 +128,7 @@ def order(left: Frozen, right: Frozen) -> int:
 
 def number_type(value: int | float) -> str:
     """`int`, `long` or `double`: the BSON type that a MongoDB driver gives to this number."""
-    value = number(value)
+    value = stored_number(value)
     if isinstance(value, float):
         return "double"
     return "int" if -INT32_MAX - 1 <= value <= INT32_MAX else "long"

@@ -71,7 +71,7 @@ def compiled(pattern: Pattern) -> re2._Regexp:
     return re2.compile(f"(?{flags}){source}" if flags else source, options)
 
 
-def searches(pattern: Pattern, text: str) -> bool:
+def pattern_matches(pattern: Pattern, text: str) -> bool:
     """Whether the pattern matches somewhere in the text."""
     # Lone surrogates, which JSON can spell and UTF-8 cannot, become question marks.
     clean = text if text.isascii() else text.encode("utf-8", "replace").decode()
