@@ -7,14 +7,13 @@ from pathlib import Path
 
 from lookalike.adapter.filters import field_paths, patterns, shadow, strategies
 from lookalike.adapter.filters.operators import OPERATORS
-from lookalike.adapter.filters.parse import (
-    LOGICAL,
+from lookalike.adapter.filters.parse import LOGICAL, REFUSED
+from lookalike.adapter.filters.reading import (
     MAX_DEPTH,
     MAX_NODES,
     MAX_PATH_CHARS,
     MAX_STEPS,
     MAX_VALUES,
-    REFUSED,
 )
 from lookalike.adapter.filters.translate import MAX_CONDITIONS
 from tests.adapter.filters.differences import DIFFERENCES
