@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lookalike.adapter.filters import field_paths, patterns, shadow, strategies
-from lookalike.adapter.filters.operators import OPERATORS
+from lookalike.adapter.filters import field_paths, patterns, shadow
+from lookalike.adapter.filters.operators import comparison as strategies
+from lookalike.adapter.filters.operators.table import OPERATORS
 from lookalike.adapter.filters.parse import LOGICAL, REFUSED
 from lookalike.adapter.filters.reading import (
     MAX_DEPTH,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lookalike.adapter.filters.field_paths import candidates
-from lookalike.adapter.filters.operators import OPERATORS
+from lookalike.adapter.filters.operators.table import OPERATORS
 from lookalike.adapter.filters.tree import And, ElemMatch, Node, Not, Or
 
 

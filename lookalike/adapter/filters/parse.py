@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from lookalike.adapter.filters.operators import OPERATORS
+from lookalike.adapter.filters.operators.table import OPERATORS
 from lookalike.adapter.filters.reading import Budget, Location, read_fields
 from lookalike.adapter.filters.tree import Node, Not, Or, conjunction
 

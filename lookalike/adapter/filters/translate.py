@@ -8,7 +8,7 @@ from typing import Final
 
 from qdrant_client import models
 
-from lookalike.adapter.filters import field_paths, strategies
+from lookalike.adapter.filters import field_paths
 from lookalike.adapter.filters.bounds import (
     Bounds,
     Condition,
@@ -21,9 +21,10 @@ from lookalike.adapter.filters.bounds import (
     size_of,
     union,
 )
-from lookalike.adapter.filters.operators import OPERATORS
+from lookalike.adapter.filters.operators import comparison as strategies
+from lookalike.adapter.filters.operators.comparison import Scope, tokens
+from lookalike.adapter.filters.operators.table import OPERATORS
 from lookalike.adapter.filters.shadow import TRUNCATED
-from lookalike.adapter.filters.strategies import Scope, tokens
 from lookalike.adapter.filters.tree import And, ElemMatch, Node, Not, Or, Path, Test, conjunction
 
 MAX_CONDITIONS: Final = 1_000

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lookalike.adapter.errors import InvalidFilter
 from lookalike.adapter.filters import Node, match, parse, tree
-from lookalike.adapter.filters.operators import OPERATORS
+from lookalike.adapter.filters.operators.table import OPERATORS
 from lookalike.adapter.filters.parse import LOGICAL, REFUSED
 from tests.adapter.filters.vocabulary import filters, records
 

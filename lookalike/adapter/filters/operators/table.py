@@ -14,7 +14,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
-from lookalike.adapter.filters import operands, patterns, strategies
+from lookalike.adapter.filters import patterns
 from lookalike.adapter.filters.bounds import Bounds
 from lookalike.adapter.filters.json_values import (
     INT64_MAX,
@@ -27,7 +27,9 @@ from lookalike.adapter.filters.json_values import (
     order,
     type_name,
 )
-from lookalike.adapter.filters.strategies import Scope
+from lookalike.adapter.filters.operators import arrays as operands
+from lookalike.adapter.filters.operators import comparison as strategies
+from lookalike.adapter.filters.operators.comparison import Scope
 from lookalike.adapter.filters.tree import Path
 
 
