@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from lookalike.adapter.filters import field_paths, patterns, shadow
-from lookalike.adapter.filters.operators import comparison as strategies
-from lookalike.adapter.filters.operators.table import OPERATORS
-from lookalike.adapter.filters.parse import LOGICAL, REFUSED
+from lookalike.adapter.filters.operators import membership
+from lookalike.adapter.filters.operators.logic import LOGICAL
+from lookalike.adapter.filters.operators.table import OPERATORS, REFUSED
 from lookalike.adapter.filters.reading import (
     MAX_DEPTH,
     MAX_NODES,
@@ -46,6 +46,6 @@ def test_the_limits_are_named() -> None:
     limits += [patterns.MAX_PATTERN_CHARS, patterns.MAX_PATTERN_COST]
     assert [limit for limit in limits if f"{limit:,}" not in refused] == []
     filters = PAGE.partition("## Filters")[2].partition("### Refused")[0]
-    limits = [strategies.MAX_EQUALITIES, MAX_CONDITIONS, shadow.MAX_TOKENS, shadow.MAX_BYTES]
+    limits = [membership.MAX_EQUALITIES, MAX_CONDITIONS, shadow.MAX_TOKENS, shadow.MAX_BYTES]
     assert [limit for limit in limits if f"{limit:,}" not in filters] == []
     assert field_paths.MAX_VARIANTS == 2 ** (5 - 1), "the number of steps in the text"

@@ -1,9 +1,8 @@
-"""Filters in MongoDB's query language, exact on every engine.
+"""Filters in MongoDB's query language, exact on every engine. Knows no collection.
 
-parse        JSON -> an immutable tree, or InvalidFilter
-match        tree, record -> bool: the definition of what a filter means
-translate    tree -> a filter of the engine, and a residual for `match` where that is not exact
-shadow_tokens  record -> what is stored beside it so that translations can be exact
+`parse` reads JSON into a tree, `match` defines what the tree means, `translate` asks the engine and
+says what is left to `match`; `shadow_tokens` are stored so that translations can be exact.
+Imports: `adapter.errors` and `adapter.point_layout` of ours, `qdrant_client.models`, RE2.
 """
 
 from __future__ import annotations

@@ -59,6 +59,11 @@ def stored_number(value: int | float) -> int | float:
         return math.inf if value > 0 else -math.inf
 
 
+def is_whole(value: object) -> bool:
+    """An integer, or a float without a fraction."""
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+
+
 def _scalar(value: object) -> Frozen:
     return value  # type: ignore[return-value]  # only reached for str and None
 

@@ -26,10 +26,11 @@ def _holds(node: Node, value: object) -> bool:
         return not _holds(node.child, value)
     if isinstance(node, ElemMatch):
         return _holds_element(node, value)
-    entry = OPERATORS[node.operator]
-    assert entry.holds is not None  # `parse` makes tests only of entries that decide values
-    holds, operand = entry.holds, node.operand
-    return any(holds(each, operand) for each in candidates(value, node.path, leaf=entry.leaf))
+    operator = OPERATORS[node.operator]
+    decide, operand = operator.match, node.operand
+    assert decide is not None  # `parse` makes tests only of operators that decide values
+    found = candidates(value, node.path, leaf=not operator.only_arrays)
+    return any(decide(each, operand) for each in found)
 
 
 def _holds_element(node: ElemMatch, value: object) -> bool:

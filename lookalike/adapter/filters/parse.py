@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
-from lookalike.adapter.filters.operators.table import OPERATORS
-from lookalike.adapter.filters.reading import Budget, Location, read_fields
-from lookalike.adapter.filters.tree import Node, Not, Or, conjunction
+from lookalike.adapter.filters.operators.logic import LOGICAL
+from lookalike.adapter.filters.operators.table import OPERATORS, REFUSED
+from lookalike.adapter.filters.reading import Budget, JsonOperand, Location, read_fields
+from lookalike.adapter.filters.tree import Node, conjunction
 
 _NAME: Final = re.compile(r"\$[A-Za-z]{1,24}")
 
@@ -51,7 +50,7 @@ class _Parser:
         self.budget.count_nodes(1, there)
         if isinstance(value, dict) and any(isinstance(k, str) and k.startswith("$") for k in value):
             return self.read_operators(value, there)
-        return OPERATORS["$eq"].build(self, value, there, {})
+        return OPERATORS["$eq"].read(JsonOperand(value, there, {}, self))
 
     def read_operators(self, value: object, location: Location, /) -> Node:
         """An object of operators, all of which must hold for one field."""
@@ -66,26 +65,8 @@ class _Parser:
                 where = "on a field" if name.startswith("$") else "beside operators"
                 raise there.refuse(_unknown(name, where))
             self.budget.count_nodes(1, there)
-            children.append(OPERATORS[name].build(self, operand, there, fields))
+            children.append(OPERATORS[name].read(JsonOperand(operand, there, fields, self)))
         return conjunction(tuple(children))
-
-
-def _nor(children: tuple[Node, ...]) -> Node:
-    return conjunction(tuple(Not(child) for child in children))
-
-
-LOGICAL: Final[Mapping[str, Callable[[tuple[Node, ...]], Node]]] = MappingProxyType(
-    {"$and": conjunction, "$or": Or, "$nor": _nor}
-)
-
-REFUSED: Final = frozenset(
-    (
-        *("$text", "$where", "$expr", "$jsonSchema", "$near", "$nearSphere"),
-        *("$geoWithin", "$geoIntersects", "$comment", "$rand", "$sampleRate"),
-        *("$bitsAllClear", "$bitsAllSet", "$bitsAnyClear", "$bitsAnySet"),
-    )
-)
-"""Operators of MongoDB that we know and refuse; all others are unknown."""
 
 
 def _unknown(name: str, where: str) -> str:

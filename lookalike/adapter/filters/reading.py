@@ -1,8 +1,8 @@
 """The account of a filter that is being read: where the reader is, and what it has used.
 
 `Location` says where: every refusal names a place in the request. `Budget` says how much: a filter
-may hold only so many conditions, values and patterns. `Descent` is what an operator may ask of the
-parser, so that operators need not import it.
+may hold only so many conditions, values and patterns. `JsonOperand` is what an operator is given to
+read, with `Descent`, what it may ask of the parser: so operators need not import the parser.
 """
 
 from __future__ import annotations
@@ -155,15 +155,6 @@ def read_fields(value: object, location: Location, what: str) -> Mapping[str, ob
     return value
 
 
-def read_list(operand: object, location: Location) -> list[object]:
-    """The items of an operand that must be a list, not yet checked themselves."""
-    if not isinstance(operand, list):
-        raise location.refuse("the operand must be a list")
-    if len(operand) > MAX_LIST:
-        raise location.refuse(f"a list of more than {MAX_LIST} values")
-    return operand
-
-
 class Descent(Protocol):
     """The parser as an operator sees it, whose operand holds operators or a filter of its own."""
 
@@ -175,3 +166,32 @@ class Descent(Protocol):
 
     def read_filter(self, value: object, location: Location, /) -> Node:
         """A filter: fields and logical operators, all of which must hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonOperand:
+    """The JSON operand of one operator. `siblings` are all operators of the same field."""
+
+    value: object
+    location: Location
+    siblings: Mapping[str, object]
+    descent: Descent
+
+    @property
+    def path(self) -> Path:
+        return self.location.path
+
+    def refuse(self, text: str) -> InvalidFilter:
+        return self.location.refuse(text)
+
+    def read_value(self) -> Frozen:
+        """The operand as a value to compare with."""
+        return self.descent.budget.read_value(self.value, self.location)
+
+    def read_list(self) -> list[object]:
+        """The items of an operand that must be a list, not yet checked themselves."""
+        if not isinstance(self.value, list):
+            raise self.refuse("the operand must be a list")
+        if len(self.value) > MAX_LIST:
+            raise self.refuse(f"a list of more than {MAX_LIST} values")
+        return self.value

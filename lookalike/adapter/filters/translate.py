@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, TypeGuard
 
 from qdrant_client import models
 
-from lookalike.adapter.filters import field_paths
 from lookalike.adapter.filters.bounds import (
     Bounds,
     Condition,
@@ -21,8 +20,8 @@ from lookalike.adapter.filters.bounds import (
     size_of,
     union,
 )
-from lookalike.adapter.filters.operators import comparison as strategies
-from lookalike.adapter.filters.operators.comparison import Scope, tokens
+from lookalike.adapter.filters.field_paths import ambiguous
+from lookalike.adapter.filters.lookups import IndexKnowledge, has_type, token_condition
 from lookalike.adapter.filters.operators.table import OPERATORS
 from lookalike.adapter.filters.shadow import TRUNCATED
 from lookalike.adapter.filters.tree import And, ElemMatch, Node, Not, Or, Path, Test, conjunction
@@ -56,12 +55,12 @@ def translate(node: Node, indexed: Mapping[str, str], *, complete: bool = False)
 
     Pure; never raises.
     """
-    scope = Scope(indexed, complete)
+    known = IndexKnowledge(indexed, complete)
     conditions: list[Condition] = []
     residual: list[Node] = []
     room = MAX_CONDITIONS
     for conjunct in _conjuncts(node):
-        enclosed = _bounds(conjunct, scope)
+        enclosed = _bounds(conjunct, known)
         count, depth = size_of(enclosed.superset)
         if count > room or depth > MAX_FILTER_DEPTH:
             residual.append(conjunct)
@@ -90,73 +89,67 @@ def _conjuncts(node: Node) -> Iterator[Node]:
         yield node
 
 
-def _bounds(node: Node, scope: Scope) -> Bounds:
+def _bounds(node: Node, known: IndexKnowledge) -> Bounds:
     if isinstance(node, And):
-        return intersection(_bounds(child, scope) for child in node.children)
+        return intersection(_bounds(child, known) for child in node.children)
     if isinstance(node, Or):
-        return union(_bounds(child, scope) for child in node.children)
+        return union(_bounds(child, known) for child in node.children)
     if isinstance(node, Not):
-        return complement(_bounds(node.child, scope))
+        return complement(_bounds(node.child, known))
     if isinstance(node, ElemMatch):
-        return _element_bounds(node, scope)
-    return _test_bounds(node, scope)
+        return _element_bounds(node, known)
+    return _test_bounds(node, known)
 
 
-def _test_bounds(node: Test, scope: Scope) -> Bounds:
-    strategy = OPERATORS[node.operator].strategy
-    assert strategy is not None  # `parse` makes tests only of entries that have one
-    return strategy(node.path, node.operand, scope)
+def _test_bounds(node: Test, known: IndexKnowledge) -> Bounds:
+    enclose = OPERATORS[node.operator].translate
+    assert enclose is not None  # `parse` makes tests only of operators that can be asked for
+    return enclose(node.path, node.operand, known)
 
 
-def _element_bounds(node: ElemMatch, scope: Scope) -> Bounds:
-    if not node.objects and len(node.path) == 1 and _is_scalar_test(node.child):
+def _element_bounds(node: ElemMatch, known: IndexKnowledge) -> Bounds:
+    if not node.objects and len(node.path) == 1 and _only_scalars(node.child):
         # The path leads to one value, and what satisfies the test is an element of it.
-        found = _test_bounds(_placed(node.child, node.path), scope)
-        return intersection([tokens(node.path, "aA", scope), found])
-    return at_most(_around(node, (), scope))
+        found = _test_bounds(replace(node.child, path=node.path), known)
+        return intersection([has_type(node.path, "aA", known), found])
+    return at_most(_around(node, (), known))
 
 
-def _is_scalar_test(node: Node) -> bool:
+def _only_scalars(node: Node) -> TypeGuard[Test]:
     """A test that no array and no missing value satisfies."""
-    if not isinstance(node, Test):
-        return False
-    if node.operator in ("$eq", "$gt", "$gte", "$lt", "$lte"):
-        return isinstance(node.operand, (str, int, float))
-    if node.operator == "$in" and isinstance(node.operand, frozenset):
-        return all(isinstance(value, (str, int, float)) for value in node.operand)
-    return node.operator in ("$mod", "$regex")
+    return isinstance(node, Test) and OPERATORS[node.operator].only_scalars(node.operand)
 
 
-def _placed(node: Node, path: Path) -> Test:
-    assert isinstance(node, Test)
-    return Test(path, node.operator, node.operand)
+def _only_arrays(node: Test | ElemMatch) -> bool:
+    """A node that nothing but an array satisfies."""
+    return isinstance(node, ElemMatch) or OPERATORS[node.operator].only_arrays
 
 
-def _around(node: Node, prefix: Path, scope: Scope) -> Condition:
+def _around(node: Node, prefix: Path, known: IndexKnowledge) -> Condition:
     """A superset of the records where an element of the value at `prefix` satisfies `node`.
 
     What an element has at a path, the record has at `prefix` and that path, because paths go
     through arrays. It does not hold for what an element lacks, so nothing is said of negations.
     """
     if isinstance(node, And):
-        return all_of(_around(child, prefix, scope) for child in node.children)
+        return all_of(_around(child, prefix, known) for child in node.children)
     if isinstance(node, Or):
-        return any_of(_around(child, prefix, scope) for child in node.children)
+        return any_of(_around(child, prefix, known) for child in node.children)
     if isinstance(node, Not):
         return True
-    if not node.path and prefix and (isinstance(node, ElemMatch) or node.operator == "$size"):
-        return tokens(prefix, "NE", scope).superset  # the element is itself an array
+    if not node.path and prefix and _only_arrays(node):
+        return has_type(prefix, "NE", known).superset  # the element is itself an array
     path = (*prefix, *node.path)
     if isinstance(node, Test):
-        return _test_bounds(Test(path, node.operator, node.operand), scope).superset
-    inside = _around(node.child, path, scope)
-    if field_paths.ambiguous(path):
-        return tokens(path, "aA", scope).superset
+        return _test_bounds(replace(node, path=path), known).superset
+    inside = _around(node.child, path, known)
+    if ambiguous(path):
+        return has_type(path, "aA", known).superset
     if not node.objects:
-        return all_of([tokens(path, "aA", scope).superset, inside])
-    in_objects = all_of([tokens(path, "a", scope).superset, inside])
-    return any_of([in_objects, tokens(path, "NE", scope).superset])
+        return all_of([has_type(path, "aA", known).superset, inside])
+    in_objects = all_of([has_type(path, "a", known).superset, inside])
+    return any_of([in_objects, has_type(path, "NE", known).superset])
 
 
-TRUNCATED_FILTER: Final = models.Filter(must=[strategies.has_token([TRUNCATED])])
+TRUNCATED_FILTER: Final = models.Filter(must=[token_condition([TRUNCATED])])
 """Matches the records whose shadow tokens are not all kept; see `complete` of `translate`."""

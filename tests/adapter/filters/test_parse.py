@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from lookalike.adapter.errors import InvalidFilter
 from lookalike.adapter.filters import Node, match, parse, tree
-from lookalike.adapter.filters.operators.table import OPERATORS
-from lookalike.adapter.filters.parse import LOGICAL, REFUSED
+from lookalike.adapter.filters.operators.logic import LOGICAL
+from lookalike.adapter.filters.operators.table import OPERATORS, REFUSED
 from tests.adapter.filters.vocabulary import filters, records
 
 SECRET = "s3cr3t"
