@@ -89,19 +89,21 @@ class Subject:
         ids = list(points)
         if not ids:
             return
-        self.run(self._engine.delete(self.name, models.PointIdsList(points=ids)))
+        self.run(self._engine.delete(self.name, models.PointIdsList(points=[*ids])))
         for point in ids:
             del self.records[point]
 
-    def scroll(self, filter: models.Filter | None) -> dict[int, dict[str, Any]]:
+    def scroll(self, engine_filter: models.Filter | None) -> dict[int, dict[str, Any]]:
         found, _ = self.run(
-            self._engine.scroll(self.name, scroll_filter=filter, limit=10_000, with_payload=True)
+            self._engine.scroll(
+                self.name, scroll_filter=engine_filter, limit=10_000, with_payload=True
+            )
         )
         return {point.id: point.payload for point in found}
 
-    def find(self, filter: object, *, complete: bool) -> set[int]:
+    def find(self, query: object, *, complete: bool) -> set[int]:
         """What a search would do: ask the engine, and decide the residual on the stored payload."""
-        translation = translate(parse(filter), self.indexed, complete=complete)
+        translation = translate(parse(query), self.indexed, complete=complete)
         candidates = self.scroll(translation.filter)
         residual = translation.residual
         return {
@@ -110,12 +112,12 @@ class Subject:
             if residual is None or match(residual, payload)
         }
 
-    def candidates(self, filter: object) -> set[int]:
+    def candidates(self, query: object) -> set[int]:
         """What the engine finds, before the residual."""
-        return set(self.scroll(translate(parse(filter), self.indexed, complete=True).filter))
+        return set(self.scroll(translate(parse(query), self.indexed, complete=True).filter))
 
-    def expected(self, filter: object) -> set[int]:
-        node = parse(filter)
+    def expected(self, query: object) -> set[int]:
+        node = parse(query)
         return {point for point, record in self.records.items() if match(node, record)}
 
 

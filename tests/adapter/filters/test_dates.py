@@ -40,8 +40,8 @@ def test_ranges_of_dates(
     subject.clear()
     subject.write({i: {"d": {"t": value}} for i, value in enumerate(values)})
     for operator, bound in bounds:
-        filter = {"d.t": {operator: bound}}
-        assert subject.find(filter, complete=True) == subject.expected(filter), filter
+        query = {"d.t": {operator: bound}}
+        assert subject.find(query, complete=True) == subject.expected(query), query
 
 
 def test_the_engine_leaves_out_other_dates(subject: Subject) -> None:

@@ -23,8 +23,8 @@ many_filters = st.lists(filters, min_size=1, max_size=8)
 
 
 def check(subject: Subject, filters: list[dict[str, Any]], *, complete: bool) -> None:
-    for filter in filters:
-        assert subject.find(filter, complete=complete) == subject.expected(filter), filter
+    for query in filters:
+        assert subject.find(query, complete=complete) == subject.expected(query), query
 
 
 @EXAMPLES

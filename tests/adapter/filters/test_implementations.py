@@ -22,14 +22,15 @@ Implementation = Callable[[dict[str, Any], dict[str, Any]], bool]
 RECORDS = [record for records in FAMILIES.values() for record in records]
 
 
-def by_mongomock(filter: dict[str, Any], record: dict[str, Any]) -> bool:
-    return bool(mongomock.filtering.filter_applies(filter, record))
+def by_mongomock(query: dict[str, Any], record: dict[str, Any]) -> bool:
+    applies: Any = mongomock.filtering.filter_applies  # it has no types
+    return bool(applies(query, record))
 
 
-def by_montydb(filter: dict[str, Any], record: dict[str, Any]) -> bool:
+def by_montydb(query: dict[str, Any], record: dict[str, Any]) -> bool:
     queries = pytest.importorskip("montydb.engine.queries")
     with _unheard_complaints():
-        return bool(queries.QueryFilter(filter)(record))
+        return bool(queries.QueryFilter(query)(record))
 
 
 @contextlib.contextmanager
@@ -42,11 +43,11 @@ def _unheard_complaints() -> Iterator[None]:
         sys.unraisablehook = before
 
 
-def answer(implementation: str, filter: dict[str, Any], record: dict[str, Any]) -> bool | None:
+def answer(implementation: str, query: dict[str, Any], record: dict[str, Any]) -> bool | None:
     """What an implementation says; None if it raises."""
     try:
         # Copies, for neither promises to leave its arguments alone.
-        return IMPLEMENTATIONS[implementation](copy.deepcopy(filter), copy.deepcopy(record))
+        return IMPLEMENTATIONS[implementation](copy.deepcopy(query), copy.deepcopy(record))
     except Exception:
         return None
 
@@ -138,7 +139,7 @@ FILTERS = {
 def test_random_filters(
     implementation: str, data: st.DataObject, records: list[dict[str, Any]]
 ) -> None:
-    filter = data.draw(FILTERS[implementation])
-    node = parse(filter)
+    query = data.draw(FILTERS[implementation])
+    node = parse(query)
     for record in records:
-        assert match(node, record) is answer(implementation, filter, record), record
+        assert match(node, record) is answer(implementation, query, record), record

@@ -185,8 +185,8 @@ RULES: dict[str, tuple[dict[str, Any], list[Any], list[Any]]] = {
 
 @pytest.mark.parametrize("rule", RULES)
 def test_rule(rule: str) -> None:
-    filter, matching, others = RULES[rule]
-    node = parse(filter)
+    query, matching, others = RULES[rule]
+    node = parse(query)
     assert [record for record in matching if not match(node, record)] == []
     assert [record for record in others if match(node, record)] == []
 

@@ -94,9 +94,9 @@ for name in sorted(REFUSED):
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_what_is_refused_names_the_operator_and_the_place(case: str) -> None:
-    filter, text, place = REFUSALS[case]
+    query, text, place = REFUSALS[case]
     with pytest.raises(InvalidFilter) as caught:
-        parse(filter)
+        parse(query)
     assert text in caught.value.text
     assert caught.value.place == place
     assert SECRET not in str(caught.value)
@@ -141,11 +141,11 @@ def test_sugar_leaves_no_trace_in_the_tree() -> None:
 
 
 @given(filters, records)
-def test_every_filter_of_the_vocabulary_is_taken(filter: Any, record: Any) -> None:
-    node = parse(filter)
+def test_every_filter_of_the_vocabulary_is_taken(query: Any, record: Any) -> None:
+    node = parse(query)
     assert match(node, record) in (True, False)
     # A negation of the whole is always the opposite.
-    assert match(parse({"$nor": [filter]}), record) is not match(node, record)
+    assert match(parse({"$nor": [query]}), record) is not match(node, record)
 
 
 # --- Anything at all ---------------------------------------------------------------------------
@@ -171,9 +171,9 @@ _anything = st.recursive(
 )
 
 
-def outcome(filter: object) -> Node | InvalidFilter:
+def outcome(query: object) -> Node | InvalidFilter:
     try:
-        return parse(filter)
+        return parse(query)
     except InvalidFilter as refused:
         str(refused).encode()  # what is said can be sent
         return refused
@@ -184,8 +184,8 @@ def outcome(filter: object) -> Node | InvalidFilter:
 @example({"a": {"$size": float("inf")}})
 @example({"a": {"$mod": [10**400, 1]}})
 @example({"a": {"$type": 10**400}})
-def test_nothing_but_our_own_error_is_raised(filter: object) -> None:
-    outcome(filter)
+def test_nothing_but_our_own_error_is_raised(query: object) -> None:
+    outcome(query)
 
 
 def _fill(unit: str, wrap: str = "%s", size: int = 65_536) -> object:

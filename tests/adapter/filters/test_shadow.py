@@ -71,7 +71,9 @@ def test_no_record_takes_long() -> None:
     deep: Record = {}
     for _ in range(500):
         deep = {"a": deep}
-    for record in (wide, narrow, deep, {"a": ["x"] * 60_000}, {"a": [{}] * 60_000}):
+    scalars: Record = {"a": ["x"] * 60_000}
+    empty: Record = {"a": [{}] * 60_000}
+    for record in (wide, narrow, deep, scalars, empty):
         start = time.perf_counter()
         shadow_tokens(record)
         assert time.perf_counter() - start < 0.5

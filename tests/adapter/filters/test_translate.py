@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -17,12 +17,14 @@ from lookalike.adapter.filters.tree import Node
 from tests.adapter.filters.vocabulary import filters
 
 
-def of(filter: object, *, complete: bool = True, **indexed: str) -> Translation:
-    return translate(parse(filter), indexed, complete=complete)
+def of(
+    query: object, indexed: Mapping[str, str] | None = None, *, complete: bool = True
+) -> Translation:
+    return translate(parse(query), indexed or {}, complete=complete)
 
 
-def left(filter: object, **options: bool) -> Node | None:
-    return of(filter, **options).residual
+def left(query: object, *, complete: bool = True) -> Node | None:
+    return of(query, complete=complete).residual
 
 
 EXACT: dict[str, dict[str, Any]] = {
@@ -87,25 +89,29 @@ def test_only_the_inexact_part_of_a_conjunction_is_left() -> None:
     translation = of(exact | inexact)
     assert translation.residual == parse(inexact)
     assert translation.filter is not None
-    assert len(translation.filter.must or []) == 3
+    assert isinstance(translation.filter.must, list)
+    assert len(translation.filter.must) == 3
     assert left({"$nor": [exact, inexact]}) == parse({"$nor": [inexact]})
     assert left({"$nor": [{"$or": [{"a": "x"}, inexact]}]}) == parse({"$nor": [inexact]})
     assert left({"$or": [exact, inexact]}) == parse({"$or": [exact, inexact]})
 
 
 def test_absent_tokens_are_trusted_only_in_a_complete_collection() -> None:
-    for filter in ({"a": {"$exists": True}}, {"a": None}, {"a": {"$size": 1}}, {"a": []}):
-        assert left(filter) is None
-        assert left(filter, complete=False) == parse(filter)
-    for filter in ({"a": True}, {"a": {"$ne": False}}, {"a": "x"}, {"a": {"$gt": 1}}):
-        assert left(filter, complete=False) is None
+    read_from_absence: list[Any] = [{"$exists": True}, None, {"$size": 1}, []]
+    for said in read_from_absence:
+        assert left({"a": said}) is None
+        assert left({"a": said}, complete=False) == parse({"a": said})
+    read_from_presence: list[Any] = [True, {"$ne": False}, "x", {"$gt": 1}]
+    for said in read_from_presence:
+        assert left({"a": said}, complete=False) is None
 
 
 def test_everything_and_nothing() -> None:
     assert of({}) == Translation(None, None)
     nothing = models.Filter(must=[models.HasIdCondition(has_id=[])])
-    for filter in ({"a": {"$in": []}}, {"a": {"$type": "date"}}, {"$nor": [{}]}):
-        assert of(filter) == Translation(nothing, None)
+    impossible: list[Any] = [{"a": {"$in": []}}, {"a": {"$type": "date"}}, {"$nor": [{}]}]
+    for query in impossible:
+        assert of(query) == Translation(nothing, None)
     # What is left does not matter where nothing can match.
     assert of({"a": {"$in": []}, "b": {"$mod": [2, 1]}}) == Translation(nothing, None)
     assert of({"a": {"$nin": []}}) == Translation(None, None)
@@ -113,7 +119,7 @@ def test_everything_and_nothing() -> None:
 
 def test_an_index_on_a_dotted_path_is_not_spoilt_by_the_spellings_through_arrays() -> None:
     plain = of({"a.b": "x"}).filter
-    guarded = of({"a.b": "x"}, **{"a.b": "keyword"}).filter
+    guarded = of({"a.b": "x"}, {"a.b": "keyword"}).filter
     assert plain is not None
     assert plain.should == [
         models.FieldCondition(key="a.b", match=models.MatchValue(value="x")),
@@ -137,9 +143,9 @@ def test_what_is_too_large_for_the_engine_is_left_to_match() -> None:
 # --- Forms that an engine gets wrong ------------------------------------------------------------
 
 
-def conditions(filter: models.Filter) -> Iterator[Any]:
-    yield filter
-    for part in (filter.must, filter.should, filter.must_not):
+def conditions(outer: models.Filter) -> Iterator[Any]:
+    yield outer
+    for part in (outer.must, outer.should, outer.must_not):
         assert part is None or isinstance(part, list)
         assert part != [], "an empty clause is read as no condition, or as none"
         for condition in part or []:
@@ -155,9 +161,9 @@ SAFE_MATCHES = (models.MatchValue, models.MatchAny, models.MatchPrefix, models.M
 @settings(max_examples=500, deadline=None)
 @given(filters, st.booleans())
 def test_only_forms_are_sent_that_mean_the_same_on_every_engine(
-    filter: dict[str, Any], complete: bool
+    query: dict[str, Any], complete: bool
 ) -> None:
-    translation = of(filter, complete=complete, a="keyword", **{"a.b": "number"})
+    translation = of(query, {"a": "keyword", "a.b": "number"}, complete=complete)
     if translation.filter is None:
         return
     count, depth = size_of(translation.filter)
