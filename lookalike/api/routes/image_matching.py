@@ -9,9 +9,10 @@ from litestar import Controller, Response, post
 
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.records.points import shown, shown_fields
+from lookalike.adapter.search import service as queries
 from lookalike.adapter.search.distances import distances
 from lookalike.adapter.search.ranking import Vector
-from lookalike.api import envelopes, queries
+from lookalike.api import envelopes
 from lookalike.api.bodies import JsonBody
 from lookalike.api.envelopes import Clock, respond
 from lookalike.api.paths import METHODS_ROOT

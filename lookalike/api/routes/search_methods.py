@@ -12,14 +12,15 @@ from lookalike.adapter.collections.store import Collection
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.records.points import shown, shown_fields, tags_of
 from lookalike.adapter.records.selection import select
+from lookalike.adapter.search import service as queries
 from lookalike.adapter.search.distances import values
 from lookalike.adapter.search.facets import facets
 from lookalike.adapter.search.nearest import Hits, Query
-from lookalike.api import envelopes, queries
+from lookalike.adapter.search.service import query_of
+from lookalike.api import envelopes
 from lookalike.api.bodies import JsonBody
 from lookalike.api.envelopes import Clock, respond
 from lookalike.api.paths import METHODS_ROOT
-from lookalike.api.queries import query_of
 from lookalike.api.routes.record_methods import check_batch
 from lookalike.api.schemas import (
     DEFAULT_FACET_VALUES,
