@@ -17,10 +17,10 @@ import numpy as np
 from benchmarks.http import bench_collection, fill, ms, recall
 from benchmarks.sizing import on_disk
 from benchmarks.vectors import Indices, clustered, exact_neighbours
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.adapter.search.nearest import Query, nearest
+from lookalike.adapter.search.nearest import Query, find_nearest
 
 DIMENSIONS = (1280, 512, 384)
 SIZES = (20_000, 50_000, 100_000)
@@ -38,7 +38,7 @@ class Subject:
 
     async def ask(self, row: int) -> None:
         started = time.perf_counter()
-        hits = await nearest(self.engine, self.collection, Query(record_id=str(row), k=K))
+        hits = await find_nearest(self.engine, self.collection, Query(record_id=str(row), k=K))
         self.took_s.append(time.perf_counter() - started)
         self.answers.append([record["_id"] for record in hits.records])
 

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.shelf import Way, filled, side_by_side
 from benchmarks.vectors import Indices, Matrix, clustered, exact_neighbours
 from lookalike.adapter.search.grouping import Grouping
-from lookalike.adapter.search.nearest import Hits, Query, nearest
+from lookalike.adapter.search.nearest import Hits, Query, find_nearest
 
 PRODUCTS, PHOTOS, DIMENSION, K, QUERIES = 24_000, 4, 512, 30, 200
 CROWD = 4_000
@@ -47,7 +47,7 @@ async def _measure(vectors: Matrix, products: Indices, queries: Matrix) -> None:
                 vector = queries[number].tolist()
                 fields = frozenset({"_id", *more})
                 query = Query(vectors=(vector,), k=K, grouping=grouping, fields=fields)
-                return await nearest(engine, collection, query)
+                return await find_nearest(engine, collection, query)
 
             return ask
 

@@ -16,13 +16,13 @@ from qdrant_client import models
 from benchmarks import load
 from benchmarks.service import Service
 from benchmarks.vectors import Indices, Matrix, clustered, exact_neighbours
-from lookalike.adapter.collections import store as collections
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections import store
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.point_layout import VISUAL_VECTOR
 from lookalike.adapter.records.points import point_id
-from lookalike.adapter.search.nearest import Query, nearest
+from lookalike.adapter.search.nearest import Query, find_nearest
 
 N, DIMENSION, K = 100_000, 512, 10
 SEARCHES = 2_000
@@ -63,7 +63,7 @@ async def fill(
     engine: EmbeddedEngine, collection: Collection, vectors: Matrix
 ) -> tuple[float, float]:
     """Makes the collection; the seconds to load it and, after that, until it is indexed."""
-    await collections.create(engine, collection)
+    await store.create_collection(engine, collection)
     started = time.perf_counter()
     for begin in range(0, len(vectors), BATCH):
         points = [
@@ -81,17 +81,17 @@ async def fill(
 
 
 def bench_collection(dimension: int = DIMENSION) -> Collection:
-    id_ = collections.new_collection_id()
+    id_ = store.new_collection_id()
     return Collection(
         id=id_,
-        physical=collections.physical_name(id_),
+        physical=store.physical_name(id_),
         name="bench",
         type="photos",
         embedder="bench",
         revision="bench",
         dimension=dimension,
         distance="cosine",
-        created=collections.now(),
+        created=store.now(),
     )
 
 
@@ -122,7 +122,7 @@ async def _one_by_one(
         rows = [int(row) for row in asked[begin : begin + block]]
         for row in rows:
             started = time.perf_counter()
-            hits = await nearest(engine, collection, Query(record_id=str(row), k=K))
+            hits = await find_nearest(engine, collection, Query(record_id=str(row), k=K))
             direct.append(time.perf_counter() - started)
             answers_direct.append([record["_id"] for record in hits.records])
         result = await asyncio.to_thread(_http, service, collection, rows, 1)

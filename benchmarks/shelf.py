@@ -17,8 +17,8 @@ from qdrant_client import models
 
 from benchmarks.http import BUILD_SECONDS, bench_collection
 from benchmarks.vectors import Indices, Matrix
-from lookalike.adapter.collections import store as collections
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections import indexes, store
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.point_layout import TAGS_VECTOR, VISUAL_VECTOR
@@ -41,15 +41,15 @@ async def filled(
         bench_collection(),
         dimension=vectors.shape[1],
         product_id_field=product_id_field,
-        fields_to_index=collections.indexed_fields([], product_id_field, "$"),
+        fields_to_index=indexes.indexed_fields([], product_id_field, "$"),
     )
-    collection = collections.infer_index_types(collection, records[:1])
+    collection = indexes.infer_index_types(collection, records[:1])
     with tempfile.TemporaryDirectory() as folder:
         process = Supervisor(Path(folder))
         process.start()
         try:
             engine = await EmbeddedEngine.connect(process.socket_path)
-            await collections.create(engine, collection)
+            await store.create_collection(engine, collection)
             started = time.perf_counter()
             for begin in range(0, len(vectors), BATCH):
                 points = [

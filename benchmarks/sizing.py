@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 from qdrant_client import models
 
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.storage import Storage, create_options
-from lookalike.adapter.collections.store import Collection, IndexedField
+from lookalike.adapter.collections.settings import Collection, IndexedField, Storage
+from lookalike.adapter.collections.storage import create_options
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.adapter.records.images import Embedded
+from lookalike.adapter.records.image_sources import Embedded
 from lookalike.adapter.records.writer import Writer
 
 WORDS = [
@@ -61,20 +61,20 @@ async def measure(folder: Path, records: int, dimension: int) -> None:
     owner = Supervisor(folder)
     owner.start()
     engine = await EmbeddedEngine.connect(owner.socket_path)
-    id_ = collections.new_collection_id()
+    id_ = store.new_collection_id()
     collection = Collection(
         id=id_,
-        physical=collections.physical_name(id_),
+        physical=store.physical_name(id_),
         name="sizing",
         type="products",
         embedder="none",
         revision="1",
         dimension=dimension,
         distance="cosine",
-        created=collections.now(),
+        created=store.now(),
         fields_to_index=tuple(IndexedField(f) for f in ("category", "price", "product_id")),
     )
-    await collections.create(engine, collection)
+    await store.create_collection(engine, collection)
     writer = Writer(engine, CollectionCache(engine))
     empty = resident(owner.worker_pid)
     generator, chance = np.random.default_rng(1), random.Random(1)

@@ -9,7 +9,7 @@ import numpy as np
 
 from benchmarks.shelf import Way, filled, side_by_side
 from benchmarks.vectors import Data, Indices, Matrix, clustered, exact_neighbours
-from lookalike.adapter.search.nearest import Hits, Query, nearest
+from lookalike.adapter.search.nearest import Hits, Query, find_nearest
 
 N, DIMENSION, K, QUERIES = 100_000, 512, 10, 200
 VOCABULARY, MOST_TAGS = 500, 8
@@ -55,7 +55,7 @@ async def _measure(data: Data, stored: list[set[str]], asked: list[set[str]]) ->
                     tag_weight=weight,
                     k=K,
                 )
-                return await nearest(engine, collection, query)
+                return await find_nearest(engine, collection, query)
 
             return ask
 

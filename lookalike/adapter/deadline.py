@@ -9,11 +9,19 @@ import time
 from contextvars import ContextVar
 
 _ends: ContextVar[float | None] = ContextVar("lookalike_deadline", default=None)
+_seconds: ContextVar[float] = ContextVar("lookalike_deadline_seconds")
 
 
 def start(seconds: float) -> None:
     """From now on the present task and those that it starts have `seconds` left."""
+    _seconds.set(seconds)
     _ends.set(time.monotonic() + seconds)
+
+
+def restart() -> None:
+    """From now on the task has as long again as it had at first, if it has a deadline at all."""
+    if _ends.get() is not None:
+        start(_seconds.get())
 
 
 def left(most: float) -> float:

@@ -17,11 +17,11 @@ from typing import Literal, get_args
 import msgspec
 
 from lookalike.adapter.errors import Forbidden, Unauthorized
-from lookalike.api.settings import Settings, SettingsError
+from lookalike.api.settings import AccessSettings, SettingsError
 
-Scope = Literal["read", "write", "admin"]
-SCOPES: tuple[Scope, ...] = get_args(Scope)
-ALL_SCOPES: frozenset[Scope] = frozenset(SCOPES)
+TokenScope = Literal["read", "write", "admin"]
+SCOPES: tuple[TokenScope, ...] = get_args(TokenScope)
+ALL_SCOPES: frozenset[TokenScope] = frozenset(SCOPES)
 
 _HEADER = re.compile(r"\s*(?:token|jwt|bearer)\s+(\S+)\s*", re.IGNORECASE)
 
@@ -30,17 +30,20 @@ class Grant(msgspec.Struct, frozen=True):
     """What one token allows. `collections` is None for all of them."""
 
     digest: bytes
-    scopes: frozenset[Scope] = ALL_SCOPES
+    scopes: frozenset[TokenScope] = ALL_SCOPES
     collections: frozenset[str] | None = None
 
-    def require(self, scope: Scope) -> None:
+    def require(self, scope: TokenScope) -> None:
         """Raises Forbidden."""
         if scope not in self.scopes:
             raise Forbidden("You do not have permission to perform this action.")
 
+    def allows_collection(self, collection_id: str) -> bool:
+        return self.collections is None or collection_id in self.collections
+
     def require_collection(self, collection_id: str) -> None:
         """Raises Forbidden."""
-        if self.collections is not None and collection_id not in self.collections:
+        if not self.allows_collection(collection_id):
             raise Forbidden("You do not have permission to use this collection.")
 
 
@@ -84,7 +87,7 @@ def new_token() -> str:
     return secrets.token_hex(32)
 
 
-def tokens_from(settings: Settings) -> Tokens:
+def tokens_from(settings: AccessSettings) -> Tokens:
     """Raises SettingsError for an entry or a line that cannot be read; the token is not shown."""
     grants = [
         _entry(entry, f"LOOKALIKE_TOKENS, entry {number}")
@@ -119,8 +122,8 @@ def _file(path: Path) -> list[Grant]:
     return grants
 
 
-def _rights(words: list[str], place: str) -> tuple[frozenset[Scope], frozenset[str] | None]:
-    scopes: frozenset[Scope] = ALL_SCOPES
+def _rights(words: list[str], place: str) -> tuple[frozenset[TokenScope], frozenset[str] | None]:
+    scopes: frozenset[TokenScope] = ALL_SCOPES
     if words and words[0]:
         unknown = set(words[0].split(",")) - set(SCOPES)
         if unknown:

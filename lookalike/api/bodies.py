@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def decode(body: bytes, type_: type[T]) -> T:
+def decode_body(body: bytes, type_: type[T]) -> T:
     """A JSON body as a struct; an empty one is read as `{}`, as the official client needs it.
 
     Raises InvalidRequest with the place of the fault.
@@ -35,7 +35,7 @@ def decode(body: bytes, type_: type[T]) -> T:
         raise InvalidRequest("JSON is nested too deeply", place="$") from None
 
 
-def convert(values: object, type_: type[T]) -> T:
+def convert_body(values: object, type_: type[T]) -> T:
     """The same from values that are not JSON. Raises InvalidRequest with the place of the fault."""
     try:
         return msgspec.convert(values, type_)
@@ -56,7 +56,7 @@ class JsonBody(AbstractDTO[T]):
     """
 
     def decode_bytes(self, value: bytes) -> T:
-        return decode(value, self.model_type)
+        return decode_body(value, self.model_type)
 
     @classmethod
     def create_for_field_definition(

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from litestar import Response
 from msgspec import UNSET
 
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.errors import DuplicateRecord, RecordRefused
+from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import UNSTORED_FIELDS, Record
+from lookalike.adapter.records.service import Found
 from lookalike.adapter.records.writer import NearDuplicate, Outcome
 from lookalike.adapter.search.nearest import Hits
+from lookalike.adapter.search.query_vectors import Described
+from lookalike.adapter.search.service import RankedRecords
 from lookalike.api.schemas import Answer, Status
 
 OK = (200, "OK")
+OK_STATUS = {"code": 200, "text": "OK"}
 RECORDS_FOUND = (205, "records found")
 SOME_NOT_FOUND = (206, "some of the records not found")
 INSERTED = (210, "records inserted")
@@ -80,30 +85,50 @@ def inserted(outcome: Outcome[Record], clock: Clock) -> Answer:
     return answer(code, outcome.done, clock, refused=outcome.refused)
 
 
-def found(
-    records: Sequence[Record],
-    asked: int,
-    clock: Clock,
-    *,
-    all_found: tuple[int, str],
-    refused: Sequence[tuple[Record, RecordRefused]] = (),
-) -> Answer:
-    """For methods that name records by `_id`: all, some, or none of `asked` were there."""
-    some_missing = SOME_NOT_FOUND if records else NOT_FOUND
-    code = all_found if len(records) == asked else some_missing
-    return answer(code, records, clock, refused=refused)
+def found(named: Found, clock: Clock, *, all_found: tuple[int, str]) -> Answer:
+    """For methods that name records by `_id`: all, some, or none of them were there."""
+    some_missing = SOME_NOT_FOUND if named.records else NOT_FOUND
+    code = all_found if len(named.records) == named.asked else some_missing
+    return answer(code, named.records, clock, refused=named.refused)
 
 
-def hits(outcome: Hits, clock: Clock, **statistics: Any) -> Answer:
-    statistics |= residual(outcome.residual_records)
+def hits(outcome: Hits, clock: Clock) -> Answer:
+    statistics = answered_by(outcome.collection) | residual(outcome.residual_records)
     result = answer(OK, outcome.records, clock, **statistics)
     result.answer_distances = outcome.distances
     return result
 
 
-def answered_by(collection: Collection) -> dict[str, Any]:
+def ranked(outcome: RankedRecords, clock: Clock) -> Answer:
+    statistics = answered_by(outcome.collection)
+    result = answer(OK, outcome.records, clock, refused=outcome.refused, **statistics)
+    result.answer_distances = outcome.distances
+    return result
+
+
+def described(
+    records: Sequence[Described], show: Callable[[Vector], dict[str, Any]]
+) -> list[Record]:
+    """The records with a status of their own; `show` makes the fields of those with a vector."""
+    return [
+        {**one.record, "_status": one.status}
+        | ({} if isinstance(one.vector, RecordRefused) else show(one.vector))
+        for one in records
+    ]
+
+
+def of_model(records: list[Record], clock: Clock, **statistics: Any) -> dict[str, Any]:
+    """The envelope of the provider's model services, which have no collection."""
+    return {
+        "records": records,
+        "status": OK_STATUS,
+        "statistics": clock.statistics(**statistics),
+    }
+
+
+def answered_by(collection: Collection | None) -> dict[str, Any]:
     """Statistics that name the vector of the answer, where the collection has two."""
-    if collection.second_vector is None:
+    if collection is None or collection.second_vector is None:
         return {}
     return {"vector": collection.vector, "embedder": collection.embedder}
 
@@ -113,7 +138,9 @@ def residual(records: int) -> dict[str, Any]:
     return {"residual_records": records} if records else {}
 
 
-def respond(body: Answer, mirror_status: bool) -> Response[Answer]:
-    """HTTP 200 for every outcome of the engine, unless the setting mirrors codes of 400 and up."""
-    mirrored = mirror_status and body.status.code >= 400
-    return Response(body, status_code=body.status.code if mirrored else 200)
+def mirror_status(response: Response[Any]) -> Response[Any]:
+    """Repeats codes of 400 and up in the HTTP status, where the settings ask for it."""
+    body = response.content
+    if isinstance(body, Answer) and body.status.code >= 400:
+        response.status_code = body.status.code
+    return response

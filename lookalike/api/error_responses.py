@@ -59,7 +59,7 @@ def _outcome(request: AnyRequest, error: LookalikeError) -> Response[Any]:
         "answer_distances": [],
         "answer_count": 0,
     }
-    mirrored = request.app.state.services.settings.mirror_status
+    mirrored = request.app.state.settings.http.mirror_status
     return Response(content, status_code=error.code if mirrored else 200)
 
 

@@ -1,51 +1,110 @@
-"""Settings: from the environment only, prefix `LOOKALIKE_`, parsed once into a frozen struct."""
+"""Settings: from the environment only, prefix `LOOKALIKE_`, parsed once into frozen groups.
+
+A field is read from `LOOKALIKE_` and its encoded name in capitals; lists are separated by commas.
+The line under a field is its documentation, which docs/configuration.md repeats. A default that
+belongs to a room below is taken from there.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, field
+
+from lookalike.adapter.engines.engine_settings import EngineSettings as WorkerSettings
+from lookalike.adapter.engines.engine_settings import ServerSettings
+from lookalike.adapter.limits import Limits, Positive
+from lookalike.embedders.images.image_settings import ImageSettings
 
 PREFIX = "LOOKALIKE_"
 
-Positive = Annotated[int, Meta(ge=1)]
+STRICT_MAX_RECORDS = 10
+"""The provider's own limit of a batch."""
+
+_WORKER = WorkerSettings()
+_SERVER = ServerSettings()
+_IMAGES = ImageSettings()
 
 
 class SettingsError(Exception):
     """A setting cannot be used; the text names the variable."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """Each field is read from `LOOKALIKE_` + its name in capitals; lists are separated by commas.
-
-    The line under a field is its documentation; docs/configuration.md repeats it.
-    """
+class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where and how the service answers."""
 
     host: str = "127.0.0.1"
     """Address to listen on. Anything but loopback is refused until tokens are configured."""
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
     """Port to listen on."""
-    data: str = "data"
-    """Folder of the embedded engine and of prepared models; created if missing."""
-    qdrant_url: str = ""
-    """URL of a Qdrant server, such as `http://qdrant:6333`; empty: the embedded engine."""
-    qdrant_api_key: str = ""
-    """API key of the Qdrant server."""
-    qdrant_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
-    """Seconds that one read from the Qdrant server may take, its repetitions included."""
-    qdrant_wait_s: Annotated[float, Meta(ge=0)] = 60.0
-    """Seconds that the start waits for the Qdrant server."""
-    request_timeout_s: Annotated[float, Meta(gt=0)] = 300.0
-    """Seconds after which a request no longer waits for the Qdrant server."""
     workers: Positive = 1
     """API processes. All of them share one engine."""
+    request_timeout_s: Annotated[float, Meta(gt=0)] = 300.0
+    """Seconds after which a request no longer waits for the Qdrant server."""
+    strict: bool = False
+    """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
+    any_prefix: bool = False
+    """Answer the methods under unknown prefixes too (`/<anything>/v2/insert`)."""
+    mirror_status: bool = False
+    """Repeat codes of 400 and above from the body in the HTTP status."""
+    max_body_bytes: Positive = 64 * 1024 * 1024
+    """Largest request body."""
+    user_id: str = "00000000-0000-4000-8000-000000000001"
+    """The `user_id` that `authorize` and the account methods answer."""
+
+
+class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may use the service."""
+
     tokens: tuple[str, ...] = ()
     """Tokens, each `token[:scopes[:collections]]`; scopes and collection ids are joined by `+`."""
     tokens_file: str = ""
     """File with one token a line: SHA-256 of the token in hex, scopes, collection ids."""
+
+
+class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where vectors and records are kept: in a folder, or on a Qdrant server."""
+
+    data: str = "data"
+    """Folder of the embedded engine and of prepared models; created if missing."""
+    hnsw_threshold_elements: Annotated[int, Meta(ge=0)] = _WORKER.hnsw_threshold_elements
+    """Vectors x dimensions beyond which the embedded engine builds an HNSW index; 0: never."""
+    qdrant_url: str = ""
+    """URL of a Qdrant server, such as `http://qdrant:6333`; empty: the embedded engine."""
+    qdrant_api_key: str = ""
+    """API key of the Qdrant server."""
+    qdrant_timeout_s: Annotated[float, Meta(gt=0)] = _SERVER.read_timeout_s
+    """Seconds that one read from the Qdrant server may take, its repetitions included."""
+    qdrant_wait_s: Annotated[float, Meta(ge=0)] = 60.0
+    """Seconds that the start waits for the Qdrant server."""
+
+    @property
+    def models_folder(self) -> Path:
+        """Where embedders keep what they prepare."""
+        return Path(self.data) / "models"
+
+    @property
+    def server(self) -> ServerSettings:
+        """For `ServerEngine`, where `qdrant_url` is set."""
+        return ServerSettings(
+            url=self.qdrant_url,
+            api_key=self.qdrant_api_key,
+            read_timeout_s=self.qdrant_timeout_s,
+        )
+
+    @property
+    def worker(self) -> WorkerSettings:
+        """For the worker of the embedded engine."""
+        return WorkerSettings(hnsw_threshold_elements=self.hnsw_threshold_elements)
+
+
+class EmbedderSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which embedder new collections get, and what the bundled ones are loaded with."""
+
     embedder: str = ""
     """Embedder of new collections that name none, but for `matching`, `colors`; empty: by type."""
     clip_model: str = ""
@@ -69,66 +128,85 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     remote_dimension: Annotated[int, Meta(ge=0)] = 0
     """Numbers of its vectors, checked at the start; 0: as many as it answers."""
     remote_image_px: Annotated[int, Meta(ge=1, le=4096)] = 224
-    """Side of the square that its model sees; images are sent twice as large."""
+    """Side of the square that its model sees; pictures are sent twice as large."""
     remote_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """Seconds that it may take for one request."""
-    strict: bool = False
-    """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
-    any_prefix: bool = False
-    """Answer the methods under unknown prefixes too (`/<anything>/v2/insert`)."""
-    mirror_status: bool = False
-    """Repeat codes of 400 and above from the body in the HTTP status."""
-    max_body_bytes: Positive = 64 * 1024 * 1024
-    """Largest request body."""
-    max_records: Positive = 100
-    """Most records in one request."""
-    max_results: Positive = 10_000
-    """Larger `k`, `count` and `size` are cut to this."""
-    max_image_bytes: Positive = 32 * 1024 * 1024
-    """Largest image, as a file."""
-    max_image_pixels: Positive = 64_000_000
-    """Largest image, decoded."""
-    fetch_timeout_s: Annotated[float, Meta(gt=0)] = 20.0
-    """Seconds to fetch one `_url`, redirects included."""
-    fetch_allow: tuple[str, ...] = ()
-    """Hosts and networks (CIDR) that `_url` may name although their addresses are private."""
-    hnsw_threshold_elements: Annotated[int, Meta(ge=0)] = 30_000_000
-    """Vectors x dimensions beyond which the embedded engine builds an HNSW index; 0: never."""
-    user_id: str = "00000000-0000-4000-8000-000000000001"
-    """The `user_id` that `authorize` and the account methods answer."""
 
     @property
-    def effective_max_records(self) -> int:
-        return min(self.max_records, 10) if self.strict else self.max_records
-
-    @property
-    def embedder_options(self) -> dict[str, dict[str, Any]]:
+    def options(self) -> dict[str, dict[str, Any]]:
         """What the bundled embedders are loaded with, by their name: `clip_model` for `clip` …"""
         options: dict[str, dict[str, Any]] = {name: {} for name in ("clip", "remote")}
-        for field, value in msgspec.structs.asdict(self).items():
-            name, _, option = field.partition("_")
+        for setting, value in msgspec.structs.asdict(self).items():
+            name, _, option = setting.partition("_")
             if name in options:
                 options[name][option] = value
         return options
 
 
+class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Which images are read."""
+
+    max_bytes: Positive = field(default=_IMAGES.max_bytes, name="max_image_bytes")
+    """Largest picture, as a file."""
+    max_pixels: Positive = field(default=_IMAGES.max_pixels, name="max_image_pixels")
+    """Largest picture, decoded."""
+    fetch_timeout_s: Annotated[float, Meta(gt=0)] = _IMAGES.fetch_timeout_s
+    """Seconds to fetch one `_url`, redirects included."""
+    allowed_hosts: tuple[str, ...] = field(default=_IMAGES.allowed_hosts, name="fetch_allow")
+    """Hosts and networks (CIDR) that `_url` may name although their addresses are private."""
+
+    @property
+    def reader(self) -> ImageSettings:
+        """For `ImageReader`."""
+        return ImageSettings(**msgspec.structs.asdict(self))
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of the service, in groups."""
+
+    http: HttpSettings = HttpSettings()
+    access: AccessSettings = AccessSettings()
+    engine: EngineSettings = EngineSettings()
+    embedders: EmbedderSettings = EmbedderSettings()
+    images: FetchSettings = FetchSettings()
+    limits: Limits = Limits()
+
+    @property
+    def limits_in_force(self) -> Limits:
+        """The limits, or the provider's where they are stricter and `strict` is set."""
+        if not self.http.strict:
+            return self.limits
+        most = min(self.limits.max_records, STRICT_MAX_RECORDS)
+        return msgspec.structs.replace(self.limits, max_records=most)
+
+
+def setting_groups() -> dict[str, type[msgspec.Struct]]:
+    """The group of each field of `Settings`."""
+    return {group.name: type(group.default) for group in msgspec.structs.fields(Settings)}
+
+
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Raises SettingsError for a value of the wrong type and for an unknown `LOOKALIKE_` name."""
     environment = os.environ if environment is None else environment
-    values: dict[str, Any] = {}
-    fields = {field.name: field for field in msgspec.structs.fields(Settings)}
+    known = {
+        PREFIX + setting.encode_name.upper(): (group, setting)
+        for group, struct in setting_groups().items()
+        for setting in msgspec.structs.fields(struct)
+    }
+    values: dict[str, dict[str, Any]] = {group: {} for group in setting_groups()}
     for variable, text in environment.items():
         if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}INTERNAL_"):
             continue
-        name = variable.removeprefix(PREFIX).lower()
-        if name not in fields or variable != variable.upper():
+        if variable not in known:
             raise SettingsError(f"{variable} is not a setting")
-        values[name] = _parse(text, isinstance(fields[name].default, tuple))
+        group, setting = known[variable]
+        values[group][setting.encode_name] = _parse(text, isinstance(setting.default, tuple))
     try:
         return msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
-        raise SettingsError(f"{PREFIX}{place.rstrip('`').upper()}: {text}") from None
+        variable = PREFIX + place.rstrip("`").partition(".")[2].upper()
+        raise SettingsError(f"{variable}: {text}") from None
 
 
 def _parse(text: str, is_list: bool) -> str | list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from lookalike import __version__
-from lookalike.cli.collection_commands import collections
-from lookalike.cli.demo_command import demo
-from lookalike.cli.embedder_commands import embedders
-from lookalike.cli.migrate import migrate
+from lookalike.cli.collection_commands import collections_group
+from lookalike.cli.demo_command import demo_command
+from lookalike.cli.embedder_commands import embedders_group
+from lookalike.cli.migrate import migrate_group
 from lookalike.cli.serve import serve
-from lookalike.cli.token_commands import tokens
-from lookalike.cli.transfer import export, import_
+from lookalike.cli.token_commands import tokens_group
+from lookalike.cli.transfer import export_command, import_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,5 +20,14 @@ def main() -> None:
     """Self-hosted visual similarity search. Settings are environment variables, LOOKALIKE_…"""
 
 
-for command in (serve, collections, demo, embedders, tokens, export, import_, migrate):
+for command in (
+    serve,
+    collections_group,
+    demo_command,
+    embedders_group,
+    tokens_group,
+    export_command,
+    import_command,
+    migrate_group,
+):
     main.add_command(command)

@@ -8,75 +8,72 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.cli.options import settings_with
+from lookalike.adapter.collections.settings import CollectionSettings
+from lookalike.cli.options import data_option, settings_with
 
 if TYPE_CHECKING:
-    from lookalike.adapter.collections.store import Collection
-    from lookalike.api.services import Services
+    from lookalike.adapter.collections.settings import Collection
+    from lookalike.api.components import Components
     from lookalike.demo_photos import DemoPhoto
 
 NAME = "demo"
 BATCH = 5
 
 
-@click.command()
+@click.command("demo")
 @click.argument("wheel", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
-def demo(wheel: Path, data: str | None) -> None:
+@data_option
+def demo_command(wheel: Path, data: str | None) -> None:
     """Fill an empty data folder with the product photos in WHEEL (saleor 2.10.1, CC-BY-4.0).
 
     Nothing is made where another collection exists.
     """
-    from lookalike.adapter.records.listing import count
-    from lookalike.adapter.records.selection import EVERYTHING
-    from lookalike.cli.offline import run_with_services
+    from lookalike.cli.offline import run_with_components
     from lookalike.demo_photos import read_products
 
     settings = settings_with(data=data)
 
-    async def action(services: Services) -> None:
-        existing = services.cache.all()
+    async def action(parts: Components) -> None:
+        existing = await parts.collections.list_all()
         collection = next((c for c in existing if c.name == NAME), None)
         if existing and collection is None:
             click.echo("The data folder has collections: no demo collection is made.")
             return
         if collection is None:
-            collection = await _create(services)
+            collection = await _create(parts)
         photos = read_products(wheel)
-        if await count(services.engine, collection, EVERYTHING) < len(photos):
-            await _load(photos, collection, services)
-        click.echo(example(settings.host, settings.port, collection.id))
+        if await parts.records.count(collection) < len(photos):
+            # A batch never has more records than a request may.
+            size = min(BATCH, settings.limits_in_force.max_records)
+            await _load(photos, collection, parts, size)
+        click.echo(example(settings.http.host, settings.http.port, collection.id))
 
-    run_with_services(settings, action)
+    run_with_components(settings, action)
 
 
-async def _create(services: Services) -> Collection:
-    from lookalike.api.routes.collection_methods import create
-    from lookalike.api.schemas import NewCollection
-
-    body = NewCollection(
+async def _create(parts: Components) -> Collection:
+    settings = CollectionSettings(
         name=NAME,
         type="products",
-        fields_to_index=["category", "price"],
+        fields_to_index=("category", "price"),
         product_id_field="product_id",
     )
-    return await create(body, services)
+    return await parts.collections.create(settings)
 
 
-async def _load(photos: list[DemoPhoto], collection: Collection, services: Services) -> None:
+async def _load(
+    photos: list[DemoPhoto], collection: Collection, parts: Components, batch_size: int
+) -> None:
     from rich.progress import track
 
     from lookalike.adapter.errors import DuplicateRecord
 
-    async def embed(sources: object) -> object:
-        return await services.embed(collection, sources)  # type: ignore[arg-type]
-
-    batches = [photos[begin : begin + BATCH] for begin in range(0, len(photos), BATCH)]
+    batches = [photos[begin : begin + batch_size] for begin in range(0, len(photos), batch_size)]
     for batch in track(batches, description=f"Embedding {len(photos)} product photos"):
         records = [
             photo.record() | {"_base64": base64.b64encode(photo.image).decode()} for photo in batch
         ]
-        outcome = await services.writer.insert(collection, records, embed, None)  # type: ignore[arg-type]
+        outcome = await parts.records.insert(collection, records)
         # Those of a demo that was interrupted are there already.
         for record, why in outcome.refused:
             if isinstance(why, DuplicateRecord):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli.options import settings_with
+from lookalike.cli.options import data_option, settings_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,17 +19,15 @@ if TYPE_CHECKING:
 MOST_PHOTOS = 64
 PHOTO_PX = 336
 
-data_option = click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
 
-
-@click.group()
-def embedders() -> None:
+@click.group("embedders")
+def embedders_group() -> None:
     """List, check and measure embedders."""
 
 
-@embedders.command("list")
+@embedders_group.command("list")
 @data_option
-def list_all(data: str | None) -> None:
+def list_embedders(data: str | None) -> None:
     """Every installed embedder: name, dimension, distance, revision; or why it cannot be loaded."""
     from lookalike.embedders.base import TextEmbedder
     from lookalike.embedders.registry import installed
@@ -37,7 +35,7 @@ def list_all(data: str | None) -> None:
     settings = settings_with(data=data)
     for point in installed():
         try:
-            embedder = loader(point, settings)(models_folder(settings))
+            embedder = loader(point, settings)(settings.engine.models_folder)
         except Exception as error:
             click.echo(f"{point.name:<12}  not available: {error}")
             continue
@@ -48,27 +46,29 @@ def list_all(data: str | None) -> None:
         )
 
 
-@embedders.command()
+@embedders_group.command("check")
 @click.argument("name")
 @data_option
-def check(name: str, data: str | None) -> None:
+def check_command(name: str, data: str | None) -> None:
     """Hold an embedder to the contract, rule by rule."""
     from lookalike.embedders.testing import findings
 
     settings = settings_with(data=data)
     broken = 0
-    for rule, fault in findings(loader(point_named(name), settings), name, models_folder(settings)):
+    for rule, fault in findings(
+        loader(point_named(name), settings), name, settings.engine.models_folder
+    ):
         click.echo(f"{'FAILED' if fault else 'ok':<6}  {rule}" + (f": {fault}" if fault else ""))
         broken += bool(fault)
     if broken:
         raise click.ClickException(f"{name} breaks {broken} of the rules")
 
 
-@embedders.command()
+@embedders_group.command("bench")
 @click.argument("name")
 @click.option("--pictures", type=click.IntRange(min=1), default=64, show_default=True)
 @data_option
-def bench(name: str, pictures: int, data: str | None) -> None:
+def bench_command(name: str, pictures: int, data: str | None) -> None:
     """Measure images a second: drawn photos of 1,000 x 750, JPEG, decoded and embedded."""
     from time import perf_counter
 
@@ -78,7 +78,7 @@ def bench(name: str, pictures: int, data: str | None) -> None:
     load = loader(point_named(name), settings)
     try:
         started = perf_counter()
-        embedder = load(models_folder(settings))
+        embedder = load(settings.engine.models_folder)
     except Exception as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"loaded in {perf_counter() - started:.2f} s")
@@ -98,7 +98,7 @@ def bench(name: str, pictures: int, data: str | None) -> None:
         )
 
 
-@embedders.command()
+@embedders_group.command("export")
 @click.option("--int8", is_flag=True, help="8-bit weights: three times as fast on CPUs with VNNI.")
 @click.option(
     "--photos",
@@ -106,7 +106,7 @@ def bench(name: str, pictures: int, data: str | None) -> None:
     help="Folder of photos to compare on; default: drawn ones.",
 )
 @data_option
-def export(int8: bool, photos: Path | None, data: str | None) -> None:
+def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
     """Turn the image tower of LOOKALIKE_CLIP_MODEL into ONNX, for images without PyTorch.
 
     The service takes the file by itself. Its vectors have a revision of their own, so collections
@@ -115,18 +115,18 @@ def export(int8: bool, photos: Path | None, data: str | None) -> None:
     from lookalike.embedders.embedder_errors import EmbedderError
 
     settings = settings_with(data=data)
-    if not settings.clip_model:
+    if not settings.embedders.clip_model:
         raise click.ClickException("LOOKALIKE_CLIP_MODEL names the model to export; it is not set")
     pictures = _photos(photos)
     try:
         from lookalike.embedders.export import export as export_tower
 
         report = export_tower(
-            models_folder(settings),
+            settings.engine.models_folder,
             pictures,
-            model=settings.clip_model,
+            model=settings.embedders.clip_model,
             precision="int8" if int8 else "float32",
-            download=settings.clip_download,
+            download=settings.embedders.clip_download,
         )
     except EmbedderError as error:
         raise click.ClickException(error.text) from None
@@ -161,11 +161,6 @@ def _photos(folder: Path | None) -> list[Image.Image]:
     return photos
 
 
-def models_folder(settings: Settings) -> Path:
-    """Where the service keeps what embedders prepare."""
-    return Path(settings.data) / "models"
-
-
 def point_named(name: str) -> Any:
     from lookalike.embedders.registry import installed
 
@@ -179,7 +174,7 @@ def loader(point: Any, settings: Settings) -> Callable[[Path], Any]:
     """The `load` of an entry point, with the options of the settings."""
 
     def load(cache_folder: Path) -> Any:
-        return point.load()(cache_folder, **settings.embedder_options.get(point.name, {}))
+        return point.load()(cache_folder, **settings.embedders.options.get(point.name, {}))
 
     return load
 

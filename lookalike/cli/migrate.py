@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli.options import settings_with
+from lookalike.cli.options import data_option, settings_with
 
 if TYPE_CHECKING:
-    from lookalike.adapter.collections.store import Collection
-    from lookalike.api.services import Services
+    from lookalike.adapter.collections.settings import Collection
+    from lookalike.api.components import Components
     from lookalike.migrations.reembedding import Reembedding, Unreadable
 
-data_option = click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
 embedder_option = click.option("--embedder", help="Embed all records anew with this embedder.")
 records_option = click.option(
     "--records",
@@ -25,45 +26,45 @@ records_option = click.option(
 )
 
 
-@click.group()
-def migrate() -> None:
+@click.group("migrate")
+def migrate_group() -> None:
     """Migrate collections; the service may run meanwhile, and any command be repeated.
 
     When a command ends, every process of the service knows what it has changed.
     """
 
 
-@migrate.command()
+@migrate_group.command("status")
 @data_option
-def status(data: str | None) -> None:
+def status_command(data: str | None) -> None:
     """What each collection has, what is pending, and what is on its way."""
-    run(data, show_status)
+    run_action(data, show_status)
 
 
-async def show_status(services: Services) -> None:
+async def show_status(parts: Components) -> None:
     from lookalike.migrations import layout
 
-    for collection in services.cache.all():
+    for collection in parts.cache.all():
         click.echo(f"{collection.id}  {collection.name}")
-        count = (await services.engine.count(collection.physical, exact=True)).count
+        count = await parts.records.count(collection)
         click.echo(f"  records    {count}")
         click.echo(f"  embedder   {collection.embedder} {collection.revision}")
         numbers = [str(each.number) for each in layout.pending(collection)] or ["none"]
-        reached = await layout.checkpoint(services.engine, collection)
+        reached = await layout.read_checkpoint_of(parts.engine, collection)
         underway = f" (at record {reached.records})" if reached.number else ""
         click.echo(
             f"  layout     {collection.schema_version}, pending: {', '.join(numbers)}{underway}"
         )
-        await _show_second(services, collection)
+        await _show_second(parts, collection)
 
 
-async def _show_second(services: Services, collection: Collection) -> None:
-    from lookalike.migrations.reembedding import lacking
+async def _show_second(parts: Components, collection: Collection) -> None:
+    from lookalike.migrations.reembedding import count_lacking
 
     other = collection.second_vector
     if other is None:
         return
-    without = await lacking(services.engine, collection, other.vector)
+    without = await count_lacking(parts.engine, collection, other.vector)
     state = "complete" if other.complete else "being filled"
     click.echo(
         f"  beside it  {other.vector}: {other.embedder} {other.revision}, {state}, "
@@ -71,39 +72,41 @@ async def _show_second(services: Services, collection: Collection) -> None:
     )
 
 
-@migrate.command()
+@migrate_group.command("plan")
 @click.argument("collection_id")
 @embedder_option
 @records_option
 @data_option
-def plan(collection_id: str, embedder: str | None, records: Path | None, data: str | None) -> None:
+def plan_command(
+    collection_id: str, embedder: str | None, records: Path | None, data: str | None
+) -> None:
     """What `up` would do. Changes nothing."""
-    run(data, lambda services: show_plan(services, collection_id, embedder, records))
+    run_action(data, lambda parts: show_plan(parts, collection_id, embedder, records))
 
 
 async def show_plan(
-    services: Services, collection_id: str, embedder: str | None, records: Path | None
+    parts: Components, collection_id: str, embedder: str | None, records: Path | None
 ) -> None:
     from lookalike.migrations import layout
-    from lookalike.migrations.archive import scroll
+    from lookalike.migrations.archive import scroll_points
     from lookalike.migrations.reembedding import without
     from lookalike.migrations.sources import GivenRecords
 
-    collection = await services.cache.find(collection_id)
+    collection = await parts.collections.find(collection_id)
     for each in layout.pending(collection):
         click.echo(f"Layout {each.number}: {each.text}")
     wanted = embedder or _begun(collection)
     if wanted is None:
         click.echo("No other embedder is asked for.")
         return
-    target = await services.embedder_named(wanted, "--embedder")
+    target = await parts.embedding.identify_embedder(wanted, "--embedder")
     given, total, urls, again = GivenRecords(records), 0, 0, 0
     other = collection.second_vector
     begun = other is not None and other.revision == target.revision
-    pages = scroll(
-        services.engine,
+    pages = scroll_points(
+        parts.engine,
         collection.physical,
-        filter=without(other.vector) if other and begun else None,
+        condition=without(other.vector) if other and begun else None,
         payload=["_id", "_url"],
         vectors=False,
         page=1000,
@@ -122,7 +125,7 @@ async def show_plan(
     )
 
 
-@migrate.command()
+@migrate_group.command("up")
 @click.argument("collection_id")
 @embedder_option
 @records_option
@@ -144,105 +147,102 @@ async def show_plan(
 @click.option("--beside", is_flag=True, help="Do not switch: keep both vectors, to compare them.")
 @click.option("--dry-run", is_flag=True, help="As `plan`.")
 @data_option
-def up(
-    collection_id: str,
-    embedder: str | None,
-    records: Path | None,
-    skip_unreadable: bool,
-    list_file: Path,
-    min_overlap: float,
-    beside: bool,
-    dry_run: bool,
-    data: str | None,
-) -> None:
+def up_command(collection_id: str, dry_run: bool, data: str | None, **wishes: Any) -> None:
     """Apply what is pending, or go on with what was interrupted."""
+    wanted = Wishes(**wishes)
     if dry_run:
-        run(data, lambda services: show_plan(services, collection_id, embedder, records))
-        return
-
-    async def action(services: Services) -> None:
-        from lookalike.migrations.reembedding import NotVerified, lacking
-
-        collection = await _new_layouts(services, await services.cache.find(collection_id))
-        wanted = embedder or _begun(collection)
-        if wanted is None:
-            if not await lacking(services.engine, collection, collection.vector):
-                click.echo("Nothing is left to do.")
-                return
-            wanted = collection.embedder
-        try:
-            await _embed_anew(
-                *(services, collection, wanted, records),
-                *(list_file, skip_unreadable, min_overlap, beside),
-            )
-        except NotVerified as error:
-            _list_unreadable(list_file, error.unreadable)
-            raise
-
-    run(data, action)
+        run_action(
+            data, lambda parts: show_plan(parts, collection_id, wanted.embedder, wanted.records)
+        )
+    else:
+        run_action(data, lambda parts: _migrate_up(parts, collection_id, wanted))
 
 
-async def _new_layouts(services: Services, collection: Collection) -> Collection:
+@dataclass(frozen=True)
+class Wishes:
+    """The options of `up`."""
+
+    embedder: str | None
+    records: Path | None
+    skip_unreadable: bool
+    list_file: Path
+    min_overlap: float
+    beside: bool
+
+
+async def _migrate_up(parts: Components, collection_id: str, wishes: Wishes) -> None:
+    from lookalike.migrations.reembedding import NotVerified, count_lacking
+
+    collection = await _new_layouts(parts, await parts.collections.find(collection_id))
+    embedder = wishes.embedder or _begun(collection)
+    if embedder is None:
+        if not await count_lacking(parts.engine, collection, collection.vector):
+            click.echo("Nothing is left to do.")
+            return
+        embedder = collection.embedder
+    try:
+        await _embed_anew(parts, collection, embedder, wishes)
+    except NotVerified as error:
+        _list_unreadable(wishes.list_file, error.unreadable)
+        raise
+
+
+async def _new_layouts(parts: Components, collection: Collection) -> Collection:
     from rich.progress import Progress
 
     from lookalike.migrations import layout
 
     for migration in layout.pending(collection):
-        total = (await services.engine.count(collection.physical, exact=True)).count
+        total = await parts.records.count(collection)
         with Progress() as bar:
             task = bar.add_task(f"Layout {migration.number}", total=total)
 
             def show(more: int, bar: Progress = bar, task: Any = task) -> None:
                 bar.advance(task, more)
 
-            collection = await layout.apply(services.engine, collection, migration, show)
+            collection = await layout.apply(parts.engine, collection, migration, show)
         click.echo(f"Layout {migration.number} is applied: {migration.text}")
     return collection
 
 
 async def _embed_anew(
-    services: Services,
-    collection: Collection,
-    wanted: str,
-    records: Path | None,
-    list_file: Path,
-    skip_unreadable: bool,
-    min_overlap: float,
-    beside: bool,
+    parts: Components, collection: Collection, embedder: str, wishes: Wishes
 ) -> None:
     from rich.progress import Progress
 
     from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
-    from lookalike.migrations.reembedding import lacking
+    from lookalike.migrations.reembedding import count_lacking
 
     with Progress() as bar:
-        moving = await _reembedding(services, collection, wanted, records, bar)
+        moving = await _reembedding(parts, collection, embedder, wishes.records, bar)
         if moving.target.revision == collection.revision:
-            missing = await lacking(services.engine, collection, collection.vector)
+            missing = await count_lacking(parts.engine, collection, collection.vector)
             left = await moving.fill(collection, collection.vector) if missing else []
             done, said = collection, f"{missing - len(left)} of {missing} that had none got theirs"
         else:
-            verdict = await moving.prepare(skip_unreadable=skip_unreadable, min_overlap=min_overlap)
+            verdict = await moving.prepare(
+                skip_unreadable=wishes.skip_unreadable, min_overlap=wishes.min_overlap
+            )
             left = verdict.unreadable
             said = f"{verdict.overlap:.0%} of the nearest ten are the same"
-            if beside:
-                done, said = collection, f"beside them those of {wanted}, {said}"
+            if wishes.beside:
+                done, said = collection, f"beside them those of {embedder}, {said}"
                 await asyncio.sleep(SETTLE_SECONDS)
             else:
                 done = await moving.switch()
-    _list_unreadable(list_file, left)
+    _list_unreadable(wishes.list_file, left)
     click.echo(f"{done.name}: searched by vectors of {done.embedder} {done.revision}; {said}.")
 
 
 async def _reembedding(
-    services: Services, collection: Collection, wanted: str, records: Path | None, bar: Any
+    parts: Components, collection: Collection, embedder: str, records: Path | None, bar: Any
 ) -> Reembedding:
-    from lookalike.migrations.reembedding import Progress, Reembedding, Target
+    from lookalike.migrations.reembedding import PassReports, Reembedding
     from lookalike.migrations.sources import GivenRecords
 
-    target = await services.embedder_named(wanted, "--embedder")
+    target = await parts.embedding.identify_embedder(embedder, "--embedder")
 
-    class Shown(Progress):
+    class Shown(PassReports):
         task: Any = None
 
         def pass_begins(self, number: int, records: int) -> None:
@@ -251,14 +251,11 @@ async def _reembedding(
         def looked_at(self, records: int) -> None:
             bar.advance(self.task, records)
 
-    async def embed(sources: Any) -> Any:
-        return await services.embed_with(target, sources)
-
     return Reembedding(
-        services.engine,
+        parts.engine,
         collection.id,
-        Target(wanted, target.revision, target.dimension, target.distance),
-        embed,
+        target,
+        partial(parts.embedding.embed_with, embedder),
         GivenRecords(records),
         Shown(),
     )
@@ -282,44 +279,44 @@ def _list_unreadable(file: Path, unreadable: Sequence[Unreadable]) -> None:
         )
 
 
-@migrate.command()
+@migrate_group.command("switch")
 @click.argument("collection_id")
 @data_option
-def switch(collection_id: str, data: str | None) -> None:
+def switch_command(collection_id: str, data: str | None) -> None:
     """Search by the other vector from now on; once more takes it back."""
 
-    async def action(services: Services) -> None:
+    async def action(parts: Components) -> None:
         from lookalike.adapter.collections import second_vector
 
-        collection = await services.cache.find(collection_id)
-        done = await second_vector.switch(services.engine, collection)
+        collection = await parts.collections.find(collection_id)
+        done = await second_vector.switch_vectors(parts.engine, collection)
         await asyncio.sleep(second_vector.SETTLE_SECONDS)
         click.echo(f"{done.name}: searched by {done.vector}, {done.embedder} {done.revision}.")
 
-    run(data, action)
+    run_action(data, action)
 
 
-@migrate.command()
+@migrate_group.command("drop")
 @click.argument("collection_id")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @data_option
-def drop(collection_id: str, yes: bool, data: str | None) -> None:
+def drop_command(collection_id: str, yes: bool, data: str | None) -> None:
     """Delete the vector that is not searched: the former one, or one that is being filled."""
     if not yes:
         click.confirm("Delete the other vector of all records of this collection?", abort=True)
 
-    async def action(services: Services) -> None:
+    async def action(parts: Components) -> None:
         from lookalike.adapter.collections import second_vector
 
-        collection = await services.cache.find(collection_id)
-        await second_vector.drop(services.engine, collection)
+        collection = await parts.collections.find(collection_id)
+        await second_vector.drop_second_vector(parts.engine, collection)
         other = collection.second_vector
         click.echo("There was none." if other is None else f"{other.vector} is deleted.")
 
-    run(data, action)
+    run_action(data, action)
 
 
-def run(data: str | None, action: Any) -> None:
-    from lookalike.cli.offline import run_with_services
+def run_action(data: str | None, action: Any) -> None:
+    from lookalike.cli.offline import run_with_components
 
-    run_with_services(settings_with(data=data), action)
+    run_with_components(settings_with(data=data), action)

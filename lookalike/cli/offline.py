@@ -1,4 +1,4 @@
-"""Services for a command: on the running service's engine, or on one of its own."""
+"""Components for a command: on the running service's engine, or on one of its own."""
 
 from __future__ import annotations
 
@@ -16,20 +16,18 @@ from lookalike.adapter.engines.embedded.supervisor import (
     running_socket,
 )
 from lookalike.adapter.errors import LookalikeError
-from lookalike.api.engine_connection import connect
-from lookalike.api.services import Services
+from lookalike.api.components import Components, connect_engine
 from lookalike.api.settings import Settings
-from lookalike.cli.options import engine_settings
 
 T = TypeVar("T")
 
 
-def run_with_services(settings: Settings, action: Callable[[Services], Awaitable[T]]) -> T:
+def run_with_components(settings: Settings, action: Callable[[Components], Awaitable[T]]) -> T:
     """Runs `action`; errors are shown as one line, without a traceback."""
 
     async def run() -> T:
-        async with open_services(settings) as services:
-            return await action(services)
+        async with open_components(settings) as components:
+            return await action(components)
 
     try:
         return asyncio.run(run())
@@ -38,29 +36,29 @@ def run_with_services(settings: Settings, action: Callable[[Services], Awaitable
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
+async def open_components(settings: Settings) -> AsyncIterator[Components]:
     with engine_socket(settings) as socket:
-        services = Services(settings, await connect(settings, socket))
+        components = Components(settings, await connect_engine(settings, socket))
         try:
-            await services.cache.refresh()
-            yield services
+            await components.cache.refresh()
+            yield components
         finally:
-            await services.close()
+            await components.close()
 
 
 @contextlib.contextmanager
 def engine_socket(settings: Settings) -> Iterator[Path | None]:
     """The socket of the running service's engine, or of one that is started for the command; None
     with a Qdrant server."""
-    if settings.qdrant_url:
+    if settings.engine.qdrant_url:
         yield None
         return
-    folder = Path(settings.data)
+    folder = Path(settings.engine.data)
     running = running_socket(folder)
     if running is not None:
         yield running
         return
-    own = Supervisor(folder, engine_settings(settings))
+    own = Supervisor(folder, settings.engine.worker)
     own.start()
     try:
         yield own.socket_path

@@ -6,8 +6,9 @@ import os
 
 import click
 
-from lookalike.adapter.engines.engine_settings import EngineSettings
 from lookalike.api.settings import PREFIX, Settings, SettingsError, from_environment
+
+data_option = click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
 
 
 def settings_with(**options: str | int | None) -> Settings:
@@ -19,7 +20,3 @@ def settings_with(**options: str | int | None) -> Settings:
         return from_environment()
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-
-
-def engine_settings(settings: Settings) -> EngineSettings:
-    return EngineSettings(hnsw_threshold_elements=settings.hnsw_threshold_elements)

@@ -11,21 +11,21 @@ from pathlib import Path
 import click
 
 from lookalike.api.settings import Settings, SettingsError
-from lookalike.cli.options import engine_settings, settings_with
+from lookalike.cli.options import data_option, settings_with
 
 
 @click.command()
 @click.option("--host", help="Address to listen on.  [LOOKALIKE_HOST, default 127.0.0.1]")
 @click.option("--port", type=int, help="Port to listen on.  [LOOKALIKE_PORT, default 8000]")
-@click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
+@data_option
 @click.option("--workers", type=int, help="API processes.  [LOOKALIKE_WORKERS, default 1]")
 def serve(host: str | None, port: int | None, data: str | None, workers: int | None) -> None:
     """Start the service: the embedded engine, or the Qdrant server of LOOKALIKE_QDRANT_URL."""
     settings = settings_with(host=host, port=port, data=data, workers=workers)
     check_exposure(settings)
-    if settings.qdrant_url:
+    if settings.engine.qdrant_url:
         wait_for_qdrant(settings)
-        run(settings)
+        run_api(settings)
     else:
         run_with_engine(settings)
 
@@ -34,14 +34,14 @@ def run_with_engine(settings: Settings) -> None:
     # The engine starts while this process is still importing the web framework.
     from lookalike.adapter.engines.embedded.supervisor import DataFolderLocked, Supervisor
 
-    engine = Supervisor(Path(settings.data), engine_settings(settings))
+    engine = Supervisor(Path(settings.engine.data), settings.engine.worker)
     try:
         engine.start()
     except DataFolderLocked as error:
         raise click.ClickException(str(error)) from None
     try:
         os.environ["LOOKALIKE_INTERNAL_ENGINE_SOCKET"] = str(engine.socket_path)
-        run(settings)
+        run_api(settings)
     finally:
         engine.stop()
 
@@ -51,12 +51,11 @@ def wait_for_qdrant(settings: Settings) -> None:
 
     from lookalike.adapter.engines.server.engine import ServerEngine, wait_for_server
     from lookalike.adapter.errors import LookalikeError
-    from lookalike.api.engine_connection import server_settings
 
     async def wait() -> str:
-        engine = ServerEngine.connect(server_settings(settings))
+        engine = ServerEngine.connect(settings.engine.server)
         try:
-            return await wait_for_server(engine, settings.qdrant_wait_s, click.echo)
+            return await wait_for_server(engine, settings.engine.qdrant_wait_s, click.echo)
         finally:
             await engine.close()
 
@@ -67,7 +66,7 @@ def wait_for_qdrant(settings: Settings) -> None:
     click.echo(f"Collections are kept by Qdrant {version}.")
 
 
-def run(settings: Settings) -> None:
+def run_api(settings: Settings) -> None:
     import uvicorn
 
     # Uvicorn stops in order and then sends itself the signal again, which would end this process
@@ -76,13 +75,13 @@ def run(settings: Settings) -> None:
     os.environ["LOOKALIKE_INTERNAL_MAIN_PID"] = str(os.getpid())
     # Small matrix products on many threads cost nearly twice their time on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    click.echo(f"Lookalike listens on http://{settings.host}:{settings.port}")
+    click.echo(f"Lookalike listens on http://{settings.http.host}:{settings.http.port}")
     uvicorn.run(
         "lookalike.api.app:create_app_from_environment",
         factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
+        host=settings.http.host,
+        port=settings.http.port,
+        workers=settings.http.workers,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -96,14 +95,14 @@ def check_exposure(settings: Settings) -> None:
     from lookalike.api.auth import tokens_from
 
     try:
-        if tokens_from(settings).configured:
+        if tokens_from(settings.access).configured:
             return
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
-    if not is_loopback(settings.host):
+    if not is_loopback(settings.http.host):
         raise click.ClickException(
-            f"No tokens are configured, so {settings.host} is refused: set LOOKALIKE_TOKENS or "
-            "LOOKALIKE_TOKENS_FILE, or listen on 127.0.0.1"
+            f"No tokens are configured, so {settings.http.host} is refused: set LOOKALIKE_TOKENS "
+            "or LOOKALIKE_TOKENS_FILE, or listen on 127.0.0.1"
         )
     click.echo("No tokens are configured: any token is accepted, from this machine only.")
 

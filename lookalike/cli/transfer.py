@@ -7,40 +7,38 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.cli.options import settings_with
+from lookalike.cli.options import data_option, settings_with
 
 if TYPE_CHECKING:
-    from lookalike.api.services import Services
-
-data_option = click.option("--data", help="Data folder.  [LOOKALIKE_DATA, default ./data]")
+    from lookalike.api.components import Components
 
 
-@click.command()
+@click.command("export")
 @click.argument("collection_id")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @data_option
-def export(collection_id: str, file: Path, data: str | None) -> None:
+def export_command(collection_id: str, file: Path, data: str | None) -> None:
     """Write a collection, with its vectors, to FILE; `.gz` compresses.
 
     The service may run meanwhile.
     """
     from rich.progress import Progress
 
-    from lookalike.cli.offline import run_with_services
+    from lookalike.cli.offline import run_with_components
     from lookalike.migrations import archive
 
-    async def action(services: Services) -> int:
-        collection = await services.cache.find(collection_id)
-        total = (await services.engine.count(collection.physical, exact=True)).count
+    async def action(parts: Components) -> int:
+        collection = await parts.collections.find(collection_id)
+        total = await parts.records.count(collection)
         with Progress() as bar:
             task = bar.add_task("Exporting", total=total)
 
             def show(done: int) -> None:
                 bar.update(task, completed=done)
 
-            return await archive.export(services.engine, collection, file, show)
+            return await archive.export_collection(parts.engine, collection, file, show)
 
-    records = run_with_services(settings_with(data=data), action)
+    records = run_with_components(settings_with(data=data), action)
     click.echo(f"{records} records are in {file}.")
 
 
@@ -48,24 +46,24 @@ def export(collection_id: str, file: Path, data: str | None) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--as-new", is_flag=True, help="Give the collection a new id.")
 @data_option
-def import_(file: Path, as_new: bool, data: str | None) -> None:
+def import_command(file: Path, as_new: bool, data: str | None) -> None:
     """Make the collection that `lookalike export` has written to FILE.
 
     It appears once all records are there; after an interruption, call it again.
     """
     from rich.progress import Progress
 
-    from lookalike.cli.offline import run_with_services
+    from lookalike.cli.offline import run_with_components
     from lookalike.migrations import archive
 
-    async def action(services: Services) -> Any:
+    async def action(parts: Components) -> Any:
         with Progress() as bar:
             task = bar.add_task("Importing", total=None)
 
             def show(more: int) -> None:
                 bar.advance(task, more)
 
-            return await archive.load(services.engine, file, show, as_new=as_new)
+            return await archive.import_collection(parts.engine, file, show, as_new=as_new)
 
-    collection, records = run_with_services(settings_with(data=data), action)
+    collection, records = run_with_components(settings_with(data=data), action)
     click.echo(f"Collection {collection.id} has {records} records.")

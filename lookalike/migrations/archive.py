@@ -25,8 +25,8 @@ from typing import IO, Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections import store as collections
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections import indexes, store
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
 from lookalike.adapter.point_layout import TAGS_VECTOR
@@ -52,15 +52,15 @@ class Line(msgspec.Struct, omit_defaults=True):
     records: int = 0
 
 
-class Damaged(InvalidRequest):
+class ArchiveDamaged(InvalidRequest):
     """The file is not an export of ours, or not a whole one."""
 
 
-async def scroll(
+async def scroll_points(
     engine: Engine,
     physical: str,
     *,
-    filter: models.Filter | None = None,
+    condition: models.Filter | None = None,
     start: Any = None,
     payload: Any = True,
     vectors: bool | list[str] = True,
@@ -71,7 +71,7 @@ async def scroll(
     while True:
         points, offset = await engine.scroll(
             physical,
-            scroll_filter=filter,
+            scroll_filter=condition,
             limit=page,
             offset=offset,
             with_payload=payload,
@@ -82,7 +82,9 @@ async def scroll(
             return
 
 
-async def export(engine: Engine, collection: Collection, file: Path, progress: Progress) -> int:
+async def export_collection(
+    engine: Engine, collection: Collection, file: Path, progress: Progress
+) -> int:
     """Writes the collection to `file`, which appears once it is whole; the number of records.
 
     What is written to the collection meanwhile may or may not be in the file. Of two vectors the
@@ -95,7 +97,7 @@ async def export(engine: Engine, collection: Collection, file: Path, progress: P
         del settings["physical"], settings["alternative"]
         out.write(msgspec.json.encode(Header(FORMAT, VERSION, settings)) + b"\n")
         names = [collection.vector, TAGS_VECTOR]
-        async for points, _ in scroll(engine, collection.physical, vectors=names):
+        async for points, _ in scroll_points(engine, collection.physical, vectors=names):
             for point in points:
                 out.write(msgspec.json.encode(_line(point)) + b"\n")
             records += len(points)
@@ -105,22 +107,22 @@ async def export(engine: Engine, collection: Collection, file: Path, progress: P
     return records
 
 
-async def load(
+async def import_collection(
     engine: Engine, file: Path, progress: Progress, *, as_new: bool = False
 ) -> tuple[Collection, int]:
     """Makes the collection of `file`; it appears once it is whole. The collection and its records.
 
     After an interruption the same call goes on: records that are there are not written again.
-    `as_new` gives it an id of its own. Raises CollectionConflict where the id exists, and Damaged,
-    after which nothing can be seen of it.
+    `as_new` gives it an id of its own. Raises CollectionConflict where the id exists, and
+    ArchiveDamaged, after which nothing can be seen of it.
     """
     collection = _collection(file, as_new)
-    if collection.id in await collections.aliases(engine):
+    if collection.id in await store.read_aliases(engine):
         raise CollectionConflict(f"The collection {collection.id} exists already.")
     if not await engine.collection_exists(collection.physical):
-        await collections.create_physical(engine, collection)
+        await store.create_physical(engine, collection)
     else:
-        await collections.ensure_indexes(engine, collection)
+        await indexes.ensure_indexes(engine, collection)
     expected = 0
     batch: list[Line] = []
     for line in _lines(file):
@@ -134,8 +136,10 @@ async def load(
     progress(await _write_missing(engine, collection, batch))
     count = (await engine.count(collection.physical, exact=True)).count
     if count != expected:
-        raise Damaged(f"{expected} records were exported and {count} are there after the import.")
-    await collections.point_alias(engine, collection)
+        raise ArchiveDamaged(
+            f"{expected} records were exported and {count} are there after the import."
+        )
+    await store.point_alias(engine, collection)
     return collection, count
 
 
@@ -156,16 +160,18 @@ def _collection(file: Path, as_new: bool) -> Collection:
         try:
             header = msgspec.json.decode(source.readline(), type=Header)
         except (msgspec.DecodeError, OSError, EOFError):
-            raise Damaged("The file is not an export of Lookalike.") from None
+            raise ArchiveDamaged("The file is not an export of Lookalike.") from None
     if header.format != FORMAT or header.version > VERSION:
-        raise Damaged(f"The file is {header.format} {header.version}; known is {FORMAT} {VERSION}.")
-    id_ = collections.new_collection_id() if as_new else str(header.collection.get("id"))
-    own = {"id": id_, "physical": collections.physical_name(id_)}
+        raise ArchiveDamaged(
+            f"The file is {header.format} {header.version}; known is {FORMAT} {VERSION}."
+        )
+    id_ = store.new_collection_id() if as_new else str(header.collection.get("id"))
+    own = {"id": id_, "physical": store.physical_name(id_)}
     return msgspec.convert(header.collection | own, Collection)
 
 
 def _lines(file: Path) -> Iterator[Line]:
-    """The lines after the first; raises Damaged where the last one is missing."""
+    """The lines after the first; raises ArchiveDamaged where the last one is missing."""
     decode = msgspec.json.Decoder(Line).decode
     try:
         with _opened(file, "rb") as source:
@@ -174,7 +180,7 @@ def _lines(file: Path) -> Iterator[Line]:
                 try:
                     line = decode(text)
                 except msgspec.DecodeError:
-                    raise Damaged(f"Line {number} of the file cannot be read.") from None
+                    raise ArchiveDamaged(f"Line {number} of the file cannot be read.") from None
                 if line.end:
                     source.read()  # gzip checks its sum at the very end.
                     yield line
@@ -182,7 +188,7 @@ def _lines(file: Path) -> Iterator[Line]:
                 yield line
     except (EOFError, gzip.BadGzipFile):
         pass
-    raise Damaged("The file is cut short: its last line is missing.")
+    raise ArchiveDamaged("The file is cut short: its last line is missing.")
 
 
 def _opened(file: Path, mode: str, *, compressed: bool | None = None) -> IO[bytes]:

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections import store as collections
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections import store
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records.bookkeeping import WRITE_TOKEN, WRITE_TOKEN_PATH
-from lookalike.migrations.archive import scroll
+from lookalike.migrations.archive import scroll_points
 
 CHECKPOINT_KEY = "lookalike-migration"
 PAGE = 256
@@ -53,7 +53,7 @@ def pending(
     return [each for each in migrations if each.number > collection.schema_version]
 
 
-async def checkpoint(engine: Engine, collection: Collection) -> Checkpoint:
+async def read_checkpoint_of(engine: Engine, collection: Collection) -> Checkpoint:
     info = await engine.get_collection(collection.physical)
     kept = (info.config.metadata or {}).get(CHECKPOINT_KEY) or {}
     return msgspec.convert(kept, Checkpoint)
@@ -69,11 +69,11 @@ async def apply(
 
     A record that is written meanwhile is left alone: whoever writes, writes the new layout.
     """
-    found = await checkpoint(engine, collection)
+    found = await read_checkpoint_of(engine, collection)
     if found.number != migration.number:
         found = Checkpoint(number=migration.number)
     records = found.records
-    pages = scroll(engine, collection.physical, start=found.after, vectors=False, page=PAGE)
+    pages = scroll_points(engine, collection.physical, start=found.after, vectors=False, page=PAGE)
     async for points, after in pages:
         operations = [
             operation for point in points if (operation := _operation(point, migration)) is not None
@@ -84,9 +84,9 @@ async def apply(
         if after is not None:
             await _save(engine, collection, Checkpoint(migration.number, str(after), records))
         progress(len(points))
-    present = await collections.read(engine, collection.id) or collection
+    present = await store.read_collection(engine, collection.id) or collection
     changed = msgspec.structs.replace(present, schema_version=migration.number)
-    await collections.save(engine, present, changed)
+    await store.save_collection(engine, present, changed)
     await _save(engine, collection, None)
     return changed
 

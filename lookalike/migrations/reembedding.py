@@ -1,12 +1,12 @@
 """Another embedder for a collection, while it is searched and written to.
 
-    begin     the collection gets a second vector vector (`collections.second_vector`): from then on
+    begin     the collection gets a second vector (`collections.second_vector`): from then on
               inserts are embedded by both embedders
     fill      every record without that vector gets it, made of its image: of the record given
               again, or of the stored `_url`. Repeated until nothing is left but what cannot be read
     verify    a sample is searched by both; what has no vector is listed
-    switch    the second vector is searched and the former vector becomes the second vector, in one
-              write; the processes notice within seconds, and it can be taken back as easily
+    switch    the second vector is searched and the former one becomes the second, in one write; the
+              processes notice within seconds, and it can be taken back as easily
 
 Nothing has to be remembered: what is left to do is what has no vector, so an interrupted migration
 goes on by being started again, at any point.
@@ -22,10 +22,9 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections import second_vector
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import second_vector, store
 from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
-from lookalike.adapter.collections.store import Collection, Distance, SecondVector
+from lookalike.adapter.collections.settings import Collection, EmbedderIdentity, SecondVector
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
@@ -36,10 +35,10 @@ from lookalike.adapter.errors import (
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.bookkeeping import CROP, IMAGE
-from lookalike.adapter.records.images import Embedded, ImageSource
+from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.selection import EVERYTHING
-from lookalike.adapter.search.nearest import Query, nearest, stored_vectors
-from lookalike.migrations.archive import scroll
+from lookalike.adapter.search.nearest import Query, find_nearest, read_vectors
+from lookalike.migrations.archive import scroll_points
 from lookalike.migrations.sources import GivenRecords
 
 PAGE = 64
@@ -54,15 +53,6 @@ NEEDED = ["_id", "_url", *(f"{RESERVED_KEY}.{name}" for name in (IMAGE, CROP))]
 Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]
 
 
-class Target(msgspec.Struct, frozen=True):
-    """The embedder that is moved to."""
-
-    embedder: str
-    revision: str
-    dimension: int
-    distance: Distance
-
-
 class Unreadable(msgspec.Struct, frozen=True):
     """A record without the vector, and why."""
 
@@ -71,7 +61,7 @@ class Unreadable(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Progress:
+class PassReports:
     """What a pass reports; the command line shows it."""
 
     def pass_begins(self, number: int, records: int) -> None:
@@ -106,10 +96,10 @@ class Reembedding:
         self,
         engine: Engine,
         collection_id: str,
-        target: Target,
+        target: EmbedderIdentity,
         embed: Embed,
         given: GivenRecords,
-        progress: Progress | None = None,
+        progress: PassReports | None = None,
         settle_seconds: float = SETTLE_SECONDS,
     ) -> None:
         self._engine = engine
@@ -117,7 +107,7 @@ class Reembedding:
         self.target = target
         self._embed = embed
         self._given = given
-        self._progress = progress or Progress()
+        self._progress = progress or PassReports()
         self._settle_seconds = settle_seconds
         self._failed: dict[tuple[str, str | None], Unreadable] = {}
 
@@ -147,11 +137,13 @@ class Reembedding:
             )
         collection = await self._present()
         complete = msgspec.structs.replace(self._second(collection), complete=True)
-        collection = await second_vector.replace(self._engine, collection, complete)
+        collection = await second_vector.save_second_vector(self._engine, collection, complete)
         other = second_vector.swapped(collection)
         records = (await self._engine.count(collection.physical, exact=True)).count
-        records -= await lacking(self._engine, collection, other.vector)
-        verdict = Verdict(records, unreadable, await overlap(self._engine, collection, other))
+        records -= await count_lacking(self._engine, collection, other.vector)
+        verdict = Verdict(
+            records, unreadable, await measure_overlap(self._engine, collection, other)
+        )
         if verdict.overlap < min_overlap:
             raise NotVerified(
                 f"Only {verdict.overlap:.0%} of the nearest ten are the same.", unreadable
@@ -164,9 +156,7 @@ class Reembedding:
         if present.revision == self.target.revision:
             raise CollectionConflict("The collection is searched by this embedder already.")
         if present.second_vector is None:
-            return await second_vector.add(
-                self._engine, present, **msgspec.structs.asdict(self.target)
-            )
+            return await second_vector.add_second_vector(self._engine, present, self.target)
         self._second(present)
         return present
 
@@ -186,14 +176,14 @@ class Reembedding:
         """
         present = await self._present()
         vector = self._second(present).vector
-        done = await second_vector.switch(self._engine, present)
+        done = await second_vector.switch_vectors(self._engine, present)
         # What a process has written that did not know of the vector yet is filled afterwards.
         await asyncio.sleep(self._settle_seconds)
         await self._pass(done, vector, MAX_PASSES)
         return done
 
     async def _present(self) -> Collection:
-        found = await collections.read(self._engine, self._id)
+        found = await store.read_collection(self._engine, self._id)
         if found is None:
             raise CollectionNotFound
         return found
@@ -211,7 +201,7 @@ class Reembedding:
 
     async def _pass(self, collection: Collection, vector: str, number: int) -> int:
         """Embeds the records without the vector, each tried once; how many got it."""
-        self._progress.pass_begins(number, await lacking(self._engine, collection, vector))
+        self._progress.pass_begins(number, await count_lacking(self._engine, collection, vector))
         embedded = 0
         async for points, _ in self._left(collection, vector, PAGE):
             untried = [point for point in points if _image(point) not in self._failed]
@@ -223,10 +213,10 @@ class Reembedding:
         self, collection: Collection, vector: str, page: int
     ) -> AsyncIterator[tuple[list[models.Record], Any]]:
         """Pages of the records without the vector."""
-        return scroll(
+        return scroll_points(
             self._engine,
             collection.physical,
-            filter=without(vector),
+            condition=without(vector),
             payload=NEEDED,
             vectors=False,
             page=page,
@@ -268,25 +258,25 @@ class Reembedding:
         return found
 
 
-async def lacking(engine: Engine, collection: Collection, vector: str) -> int:
+async def count_lacking(engine: Engine, collection: Collection, vector: str) -> int:
     """How many records are without this vector."""
     found = await engine.count(collection.physical, count_filter=without(vector), exact=True)
     return found.count
 
 
-async def overlap(engine: Engine, one: Collection, other: Collection) -> float:
+async def measure_overlap(engine: Engine, one: Collection, other: Collection) -> float:
     """The mean share of the nearest ten that both have in common, over some random records.
 
     1 where nothing can differ: no record has a neighbour.
     """
-    sampled = await listing.random(engine, one, SAMPLE, EVERYTHING, frozenset({"_id"}))
+    sampled = await listing.sample_records(engine, one, SAMPLE, EVERYTHING, frozenset({"_id"}))
     ids = [str(record["_id"]) for record in sampled.records]
-    sides = [(side, await stored_vectors(engine, side, ids)) for side in (one, other)]
+    sides = [(side, await read_vectors(engine, side, ids)) for side in (one, other)]
     shares = []
     for id_ in sorted(sides[0][1].keys() & sides[1][1].keys()):
         # By its vectors and not by its id, for it may be deleted at any moment.
         near = [
-            await nearest(
+            await find_nearest(
                 engine,
                 side,
                 Query(vectors=(vectors[id_],), excluded=frozenset({id_}), k=NEIGHBOURS),

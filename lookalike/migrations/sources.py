@@ -10,7 +10,7 @@ import msgspec
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records.bookkeeping import CROP
-from lookalike.adapter.records.images import ImageSource
+from lookalike.adapter.records.image_sources import ImageSource
 from lookalike.adapter.records.points import record_id
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.errors import RecordRefused
-from lookalike.adapter.records.images import Embedded
+from lookalike.adapter.records.image_sources import Embedded
 from lookalike.adapter.records.points import Record
 from lookalike.adapter.records.writer import Writer
 
@@ -40,17 +40,17 @@ async def engine(process: Supervisor) -> AsyncIterator[EmbeddedEngine]:
 
 
 def described(**settings: Any) -> Collection:
-    id_ = collections.new_collection_id()
+    id_ = store.new_collection_id()
     defaults: dict[str, Any] = {
         "id": id_,
-        "physical": collections.physical_name(id_),
+        "physical": store.physical_name(id_),
         "name": "test",
         "type": "photos",
         "embedder": "none",
         "revision": "0",
         "dimension": DIMENSION,
         "distance": "cosine",
-        "created": collections.now(),
+        "created": store.now(),
     }
     return Collection(**defaults | settings)
 
@@ -58,7 +58,7 @@ def described(**settings: Any) -> Collection:
 @pytest.fixture
 async def collection(engine: EmbeddedEngine) -> Collection:
     made = described()
-    await collections.create(engine, made)
+    await store.create_collection(engine, made)
     return made
 
 

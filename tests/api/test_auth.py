@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from lookalike.adapter.errors import Forbidden, Unauthorized
 from lookalike.api.auth import ALL_SCOPES, ANYONE, Tokens, new_token, token_digest, tokens_from
-from lookalike.api.settings import Settings, SettingsError
+from lookalike.api.settings import AccessSettings, SettingsError
 
 
 def tokens(*entries: str) -> Tokens:
-    return tokens_from(Settings(tokens=entries))
+    return tokens_from(AccessSettings(tokens=entries))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_file(tmp_path: Path) -> None:
         f"# tokens of the shop\n\n{digests['a']}\n  {digests['b']} read,write # b\n"
         f"{digests['c']} read c1,c2\n"
     )
-    made = tokens_from(Settings(tokens=("inline",), tokens_file=str(file)))
+    made = tokens_from(AccessSettings(tokens=("inline",), tokens_file=str(file)))
     made.grant("Token inline").require("admin")
     made.grant("Token a").require("admin")
     with pytest.raises(Forbidden):
@@ -113,12 +113,12 @@ def test_a_wrong_line_is_named_by_its_number(line: str, tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     file.write_text(f"# first\n{line}\n")
     with pytest.raises(SettingsError, match=r"^LOOKALIKE_TOKENS_FILE, line 2: "):
-        tokens_from(Settings(tokens_file=str(file)))
+        tokens_from(AccessSettings(tokens_file=str(file)))
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="LOOKALIKE_TOKENS_FILE"):
-        tokens_from(Settings(tokens_file=str(tmp_path / "none")))
+        tokens_from(AccessSettings(tokens_file=str(tmp_path / "none")))
 
 
 def test_made_tokens_are_long_and_different() -> None:

@@ -11,14 +11,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.adapter.collections.settings import CollectionChange, CollectionSettings
 from lookalike.adapter.errors import InvalidRequest
+from lookalike.adapter.search import request
+from lookalike.adapter.search.request import SearchRequest
 from lookalike.api import schemas
-from lookalike.api.bodies import convert, decode
+from lookalike.api.bodies import convert_body, decode_body
 
-BODIES: list[type[schemas.Body]] = [
-    kind
-    for kind in vars(schemas).values()
-    if isinstance(kind, type) and issubclass(kind, schemas.Body) and kind is not schemas.Body
+BODIES: list[type[msgspec.Struct]] = [
+    CollectionChange,
+    CollectionSettings,
+    *(
+        kind
+        for module in (request, schemas)
+        for name, kind in vars(module).items()
+        if isinstance(kind, type)
+        and issubclass(kind, msgspec.Struct)
+        and (issubclass(kind, schemas.Body) or name.endswith("Request"))
+        and kind is not schemas.Body
+    ),
 ]
 FIELDS = sorted({field.encode_name for kind in BODIES for field in msgspec.structs.fields(kind)})
 
@@ -41,7 +52,7 @@ def read_or_refusal(read: Callable[[], Any]) -> Any:
 
 def assert_read_or_refused(body: bytes) -> None:
     for kind in BODIES:
-        result = read_or_refusal(lambda kind=kind: decode(body, kind))
+        result = read_or_refusal(lambda kind=kind: decode_body(body, kind))
         if isinstance(result, InvalidRequest):
             assert result.text
             assert result.place
@@ -59,7 +70,7 @@ def test_any_bytes(body: bytes) -> None:
 def test_any_json(body: dict[str, Any]) -> None:
     assert_read_or_refused(json.dumps(body).encode())
     for kind in BODIES:
-        result = read_or_refusal(lambda kind=kind: convert(body, kind))
+        result = read_or_refusal(lambda kind=kind: convert_body(body, kind))
         assert isinstance(result, kind) or result.place
 
 
@@ -83,9 +94,9 @@ def test_an_empty_body_is_an_empty_object(kind: type[schemas.Body]) -> None:
     for body in (b"", b"{}"):
         if required:
             with pytest.raises(InvalidRequest, match=required[0].encode_name):
-                decode(body, kind)
+                decode_body(body, kind)
         else:
-            decode(body, kind)
+            decode_body(body, kind)
 
 
 @pytest.mark.parametrize(
@@ -101,12 +112,12 @@ def test_an_empty_body_is_an_empty_object(kind: type[schemas.Body]) -> None:
 )
 def test_places(body: bytes, place: str) -> None:
     with pytest.raises(InvalidRequest) as refusal:
-        decode(body, schemas.Search)
+        decode_body(body, SearchRequest)
     assert refusal.value.place == place
 
 
 def test_unknown_and_null_fields() -> None:
-    read = decode(b'{"query_record": {}, "k": null, "unknown": {"x": 1}}', schemas.Search)
+    read = decode_body(b'{"query_record": {}, "k": null, "unknown": {"x": 1}}', SearchRequest)
     assert read.k is None
     with pytest.raises(InvalidRequest):
-        decode(b'{"name": "x", "unknown": 1}', schemas.NewCollection)
+        decode_body(b'{"name": "x", "unknown": 1}', CollectionSettings)

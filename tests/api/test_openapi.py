@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lookalike.api.paths import METHODS, METHODS_ROOT
+from lookalike.api.request_paths import METHODS, METHODS_ROOT
 from tests.live import LiveServer
 
 

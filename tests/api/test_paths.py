@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.api import paths
-from lookalike.api.paths import METHODS, METHODS_ROOT, PREFIX_TYPES, canonical
+from lookalike.api import request_paths
+from lookalike.api.request_paths import METHODS, METHODS_ROOT, PREFIX_TYPES, canonical
 
 ROOT = METHODS_ROOT
 
@@ -79,5 +79,5 @@ def test_long_paths_take_no_time(length: int) -> None:
 
 
 def test_aliases_are_of_methods_that_exist() -> None:
-    assert set(paths.ALIASES.values()) <= METHODS
-    assert not set(paths.ALIASES) & METHODS
+    assert set(request_paths.ALIASES.values()) <= METHODS
+    assert not set(request_paths.ALIASES) & METHODS

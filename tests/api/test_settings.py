@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from lookalike.api.settings import Settings, SettingsError, from_environment
+from lookalike.adapter.limits import Limits
+from lookalike.api.settings import (
+    HttpSettings,
+    Settings,
+    SettingsError,
+    from_environment,
+    setting_groups,
+)
 
 
 def test_nothing_set() -> None:
@@ -21,7 +28,7 @@ def test_nothing_set() -> None:
         ("WORKERS", "4", "workers", 4),
         ("TOKENS", "a, b:read ,,c", "tokens", ("a", "b:read", "c")),
         ("TOKENS", "", "tokens", ()),
-        ("FETCH_ALLOW", "10.0.0.0/8,cdn.local", "fetch_allow", ("10.0.0.0/8", "cdn.local")),
+        ("FETCH_ALLOW", "10.0.0.0/8,cdn.local", "allowed_hosts", ("10.0.0.0/8", "cdn.local")),
         ("STRICT", "true", "strict", True),
         ("STRICT", "1", "strict", True),
         ("STRICT", "False", "strict", False),
@@ -33,7 +40,9 @@ def test_nothing_set() -> None:
 )
 def test_a_value(variable: str, text: str, field: str, value: Any) -> None:
     settings = from_environment({f"LOOKALIKE_{variable}": text})
-    assert getattr(settings, field) == value
+    groups = (getattr(settings, group) for group in setting_groups())
+    (found,) = (getattr(group, field) for group in groups if hasattr(group, field))
+    assert found == value
 
 
 @pytest.mark.parametrize(
@@ -63,6 +72,7 @@ def test_what_is_ours_between_processes_is_no_setting() -> None:
 
 
 def test_the_strict_mode_takes_ten_records() -> None:
-    assert Settings().effective_max_records == 100
-    assert Settings(strict=True).effective_max_records == 10
-    assert Settings(strict=True, max_records=5).effective_max_records == 5
+    strict = HttpSettings(strict=True)
+    assert Settings().limits_in_force.max_records == 100
+    assert Settings(http=strict).limits_in_force.max_records == 10
+    assert Settings(http=strict, limits=Limits(max_records=5)).limits_in_force.max_records == 5

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from lookalike.api.paths import ALIASES, METHODS
+from lookalike.api.request_paths import ALIASES, METHODS
 from tests.live import live_server
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"

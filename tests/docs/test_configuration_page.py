@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from pathlib import Path
 
 import msgspec
 
-from lookalike.api import settings
-from lookalike.api.settings import PREFIX, Settings
+from lookalike.api.settings import PREFIX, setting_groups
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `(LOOKALIKE_\w+)` \| (?:`(.*)`)? ?\| (.*) \|$", re.MULTILINE)
 
 
 def documented_in_code() -> dict[str, tuple[str, str]]:
-    tree = ast.parse(Path(settings.__file__).read_text())
-    (struct,) = (n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Settings")
-    docstrings = {
-        field.target.id: line.value.value
+    return {
+        PREFIX + field.encode_name.upper(): (as_text(field.default), docstrings[field.name])
+        for group in setting_groups().values()
+        for docstrings in [docstrings_of(group)]
+        for field in msgspec.structs.fields(group)
+    }
+
+
+def docstrings_of(group: type[msgspec.Struct]) -> dict[str, str]:
+    """The text under each field of a struct."""
+    (struct,) = ast.parse(inspect.getsource(group)).body
+    assert isinstance(struct, ast.ClassDef)
+    return {
+        field.target.id: str(line.value.value)
         for field, line in zip(struct.body, struct.body[1:], strict=False)
         if isinstance(field, ast.AnnAssign)
         and isinstance(field.target, ast.Name)
         and isinstance(line, ast.Expr)
         and isinstance(line.value, ast.Constant)
-    }
-    return {
-        PREFIX + field.name.upper(): (as_text(field.default), str(docstrings[field.name]))
-        for field in msgspec.structs.fields(Settings)
     }
 
 

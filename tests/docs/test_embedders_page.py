@@ -13,14 +13,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "embedders.md"
 ROW = re.compile(r"^\| `([\w-]+)` \| .* \| ([\w' ]+) \| (cosine|Manhattan) \| .* \|$", re.MULTILINE)
 
 
-def test_every_embedder_has_its_row(cache_folder: Path) -> None:
+def test_every_embedder_has_its_row(tmp_path: Path) -> None:
     rows = {name: (numbers, distance) for name, numbers, distance in ROW.findall(PAGE.read_text())}
     points = [p for p in distribution("lookalike").entry_points if p.group == GROUP]
     assert rows.keys() == {point.name for point in points}
     for point in points:
         numbers, distance = rows[point.name]
         if numbers.isdigit():
-            embedder = point.load()(cache_folder)
+            embedder = point.load()(tmp_path)
             assert (numbers, distance.lower()) == (str(embedder.dimension), embedder.distance)
 
 

@@ -11,16 +11,15 @@ from typing import Any
 import msgspec
 import pytest
 
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.storage import Storage
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection, Storage
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, CollectionNotFound
-from lookalike.adapter.records import listing
+from lookalike.adapter.records import listing, selection
 from lookalike.adapter.records.writer import Writer
-from lookalike.adapter.search.nearest import Query, nearest
-from lookalike.migrations.archive import Damaged, export, load
+from lookalike.adapter.search.nearest import Query, find_nearest
+from lookalike.migrations.archive import ArchiveDamaged, export_collection, import_collection
 from tests.engines.contract.records import embed, record
 from tests.engines.contract.subjects import memory
 
@@ -36,7 +35,7 @@ async def filled(
     engine: Engine, collection_cache: CollectionCache, collection_of: Any
 ) -> Collection:
     made: Collection = collection_of(storage=Storage(quantization="scalar"), capacity=1000)
-    await collections.create(engine, made)
+    await store.create_collection(engine, made)
     collection_cache.put(made)
     await Writer(engine, collection_cache).insert(
         made, [record(n) for n in range(COUNT)], embed, None
@@ -64,20 +63,20 @@ async def test_there_and_back_again(
 ) -> None:
     before = await everything(engine, filled)
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl.gz"
-    assert await export(engine, filled, first, quiet) == COUNT
-    there, count = await load(elsewhere, first, quiet)
+    assert await export_collection(engine, filled, first, quiet) == COUNT
+    there, count = await import_collection(elsewhere, first, quiet)
     assert (there, count) == (filled, COUNT)
     assert await CollectionCache(elsewhere).find(filled.name) == filled
     query = Query(record_id="r5", k=20)
-    hits = await nearest(elsewhere, there, query)
-    original = await nearest(engine, filled, query)
+    hits = await find_nearest(elsewhere, there, query)
+    original = await find_nearest(engine, filled, query)
     assert hits.records == original.records
     assert hits.distances == pytest.approx(original.distances, abs=2e-6)
 
-    await export(elsewhere, there, second, quiet)
+    await export_collection(elsewhere, there, second, quiet)
     assert second.read_bytes()[:2] == b"\x1f\x8b"
-    await collections.delete(engine, filled.id)
-    back, _ = await load(engine, second, quiet)
+    await store.delete_collection(engine, filled.id)
+    back, _ = await import_collection(engine, second, quiet)
     assert back == filled
     after = await everything(engine, back)
     assert {id_: payload for id_, (payload, _) in after.items()} == {
@@ -92,14 +91,14 @@ async def test_an_existing_collection_is_not_touched_and_a_copy_gets_its_own_id(
     engine: Engine, filled: Collection, tmp_path: Path
 ) -> None:
     file = tmp_path / "export.jsonl"
-    await export(engine, filled, file, quiet)
+    await export_collection(engine, filled, file, quiet)
     with pytest.raises(CollectionConflict):
-        await load(engine, file, quiet)
-    copy, _ = await load(engine, file, quiet, as_new=True)
+        await import_collection(engine, file, quiet)
+    copy, _ = await import_collection(engine, file, quiet, as_new=True)
     assert copy.id != filled.id
     assert msgspec.structs.replace(copy, id=filled.id, physical=filled.physical) == filled
-    await collections.delete(engine, copy.id)
-    assert await listing.count(engine, filled, listing.Selection()) == COUNT
+    await store.delete_collection(engine, copy.id)
+    assert await listing.count_records(engine, filled, selection.Selection()) == COUNT
 
 
 @pytest.mark.parametrize("cut", [1, 40, 9_000])
@@ -108,17 +107,17 @@ async def test_a_file_that_is_cut_short_makes_nothing_visible(
     engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path, cut: int, name: str
 ) -> None:
     file = tmp_path / name
-    await export(engine, filled, file, quiet)
+    await export_collection(engine, filled, file, quiet)
     whole = file.read_bytes()
     file.write_bytes(whole[:-cut])
     if cut == 1 and not name.endswith(".gz"):
         return  # Only the newline is missing.
-    with pytest.raises(Damaged):
-        await load(elsewhere, file, quiet)
+    with pytest.raises(ArchiveDamaged):
+        await import_collection(elsewhere, file, quiet)
     with pytest.raises(CollectionNotFound):
         await CollectionCache(elsewhere).find(filled.id)
     file.write_bytes(whole)
-    _, count = await load(elsewhere, file, quiet)
+    _, count = await import_collection(elsewhere, file, quiet)
     assert count == COUNT, "what was there is used, and completed"
 
 
@@ -126,16 +125,16 @@ async def test_an_interrupted_import_goes_on(
     engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path
 ) -> None:
     file = tmp_path / "export.jsonl"
-    await export(engine, filled, file, quiet)
+    await export_collection(engine, filled, file, quiet)
 
     def interrupt(_: int) -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await load(elsewhere, file, interrupt)
+        await import_collection(elsewhere, file, interrupt)
     with pytest.raises(CollectionNotFound):
         await CollectionCache(elsewhere).find(filled.id)
-    _, count = await load(elsewhere, file, quiet)
+    _, count = await import_collection(elsewhere, file, quiet)
     assert count == COUNT
 
 
@@ -148,8 +147,8 @@ async def test_other_files_are_refused(elsewhere: Engine, tmp_path: Path) -> Non
         gzip.compress(b""),
     ):
         file.write_bytes(content)
-        with pytest.raises(Damaged):
-            await load(elsewhere, file, quiet)
+        with pytest.raises(ArchiveDamaged):
+            await import_collection(elsewhere, file, quiet)
 
 
 async def test_an_interrupted_export_leaves_no_file_under_its_name(
@@ -159,5 +158,5 @@ async def test_an_interrupted_export_leaves_no_file_under_its_name(
         raise asyncio.CancelledError
 
     with pytest.raises(asyncio.CancelledError):
-        await export(engine, filled, tmp_path / "export.jsonl", interrupt)
+        await export_collection(engine, filled, tmp_path / "export.jsonl", interrupt)
     assert not (tmp_path / "export.jsonl").exists()

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.store import SCHEMA_VERSION, Collection
+from lookalike.adapter.collections.settings import SCHEMA_VERSION, Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.records.writer import Writer
-from lookalike.migrations.layout import MIGRATIONS, Migration, apply, checkpoint, pending
+from lookalike.migrations.layout import MIGRATIONS, Migration, apply, pending, read_checkpoint_of
 from tests.engines.contract.records import embed, record
 from tests.migrations.kills import DyingEngine, Killed
 
@@ -69,16 +69,16 @@ async def test_it_is_killed_at_random_points_and_goes_on(
         assert payload.pop(RESERVED_KEY)["mark"] == 1
         number = int(payload["_id"][1:])
         assert payload == record(number) | ({"price": -1} if number == 5 else {})
-    assert await listing.count(engine, present, EVERYTHING) == COUNT
+    assert await listing.count_records(engine, present, EVERYTHING) == COUNT
 
 
 async def test_a_pass_goes_on_where_the_last_one_ended(engine: Engine, filled: Collection) -> None:
     dying: Any = DyingEngine(engine, 8, random.Random(0))
     with pytest.raises(Killed):
         await apply(dying, filled, SECOND, lambda _: None)
-    reached = await checkpoint(engine, filled)
+    reached = await read_checkpoint_of(engine, filled)
     assert 0 < reached.records < COUNT
     seen: list[int] = []
     await apply(engine, filled, SECOND, seen.append)
     assert sum(seen) == COUNT - reached.records
-    assert (await checkpoint(engine, filled)).number == 0
+    assert (await read_checkpoint_of(engine, filled)).number == 0

@@ -14,7 +14,7 @@ import pytest
 
 from lookalike.adapter.collections import second_vector
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection, EmbedderIdentity
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
@@ -24,18 +24,18 @@ from lookalike.adapter.errors import (
     Unavailable,
 )
 from lookalike.adapter.records import listing
-from lookalike.adapter.records.images import Embed, Embedded, ImageSource
+from lookalike.adapter.records.image_sources import Embed, Embedded, ImageSource
 from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.records.writer import Writer
-from lookalike.adapter.search.nearest import Query, nearest, stored_vectors
-from lookalike.migrations.reembedding import NotVerified, Reembedding, Target, Unreadable
+from lookalike.adapter.search.nearest import Query, find_nearest, read_vectors
+from lookalike.migrations.reembedding import NotVerified, Reembedding, Unreadable
 from lookalike.migrations.sources import GivenRecords
 from tests.engines.contract.records import UNREADABLE, embed, record, vector
 from tests.migrations.kills import DyingEngine, Killed
 
 COUNT = 150
 DIMENSION = 12
-TARGET = Target("better", "2", DIMENSION, "cosine")
+TARGET = EmbedderIdentity("better", "2", DIMENSION, "cosine")
 SETTLE_SECONDS = 0.02
 """Where nobody else is at work."""
 REFRESH_SECONDS = 0.05
@@ -82,7 +82,7 @@ async def filled(
 async def contents(engine: Engine, collection: Collection) -> dict[str, Any]:
     return {
         entry.payload["_id"]: entry.payload
-        async for page in listing.scan(engine, collection, EVERYTHING, None)
+        async for page in listing.scan_records(engine, collection, EVERYTHING, None)
         for entry in page
     }
 
@@ -97,17 +97,17 @@ async def check_moved(engine: Engine, old: Collection, numbers: Sequence[int]) -
     assert new.indexes == old.indexes
     found = await contents(engine, new)
     assert found == {f"r{n}": record(n) for n in numbers}
-    vectors = await stored_vectors(engine, new, list(found))
+    vectors = await read_vectors(engine, new, list(found))
     for number in numbers:
         assert vectors[f"r{number}"] == pytest.approx(new_vector(number), abs=1e-5)
-    hits = await nearest(engine, new, Query(record_id=f"r{numbers[0]}", k=3))
+    hits = await find_nearest(engine, new, Query(record_id=f"r{numbers[0]}", k=3))
     assert hits.records[0]["_id"] == f"r{numbers[0]}"
     mixed = Query(
         vectors=(new_vector(numbers[1]),),
         tags=frozenset(record(numbers[1])["tags"]),
         tag_weight=0.5,
     )
-    assert (await nearest(engine, new, mixed)).distances[0] == 0.0
+    assert (await find_nearest(engine, new, mixed)).distances[0] == 0.0
     return new
 
 
@@ -132,10 +132,10 @@ async def test_a_switch_is_taken_back_and_what_came_meanwhile_is_found_by_both(
 
     collection_cache.put(done)
     await Writer(engine, collection_cache, former).insert(done, [record(500)], embed_new, None)
-    before = await second_vector.switch(engine, done)
+    before = await second_vector.switch_vectors(engine, done)
     assert (before.vector, before.revision) == (filled.vector, filled.revision)
     for collection, mine in ((before, vector(500)), (done, new_vector(500))):
-        hits = await nearest(engine, collection, Query(vectors=(mine,), k=1))
+        hits = await find_nearest(engine, collection, Query(vectors=(mine,), k=1))
         assert (hits.records, hits.distances) == ([{"_id": "r500"}], [0.0])
 
 
@@ -143,23 +143,23 @@ async def test_the_vector_that_is_not_searched_is_dropped(
     engine: Engine, filled: Collection
 ) -> None:
     done, _ = await migration(engine, filled).run()
-    left = await second_vector.drop(engine, done, settle_seconds=0)
+    left = await second_vector.drop_second_vector(engine, done, settle_seconds=0)
     assert left.second_vector is None
     assert await vector_names(engine, filled) == {done.vector}
     assert await CollectionCache(engine).find(filled.id) == left
-    hits = await nearest(engine, left, Query(vectors=(new_vector(7),), k=1))
+    hits = await find_nearest(engine, left, Query(vectors=(new_vector(7),), k=1))
     assert hits.records == [{"_id": "r7"}]
     # The way back is a migration as any other.
     back, _ = await Reembedding(
         engine,
         filled.id,
-        Target(filled.embedder, filled.revision, filled.dimension, filled.distance),
+        EmbedderIdentity(filled.embedder, filled.revision, filled.dimension, filled.distance),
         embed,
         GivenRecords(None),
         settle_seconds=SETTLE_SECONDS,
     ).run()
     assert (back.revision, back.vector) == (filled.revision, "visual-3")
-    hits = await nearest(engine, back, Query(vectors=(vector(7),), k=1))
+    hits = await find_nearest(engine, back, Query(vectors=(vector(7),), k=1))
     assert hits.records == [{"_id": "r7"}]
 
 
@@ -175,11 +175,13 @@ async def test_dropping_is_killed_at_any_point_and_repeated(
     done, _ = await migration(engine, filled).run()
     chance = random.Random(seed)
     with contextlib.suppress(Killed):
-        await second_vector.drop(DyingEngine(engine, seed, chance), done, settle_seconds=0)
+        await second_vector.drop_second_vector(
+            DyingEngine(engine, seed, chance), done, settle_seconds=0
+        )
     present = await CollectionCache(engine).find(filled.id)
-    hits = await nearest(engine, present, Query(vectors=(new_vector(7),), k=1))
+    hits = await find_nearest(engine, present, Query(vectors=(new_vector(7),), k=1))
     assert hits.records == [{"_id": "r7"}]
-    await second_vector.drop(engine, present, settle_seconds=0)
+    await second_vector.drop_second_vector(engine, present, settle_seconds=0)
     assert await vector_names(engine, filled) == {done.vector}
 
 
@@ -251,7 +253,7 @@ async def test_writes_and_searches_go_on_meanwhile(
         while not done.is_set():
             current = await collection_cache.find(filled.id)
             mine = new_vector(149) if current.revision == TARGET.revision else vector(149)
-            hits = await nearest(engine, current, Query(vectors=(mine,), k=5))
+            hits = await find_nearest(engine, current, Query(vectors=(mine,), k=5))
             assert len(hits.records) == 5
 
     async with refreshing(collection_cache):
@@ -265,7 +267,7 @@ async def test_writes_and_searches_go_on_meanwhile(
     assert new.revision == TARGET.revision
     found = await contents(engine, new)
     assert found == expected
-    vectors = await stored_vectors(engine, new, list(found))
+    vectors = await read_vectors(engine, new, list(found))
     for id_ in found:
         assert vectors[id_] == pytest.approx(new_vector(int(id_[1:])), abs=1e-5)
 
@@ -287,7 +289,7 @@ async def test_a_image_that_came_as_bytes_meanwhile_is_embedded_for_both(
     await Writer(engine, collection_cache, again).insert(current, [entry], both, None)
     done, verdict = await migration(engine, filled).run()
     assert verdict.unreadable == []
-    vectors = await stored_vectors(engine, done, ["r7000"])
+    vectors = await read_vectors(engine, done, ["r7000"])
     assert vectors["r7000"] == pytest.approx(new_vector(7000), abs=1e-5)
 
 
@@ -312,16 +314,16 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
     assert set(found) == {f"r{n}" for n in [*range(COUNT), 200, 201]}, "no record is lost"
     assert found["r200"]["_url"] is None, "the record itself stays as it was"
     with pytest.raises(RecordsNotFound):
-        await nearest(engine, done, Query(record_id="r201"))
-    everything = await nearest(engine, done, Query(vectors=(new_vector(200),), k=1000))
+        await find_nearest(engine, done, Query(record_id="r201"))
+    everything = await find_nearest(engine, done, Query(vectors=(new_vector(200),), k=1000))
     assert len(everything.records) == COUNT + 1
     tagged = Query(vectors=(new_vector(200),), k=1000, tags=frozenset("abc"), tag_weight=0.5)
-    assert len((await nearest(engine, done, tagged)).records) == COUNT + 1
+    assert len((await find_nearest(engine, done, tagged)).records) == COUNT + 1
 
     given.write_bytes(msgspec.json.encode({"_id": "r201", "_url": "picture://201"}))
     again = migration(engine, filled, given)
     assert await again.fill(done, done.vector) == []
-    hits = await nearest(engine, done, Query(record_id="r201", k=1))
+    hits = await find_nearest(engine, done, Query(record_id="r201", k=1))
     assert hits.records == [{"_id": "r201"}]
 
 
@@ -356,7 +358,7 @@ async def test_a_record_that_was_replaced_meanwhile_keeps_no_vector_of_its_forme
 
     done, verdict = await migration(engine, filled, embedder=slow).run()
     assert verdict.records == COUNT - 1
-    assert (await stored_vectors(engine, done, ["r3"]))["r3"] == pytest.approx(
+    assert (await read_vectors(engine, done, ["r3"]))["r3"] == pytest.approx(
         new_vector(777), abs=1e-5
     )
 
@@ -366,7 +368,7 @@ async def test_too_little_overlap_stops_the_switch(engine: Engine, filled: Colle
         await migration(engine, filled).run(min_overlap=0.9)
     assert (await CollectionCache(engine).find(filled.id)).revision == "1"
     present = await CollectionCache(engine).find(filled.id)
-    await second_vector.drop(engine, present, settle_seconds=0)
+    await second_vector.drop_second_vector(engine, present, settle_seconds=0)
     assert await CollectionCache(engine).find(filled.id) == filled
 
 
@@ -376,8 +378,10 @@ async def test_where_nothing_can_differ_nothing_stops_the_switch(
     for number in range(2):
         done, verdict = await migration(engine, collection).run(min_overlap=1.0)
         assert (verdict.records, verdict.overlap) == (number, 1.0)
-        await second_vector.switch(engine, done)
-        await second_vector.drop(engine, await CollectionCache(engine).find(collection.id), 0)
+        await second_vector.switch_vectors(engine, done)
+        await second_vector.drop_second_vector(
+            engine, await CollectionCache(engine).find(collection.id), 0
+        )
         await Writer(engine, CollectionCache(engine)).insert(
             collection, [record(number)], embed, None
         )
@@ -396,9 +400,9 @@ async def test_an_insert_that_began_before_another_vector_was_searched_is_sent_a
     collection_cache.put(filled)
     with pytest.raises(Unavailable):
         await Writer(engine, collection_cache).insert(filled, [record(900)], meanwhile, None)
-    assert await listing.get(engine, done, ["r900"], None) == []
+    assert await listing.get_records(engine, done, ["r900"], None) == []
     await Writer(engine, collection_cache).insert(done, [record(900)], embed_new, None)
-    hits = await nearest(engine, done, Query(record_id="r900", k=1))
+    hits = await find_nearest(engine, done, Query(record_id="r900", k=1))
     assert hits.records == [{"_id": "r900"}]
 
 
@@ -413,14 +417,14 @@ async def test_an_insert_that_cannot_be_embedded_by_both_now_inserts_nothing(
     collection_cache.put(both)
     with pytest.raises(Unavailable):
         await Writer(engine, collection_cache, busy).insert(both, [record(900)], embed, None)
-    assert await listing.get(engine, both, ["r900"], None) == []
+    assert await listing.get_records(engine, both, ["r900"], None) == []
 
 
 async def test_an_insert_outlives_the_dropping_of_the_vector_that_it_has_made(
     engine: Engine, collection_cache: CollectionCache, filled: Collection
 ) -> None:
     done, _ = await migration(engine, filled).run()
-    left = await second_vector.drop(engine, done, settle_seconds=0)
+    left = await second_vector.drop_second_vector(engine, done, settle_seconds=0)
 
     async def former(_: Collection, sources: Sequence[Any]) -> list[Any]:
         collection_cache.put(left)
@@ -438,7 +442,11 @@ async def test_two_migrations_of_a_collection_are_refused(
 ) -> None:
     await migration(engine, filled).begin()
     other = Reembedding(
-        engine, filled.id, Target("third", "3", 8, "cosine"), embed_new, GivenRecords(None)
+        engine,
+        filled.id,
+        EmbedderIdentity("third", "3", 8, "cosine"),
+        embed_new,
+        GivenRecords(None),
     )
     with pytest.raises(CollectionConflict, match="better"):
         await other.begin()

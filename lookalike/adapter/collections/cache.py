@@ -6,8 +6,8 @@ import asyncio
 import re
 import time
 
-from lookalike.adapter.collections import store as collections
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections import store
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionNotFound
 
@@ -48,7 +48,7 @@ class CollectionCache:
         """Raises CollectionNotFound."""
         found = self._lookup(id_or_name)
         if found is None and _ID.fullmatch(id_or_name):
-            found = await collections.read(self._engine, id_or_name)
+            found = await store.read_collection(self._engine, id_or_name)
             if found is not None:
                 self.put(found)
         elif found is None:
@@ -58,10 +58,10 @@ class CollectionCache:
             raise CollectionNotFound
         return found
 
-    async def newest(self, collection: Collection) -> Collection:
+    async def read_newest(self, collection: Collection) -> Collection:
         """Its settings as they are in the engine now: what is changed must not undo a change that
         another process has made. Raises CollectionNotFound."""
-        found = await collections.read(self._engine, collection.id)
+        found = await store.read_collection(self._engine, collection.id)
         if found is None:
             self.forget(collection.id)
             raise CollectionNotFound
@@ -86,8 +86,8 @@ class CollectionCache:
         """Reads every collection of ours from the engine; others in the same Qdrant are ignored."""
         started = time.monotonic()
         found: dict[str, Collection] = {}
-        for alias, physical in (await collections.aliases(self._engine)).items():
-            collection = await collections.read_aliased(self._engine, alias, physical)
+        for alias, physical in (await store.read_aliases(self._engine)).items():
+            collection = await store.read_aliased(self._engine, alias, physical)
             if collection is not None:
                 found[collection.id] = collection
         self._by_id = found

@@ -6,7 +6,7 @@ The figures behind it are in docs/embedders.md; `python -m benchmarks quality`, 
 
 from __future__ import annotations
 
-from lookalike.adapter.collections.store import Collection, CollectionType
+from lookalike.adapter.collections.settings import Collection, CollectionType
 
 EMBEDDERS: dict[CollectionType, str] = {
     # The nearest photo is as often right as with all 1280 numbers of `lite0`, in a third of the
@@ -26,8 +26,10 @@ COMPARED_IN_THEIR_OWN_WAY: frozenset[CollectionType] = frozenset({"colors", "mat
 
 NEAR_DUPLICATE_RADIUS = {"product": 0.05, "colors": 0.01}
 """By embedder, where its space has another scale than most."""
-NEAR_DUPLICATE_RADIUS_OF_DISTANCE = {"manhattan": 8.0}
-"""Bits of perceptual hashes; for all other distances `DEFAULT_NEAR_DUPLICATE_RADIUS`."""
+SAME_IMAGE_BITS = 8.0
+"""Bits of perceptual hashes that may differ in what is taken for the same image."""
+NEAR_DUPLICATE_RADIUS_OF_DISTANCE = {"manhattan": SAME_IMAGE_BITS}
+"""For all other distances `DEFAULT_NEAR_DUPLICATE_RADIUS`."""
 DEFAULT_NEAR_DUPLICATE_RADIUS = 0.1
 
 

@@ -3,7 +3,7 @@
 A collection is searched by one of them; the other, its *second vector*, is the next one that a
 migration is filling, the rival of a comparison, or the former one. An insert writes both in one
 point, and whatever else changes concerns the point and so both. Which is which is told in one write
-of the collection's metadata (`collection.save_vectors`), and noticed by every process within
+of the collection's metadata (`store.save_vectors`), and noticed by every process within
 `SETTLE_SECONDS`.
 """
 
@@ -12,20 +12,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections import storage as storages
-from lookalike.adapter.collections import store as collections
-from lookalike.adapter.collections.store import Collection, SecondVector
+from lookalike.adapter.collections import storage, store
+from lookalike.adapter.collections.settings import Collection, EmbedderIdentity, SecondVector
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
 from lookalike.adapter.point_layout import VISUAL_VECTOR
-from lookalike.adapter.records.images import ImageSource
 
 SETTLE_SECONDS = 4.0
 """Every process reads the collections anew every 2 s. What takes longer than the rest, an insert
@@ -33,30 +30,25 @@ that waits for its images, looks at what is known by then before it writes."""
 
 NONE_COMPLETE = "The collection has no other vector that is complete."
 
-EmbedSecond = Callable[[Collection, Sequence[ImageSource]], Awaitable[list[Any]]]
-"""The vectors of images for a collection seen by its second vector (`swapped`); None for an image
-that has none."""
-
 
 def swapped(collection: Collection) -> Collection:
     """The same collection, searched by its second vector, with the present vector as the second."""
     other = collection.second_vector
     assert other is not None, "a collection without a second vector has nothing to swap"
-    former = SecondVector(**collections.vector_fields(collection), complete=True)
-    return msgspec.structs.replace(
-        collection, **collections.vector_fields(other), second_vector=former
-    )
+    former = SecondVector(**store.vector_fields(collection), complete=True)
+    return msgspec.structs.replace(collection, **store.vector_fields(other), second_vector=former)
 
 
-def named(collection: Collection, vector: str, place: str) -> Collection:
-    """The collection searched by the vector of this name.
+def searched_by(collection: Collection, vector: str, place: str) -> Collection:
+    """The collection searched by the vector of this name, and no query shared out to the other.
 
     Raises InvalidRequest (at `place`) where it has none, CollectionConflict where that is still
     being filled.
     """
-    if vector == collection.vector:
-        return collection
     other = collection.second_vector
+    if vector == collection.vector:
+        alone = None if other is None else msgspec.structs.replace(other, share=0.0)
+        return msgspec.structs.replace(collection, second_vector=alone)
     if other is None or other.vector != vector:
         raise InvalidRequest("The collection has no vector of this name", place=place)
     if not other.complete:
@@ -64,7 +56,7 @@ def named(collection: Collection, vector: str, place: str) -> Collection:
     return swapped(collection)
 
 
-def shared_out(collection: Collection, looked_for: bytes) -> Collection:
+def share_out(collection: Collection, looked_for: bytes) -> Collection:
     """The collection searched by the vector that answers this query.
 
     The second vector answers its share of the different queries, and the same ones each time, so
@@ -77,49 +69,39 @@ def shared_out(collection: Collection, looked_for: bytes) -> Collection:
     return swapped(collection) if int.from_bytes(digest) < other.share * 2**64 else collection
 
 
-async def add(
-    engine: Engine,
-    collection: Collection,
-    *,
-    embedder: str,
-    revision: str,
-    dimension: int,
-    distance: collections.Distance,
+async def add_second_vector(
+    engine: Engine, collection: Collection, identity: EmbedderIdentity
 ) -> Collection:
     """The collection with a second vector that no record has yet."""
     await _delete_unknown(engine, collection)
     second = SecondVector(
-        vector=await _new_name(engine, collection),
-        embedder=embedder,
-        revision=revision,
-        dimension=dimension,
-        distance=distance,
+        vector=await _new_name(engine, collection), **msgspec.structs.asdict(identity)
     )
     await engine.create_vector_name(
         collection.physical,
         second.vector,
         models.DenseVectorNameConfig(
             dense=models.DenseVectorConfig(
-                size=dimension, distance=collections.ENGINE_DISTANCE[distance]
+                size=second.dimension, distance=store.ENGINE_DISTANCE[second.distance]
             )
         ),
     )
-    options = storages.added_vector_options(collection.storage, collection.distance, distance)
+    options = storage.added_vector_options(collection.storage, collection.distance, second.distance)
     if options is not None and isinstance(engine, ServerEngine):
         await engine.update_collection(collection.physical, vectors_config={second.vector: options})
-    return await replace(engine, collection, second)
+    return await save_second_vector(engine, collection, second)
 
 
-async def replace(
+async def save_second_vector(
     engine: Engine, collection: Collection, second: SecondVector | None
 ) -> Collection:
     """The collection with another state of its second vector."""
     changed = msgspec.structs.replace(collection, second_vector=second)
-    await collections.save_vectors(engine, changed)
+    await store.save_vectors(engine, changed)
     return changed
 
 
-def sharing(collection: Collection, share: float) -> SecondVector:
+def with_share(collection: Collection, share: float) -> SecondVector:
     """The second vector with this share of the queries.
 
     Raises CollectionConflict where there is none that is complete.
@@ -129,7 +111,7 @@ def sharing(collection: Collection, share: float) -> SecondVector:
     return msgspec.structs.replace(collection.second_vector, share=share)
 
 
-async def switch(engine: Engine, collection: Collection) -> Collection:
+async def switch_vectors(engine: Engine, collection: Collection) -> Collection:
     """Searches by the second vector from now on; the former vector becomes the second vector.
 
     Raises CollectionConflict without a second vector that is complete.
@@ -137,16 +119,16 @@ async def switch(engine: Engine, collection: Collection) -> Collection:
     if collection.second_vector is None or not collection.second_vector.complete:
         raise CollectionConflict(NONE_COMPLETE)
     changed = swapped(collection)
-    await collections.save_vectors(engine, changed)
+    await store.save_vectors(engine, changed)
     return changed
 
 
-async def drop(
+async def drop_second_vector(
     engine: Engine, collection: Collection, settle_seconds: float = SETTLE_SECONDS
 ) -> Collection:
     """Deletes the second vector, once no process uses it any more."""
     if collection.second_vector is not None:
-        collection = await replace(engine, collection, None)
+        collection = await save_second_vector(engine, collection, None)
         await asyncio.sleep(settle_seconds)
     await _delete_unknown(engine, collection)
     return collection

@@ -1,35 +1,12 @@
-"""How a Qdrant server keeps a collection: shards, replicas, quantization, memory.
-
-These settings belong to a server. The embedded engine keeps them with the collection, so that they
-take effect where it is imported into a server, and otherwise does what suits one machine.
-"""
+"""How a Qdrant server keeps a collection: its settings as arguments of the client."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import msgspec
-from msgspec import Meta
 from qdrant_client import models
 
-Quantization = Literal["none", "scalar", "binary", "turbo"]
-Count = Annotated[int, Meta(ge=1, le=1000)]
-
-
-class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """None leaves a choice to the server's own configuration."""
-
-    shard_number: Count | None = None
-    """The server takes one for each of its nodes; more let a cluster grow without re-sharding."""
-    replication_factor: Count | None = None
-    """Copies of each shard, on different nodes; 2 survives the loss of a node."""
-    write_consistency_factor: Count | None = None
-    """Copies that must have a write before it is answered; the others follow or are replaced."""
-    quantization: Quantization = "turbo"
-    """What is scanned: 4-bit TurboQuant, 8-bit scalars or bits; the originals decide the order."""
-    on_disk: bool = False
-    """Keeps the original vectors on disk; the quantized ones stay in memory."""
-
+from lookalike.adapter.collections.settings import Collection, Quantization, Storage
 
 OVERSAMPLING = {"scalar": 2.0, "turbo": 4.0, "binary": 10.0}
 """How many times the wanted number of candidates is rescored with the original vectors. Measured:
@@ -86,9 +63,9 @@ def added_vector_options(
     )
 
 
-def search_params(storage: Storage, distance: str) -> models.SearchParams | None:
-    """How to search dense vectors that are kept like this."""
-    oversampling = OVERSAMPLING.get(effective(storage, distance))
+def search_params(collection: Collection) -> models.SearchParams | None:
+    """How to search the dense vectors of a collection."""
+    oversampling = OVERSAMPLING.get(effective(collection.storage, collection.distance))
     if oversampling is None:
         return None
     return models.SearchParams(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
-import random as random_module
+import random
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.points import Record, payload_selector, point_id, shown
 from lookalike.adapter.records.selection import Selection, Work
@@ -23,7 +23,7 @@ SCAN_PAGE = 1000
 Fields = frozenset[str] | None
 
 
-async def get(
+async def get_records(
     engine: Engine, collection: Collection, ids: Sequence[str], fields: Fields
 ) -> list[Record]:
     """The stored records among `ids`, in their order, each once."""
@@ -42,7 +42,7 @@ class Listed(msgspec.Struct, frozen=True):
     payload: dict[str, Any]
 
 
-async def scan(
+async def scan_records(
     engine: Engine,
     collection: Collection,
     selection: Selection,
@@ -79,12 +79,12 @@ async def scan(
             return
 
 
-async def count(engine: Engine, collection: Collection, selection: Selection) -> int:
+async def count_records(engine: Engine, collection: Collection, selection: Selection) -> int:
     """How many records match."""
     if selection.residual is None:
         answer = await engine.count(collection.physical, count_filter=selection.filter, exact=True)
         return answer.count
-    pages = scan(engine, collection, selection, frozenset({"_id"}), work=Work())
+    pages = scan_records(engine, collection, selection, frozenset({"_id"}), work=Work())
     return sum([len(page) async for page in pages])
 
 
@@ -93,7 +93,7 @@ class Sampled(msgspec.Struct):
     residual_records: int = 0
 
 
-async def random(
+async def sample_records(
     engine: Engine,
     collection: Collection,
     count: int,
@@ -120,10 +120,10 @@ async def random(
         return Sampled([shown(point.payload, fields) for point in answer.points])
     work = Work()
     found: list[Record] = []
-    async for page in scan(engine, collection, selection, fields, work=work):
+    async for page in scan_records(engine, collection, selection, fields, work=work):
         found += [shown(entry.payload, fields) for entry in page]
     return Sampled(
-        random_module.sample(found, min(count, len(found))),
+        random.sample(found, min(count, len(found))),
         work.residual_records,
     )
 
@@ -140,20 +140,22 @@ async def _seeded(
     key = seed.to_bytes(8, "big")
     work = Work()
     lowest: list[tuple[bytes, str]] = []
-    async for page in scan(engine, collection, selection, frozenset({"_id"}), work=work):
+    async for page in scan_records(engine, collection, selection, frozenset({"_id"}), work=work):
         ranked = [
             (hashlib.blake2b(entry.point_id.encode(), digest_size=16, key=key).digest(), entry)
             for entry in page
         ]
         found = [(digest, str(entry.payload["_id"])) for digest, entry in ranked]
         lowest = heapq.nsmallest(count, lowest + found)
-    records = await get(engine, collection, [id_ for _, id_ in lowest], fields)
+    records = await get_records(engine, collection, [id_ for _, id_ in lowest], fields)
     return Sampled(records, work.residual_records)
 
 
-class Page(msgspec.Struct):
+class ListedPage(msgspec.Struct):
     records: list[Record]
     has_next: bool
+    size: int
+    """Of every page but the last."""
     residual_records: int
 
 
@@ -195,13 +197,13 @@ async def list_page(
     size: int,
     page: int,
     cursors: PageCursors,
-    listing: str,
-) -> Page:
-    """Page `page` (from 1) of `size` records. `listing` names collection, size and filter."""
+) -> ListedPage:
+    """Page `page` (from 1) of `size` records."""
+    listing = msgspec.json.encode((collection.id, size, selection.source)).decode()
     number, start = cursors.last_known(listing, page)
     work = Work()
     pending: list[Listed] = []
-    pages = scan(
+    pages = scan_records(
         engine,
         collection,
         selection,
@@ -216,11 +218,11 @@ async def list_page(
             cursors.remember(listing, number + 1, pending[size].point_id)
             if number == page:
                 records = [shown(entry.payload, fields) for entry in pending[:size]]
-                return Page(records, True, work.residual_records)
+                return ListedPage(records, True, size, work.residual_records)
             pending = pending[size:]
             number += 1
     records = [shown(entry.payload, fields) for entry in pending] if number == page else []
-    return Page(records, False, work.residual_records)
+    return ListedPage(records, False, size, work.residual_records)
 
 
 async def delete_by_filter(
@@ -232,7 +234,7 @@ async def delete_by_filter(
     them has deleted nothing.
     """
     found: list[Listed] = []
-    async for page in scan(engine, collection, selection, frozenset({"_id"})):
+    async for page in scan_records(engine, collection, selection, frozenset({"_id"})):
         # Only the ids: a residual needed the whole records, and there may be many.
         found += [Listed(entry.point_id, {"_id": entry.payload.get("_id")}) for entry in page]
     for begin in range(0, len(found), SCAN_PAGE):

@@ -117,7 +117,7 @@ def tag_vector(tags: Iterable[str], *, by_rarity: bool = False) -> models.Sparse
     """A set of n tags as a sparse vector with 1/sqrt(n) at each tag, None for no tags.
 
     The dot product of two such vectors is the cosine of the tag sets. `by_rarity`: 1 at each tag,
-    for the product with the weights of `tags.query_vector`.
+    for the product with the weights of `search.tags.make_tag_query`.
     """
     indices = sorted({tag_index(tag) for tag in tags})
     if not indices:

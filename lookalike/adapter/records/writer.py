@@ -13,16 +13,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import indexes, store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.second_vector import EmbedSecond, swapped
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.second_vector import swapped
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     DuplicateRecord,
@@ -41,7 +41,13 @@ from lookalike.adapter.records.bookkeeping import (
     token_of,
     update_operations,
 )
-from lookalike.adapter.records.images import Embed, Embedded, ImageSource
+from lookalike.adapter.records.image_sources import (
+    Embed,
+    Embedded,
+    EmbedSecond,
+    ImageSource,
+    Vector,
+)
 from lookalike.adapter.records.points import (
     Record,
     metadata,
@@ -52,11 +58,12 @@ from lookalike.adapter.records.points import (
     tag_vector,
     tags_of,
 )
-from lookalike.adapter.search.distances import distances
-from lookalike.adapter.search.nearest import Hits, Query, nearest
 
 UPDATE_ATTEMPTS = 20
-NEAR_DUPLICATES_NAMED = 10
+
+FindNearDuplicates = Callable[[Vector, Mapping[str, Vector]], Awaitable[list[tuple[str, float]]]]
+"""(vector, vectors of the batch before it by `_id`) -> `_id`s and distances of what is as good as
+the same, the nearest first."""
 
 
 class NearDuplicate(RecordRefused):
@@ -114,20 +121,20 @@ class Writer:
         embed: Embed,
         fields: frozenset[str] | None,
         *,
-        unless_within: float | None = None,
+        near_duplicates: FindNearDuplicates | None = None,
     ) -> Outcome[Record]:
         """Inserts the records whose `_id` is new and whose image can be read.
 
         A record without `_id` gets a UUID. Of two with the same `_id` in one batch the first that
-        can be inserted wins. With `unless_within`, a record is refused that has another, stored or
-        before it in the batch, within that distance.
+        can be inserted wins. With `near_duplicates`, a record is refused that has one, stored or
+        before it in the batch.
         """
         candidates = [_candidate(record) for record in records]
         await self._refuse_existing(collection, candidates)
         await _embed(candidates, embed)
         _refuse_repeated(candidates)
-        if unless_within is not None:
-            await self._refuse_near_duplicates(collection, candidates, unless_within)
+        if near_duplicates is not None:
+            await self._refuse_near_duplicates(candidates, near_duplicates)
         await self._add_vectors(collection, candidates)
         if collection.capacity is None:
             await self._write(collection, candidates)
@@ -155,27 +162,18 @@ class Writer:
                 candidate.refusal = DuplicateRecord()
 
     async def _refuse_near_duplicates(
-        self, collection: Collection, candidates: list[_Candidate], radius: float
+        self, candidates: list[_Candidate], find: FindNearDuplicates
     ) -> None:
-        taken: list[_Candidate] = []
+        taken: dict[str, Vector] = {}
         for candidate in candidates:
             if candidate.refusal is not None or candidate.embedded is None:
                 continue
             vector = candidate.embedded.vector
-            query = Query(vectors=(vector,), radius=radius, k=NEAR_DUPLICATES_NAMED)
-            hits = await nearest(self._engine, collection, query)
-            near = [(str(record["_id"]), distance) for record, distance in _pairs(hits)]
-            vectors = [c.embedded.vector for c in taken if c.embedded is not None]
-            in_batch = distances(vector, vectors, collection.distance)
-            near += [
-                (str(other.payload["_id"]), distance)
-                for other, distance in zip(taken, in_batch, strict=True)
-                if distance <= radius
-            ]
+            near = await find(vector, taken)
             if near:
-                candidate.refusal = NearDuplicate(sorted(near, key=lambda pair: pair[1]))
+                candidate.refusal = NearDuplicate(near)
             else:
-                taken.append(candidate)
+                taken[str(candidate.payload["_id"])] = vector
 
     async def _add_vectors(self, collection: Collection, candidates: list[_Candidate]) -> None:
         accepted = [c for c in candidates if c.refusal is None]
@@ -238,12 +236,12 @@ class Writer:
         return {str(point.id): token_of(point.payload) for point in found}
 
     async def _index_new_fields(self, collection: Collection, payloads: list[Record]) -> None:
-        if collections.infer_index_types(collection, payloads) is collection:
+        if indexes.infer_index_types(collection, payloads) is collection:
             return
-        newest = await self._cache.newest(collection)
-        changed = collections.infer_index_types(newest, payloads)
+        newest = await self._cache.read_newest(collection)
+        changed = indexes.infer_index_types(newest, payloads)
         if changed is not newest:
-            await collections.save(self._engine, newest, changed)
+            await store.save_collection(self._engine, newest, changed)
             self._cache.put(changed)
 
     # Update
@@ -332,10 +330,6 @@ class Writer:
         if payloads:
             await self._engine.delete(collection.physical, points_selector=list(payloads))
         return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
-
-
-def _pairs(hits: Hits) -> Iterable[tuple[Record, float]]:
-    return zip(hits.records, hits.distances, strict=True)
 
 
 def _candidate(record: Record) -> _Candidate:

@@ -28,7 +28,7 @@ _SCORES: dict[str, Callable[[Rows, Rows], Any]] = {
 }
 
 
-def values(
+def signed_distances(
     query: Sequence[float], vectors: Sequence[Sequence[float]], distance: str
 ) -> list[float]:
     """From the query to each of the vectors, on the scale of a collection with this distance.
@@ -46,4 +46,4 @@ def distances(
     query: Sequence[float], vectors: Sequence[Sequence[float]], distance: str
 ) -> list[float]:
     """As an answer gives them: at least 0."""
-    return [max(0.0, value) for value in values(query, vectors, distance)]
+    return [max(0.0, value) for value in signed_distances(query, vectors, distance)]

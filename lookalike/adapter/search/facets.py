@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from lookalike.adapter.collections.store import Collection, index_key
+from lookalike.adapter.collections.indexes import index_key
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.filters import split_path
 from lookalike.adapter.records import listing
@@ -28,7 +29,7 @@ class Facets(msgspec.Struct):
     residual_records: int = 0
 
 
-async def facets(
+async def count_values(
     engine: Engine, collection: Collection, field: str, limit: int, selection: Selection
 ) -> Facets:
     """The values of `field` among the matching records, with the number of records of each.
@@ -55,7 +56,7 @@ async def facets(
         both = others if not selection.source else {"$and": [selection.source, others]}
         selection = Selection.of(both, collection, complete=selection.complete)
     fields = frozenset({field.split(".")[0]})
-    async for page in listing.scan(engine, collection, selection, fields, work=work):
+    async for page in listing.scan_records(engine, collection, selection, fields, work=work):
         for entry in page:
             keys = set(group_keys(entry.payload, field))
             counts.update(key for key in keys if not (by_engine and key[0] == "string"))

@@ -14,13 +14,13 @@ from typing import Any
 
 import msgspec
 
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.filters import split_path
 from lookalike.adapter.filters.field_paths import candidates
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.selection import Selection
-from lookalike.adapter.search.pages import Stream
+from lookalike.adapter.search.pages import RankedMatches
 from lookalike.adapter.search.ranking import Hit
 
 PHOTOS_PER_GROUP = 5
@@ -29,7 +29,7 @@ PHOTOS_PER_GROUP = 5
 MAX_VALUES = 50
 """Products named in one filter. Fewer than the numbers that a filter asks the engine for."""
 
-Key = tuple[str, Any]
+GroupKey = tuple[str, Any]
 
 
 class Grouping(msgspec.Struct, frozen=True):
@@ -43,11 +43,11 @@ PRODUCT_COUNT = "_product_count"
 """In `fields_to_return`: the number of photos of the record's product that match the filter."""
 
 
-Narrowed = Callable[[Selection], Awaitable[Stream]]
+Narrowed = Callable[[Selection], Awaitable[RankedMatches]]
 """The same ranking, of the records of another selection."""
 
 
-async def grouped(
+async def find_groups(
     narrowed: Narrowed,
     collection: Collection,
     selection: Selection,
@@ -110,7 +110,7 @@ async def _fill(
 
 
 def _among(
-    keys: Iterable[Key],
+    keys: Iterable[GroupKey],
     groups: Groups,
     collection: Collection,
     selection: Selection,
@@ -138,7 +138,7 @@ async def add_counts(
             of_product: Any = {grouping.field: {"$in": values}}
             both = of_product if not selection.source else {"$and": [selection.source, of_product]}
             photos = Selection.of(both, collection, complete=selection.complete)
-            count = await listing.count(engine, collection, photos)
+            count = await listing.count_records(engine, collection, photos)
         return Hit(hit.distance, {**hit.payload, PRODUCT_COUNT: count})
 
     return list(await asyncio.gather(*map(counted, hits)))
@@ -153,7 +153,7 @@ class Groups:
     def __init__(self, grouping: Grouping) -> None:
         self.grouping = grouping
         self.photos: list[list[Hit]] = []
-        self._of_key: dict[Key, int] = {}
+        self._of_key: dict[GroupKey, int] = {}
         self._seen: set[str] = set()
         self._numbers: Counter[int] = Counter()
 
@@ -176,17 +176,17 @@ class Groups:
             self._of_key |= dict.fromkeys(keys, index)
         self._numbers[index] += 1
 
-    def largest(self, most: int) -> list[Key]:
+    def largest(self, most: int) -> list[GroupKey]:
         """Products with more photos so far than were reckoned with, the largest first."""
         usual = 2 * PHOTOS_PER_GROUP
         crowded = [i for i, number in self._numbers.most_common(most) if number > usual]
         return [key for index in crowded for key in self.keys_of(self.photos[index][0])]
 
-    def keys_of(self, hit: Hit) -> list[Key]:
+    def keys_of(self, hit: Hit) -> list[GroupKey]:
         return group_keys(hit.payload, self.grouping.field)
 
 
-def group_keys(payload: Mapping[str, Any], field: str) -> list[Key]:
+def group_keys(payload: Mapping[str, Any], field: str) -> list[GroupKey]:
     """What identifies a record's product: the values that a filter finds at the field.
 
     1 and 1.0 are one product, "1" and true are others. A list of ids stands for all of them: the
@@ -197,7 +197,7 @@ def group_keys(payload: Mapping[str, Any], field: str) -> list[Key]:
     return list(dict.fromkeys(key for value in values if (key := _key(value))))
 
 
-def _key(value: Any) -> Key | None:
+def _key(value: Any) -> GroupKey | None:
     if isinstance(value, bool):
         return "bool", value
     if isinstance(value, int | float):

@@ -1,12 +1,17 @@
-"""Rankings by image and tags, fused into one distance.
+"""Hybrid rankings: by image and tags, in one distance.
 
-`(1 - weight) * visual + weight * tags`, both exact for every candidate. Candidates are the nearest
-of each signal. A record beyond both lists is at least as far as the last of each: where that is
-not beyond the ranks that are asked for, there may be better ones (Fagin, Lotem and Naor, "Optimal
-aggregation algorithms for middleware", 2003, whose threshold this is). Those are fetched by what
-they must have: so many tags in common that their image, less near than the last candidate by
-image, leaves them near enough, and so near an image that their tags do. A rank fusion of two
-truncated lists would give nothing for the other signal to a record that only one has found.
+The distance is `(1 - weight) * (1 - visual) + weight * (1 - tags)`, where `visual` and `tags` are
+the similarities of the images and of the tag vectors. Both are exact for every candidate.
+
+The candidates are the nearest records of each signal. A record that is in neither list is at most
+as similar as the last record of each, so it has at least the distance that those two similarities
+give: the threshold. Candidates nearer than the threshold are settled, for no other record can
+precede them. This is the threshold algorithm of Fagin, Lotem and Naor, "Optimal aggregation
+algorithms for middleware", 2003. Where it settles too few ranks, the records that may still precede
+the last one wanted are fetched by bounds that they must meet (`_fuse` has an example).
+
+A rank fusion of two truncated lists would be simpler and wrong: a record that only one list has
+found would get nothing for its other signal.
 """
 
 from __future__ import annotations
@@ -18,26 +23,29 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.point_layout import TAGS_VECTOR
+from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import Record, point_id
-from lookalike.adapter.search.ranking import DISTANCE_DECIMALS, Hit, Page, Scope, Vector
+from lookalike.adapter.search.ranking import DISTANCE_DECIMALS, Hit, RankedPage, SearchScope
 
 MIN_IMAGES, MIN_TAGGED = 200, 100
-"""Candidates of each signal. Images are the cheaper ones, and settle more."""
+"""Candidates of each signal, at the least. Those by image cost less and settle more ranks."""
 MARGIN = 1e-5
-"""By so much more than distances err, which are made of 32-bit numbers."""
+"""Bounds are widened by this much: similarities are computed in 32 bits and may err."""
 EQUAL = 0.5 * 10**-DISTANCE_DECIMALS
-"""Nearer to one another than this, distances are the same number."""
+"""Two distances nearer to one another than this round to the same number."""
 CANDIDATES_PER_RANK = 2
 MAX_CANDIDATES = 2_000
-"""Of each signal, and of what may be better."""
+"""Of each signal, and of the records that may precede the last rank wanted."""
 TAGGED = (2_000, 20_000)
-"""Records whose images are compared because of their tags. Where that many do not settle the
-order, it is that of the candidates: when one tag is on very many records and weighs nearly all."""
+"""How many records with enough tags in common have their images compared: first the one number,
+then, if more records have enough tags, the other. If even more have, the order is that of the
+candidates. That takes one tag which very many records have and which weighs nearly all."""
 
 CANDIDATES = models.SearchParams(
     quantization=models.QuantizationSearchParams(rescore=True, oversampling=1.5)
 )
-"""Those beyond the ranks that are asked for only set the threshold: less accuracy will do."""
+"""For candidates by image. Those beyond the ranks wanted only set the threshold, for which less
+accuracy will do."""
 
 EXACT = models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
 
@@ -46,21 +54,23 @@ class Candidate(msgspec.Struct, frozen=True):
     id: str
     visual: float
     tags: float
-    """Both as similarities: the cosine of the images, and the product of the tag vectors."""
+    """Both are similarities: the cosine of the images, and the product of the tag vectors."""
 
 
 class Unseen(msgspec.Struct, frozen=True):
-    """The largest similarities that a record can have which is no candidate yet."""
+    """A record that is no candidate yet has similarities of at most these."""
 
     visual: float
     tags: float
 
 
 class Fused(msgspec.Struct, frozen=True):
-    """The candidates by distance. `settled`: how many of the first no other record can precede."""
+    """The candidates in their order."""
 
     ranked: list[tuple[float, str]]
+    """Distance and id, by rising distance."""
     settled: int
+    """So many of the first ones cannot be preceded by any other record."""
     complete: bool
     """No more candidates exist, or no more are fetched."""
 
@@ -70,7 +80,7 @@ class ByVectorAndTags:
 
     def __init__(
         self,
-        scope: Scope,
+        scope: SearchScope,
         vector: Vector,
         tags: models.SparseVector,
         weight: float,
@@ -87,25 +97,39 @@ class ByVectorAndTags:
         self._weight = weight
         self._fused = Fused([], 0, complete=False)
 
-    async def fetch(self, offset: int, limit: int) -> Page:
+    async def fetch(self, offset: int, limit: int) -> RankedPage:
         end = offset + limit
         if self._fused.settled < end and not self._fused.complete:
             self._fused = await self._fuse(end)
         page = self._fused.ranked[offset : min(end, self._fused.settled)]
-        return await self._own_hit(), await self._hits(page)
+        return await self._find_own(), await self._read_hits(page)
 
     async def _fuse(self, end: int) -> Fused:
-        """The first `end` ranks at least, in one exchange or two."""
+        """At least the first `end` ranks, in one exchange with the engine or in two.
+
+        An example with a weight of 0.5, three candidates of each signal, and similarities as
+        (visual, tags):
+
+            by image   A (0.9, 0.5)   B (0.8, 0.0)   C (0.6, 0.0)
+            by tags    D (0.3, 1.0)   A (0.9, 0.5)   E (0.1, 0.4)
+            distances  A 0.30   D 0.35   B 0.60   C 0.70   E 0.75
+
+        An unseen record has at most C's visual and E's tags: (0.6, 0.4), the threshold is 0.50.
+        A and D are below it and settled: two ranks need no second exchange. For three ranks, B is
+        the last one wanted. What may precede B is within 0.60, so with at most 0.4 in tags it has
+        at least 0.4 in visual, and with at most 0.6 in visual at least 0.2 in tags. The second
+        exchange fetches the records that meet both bounds, and then B's rank is certain.
+        """
         most = max(MAX_CANDIDATES, end)
         images = min(max(MIN_IMAGES, CANDIDATES_PER_RANK * end), most)
         tags = min(max(MIN_TAGGED, CANDIDATES_PER_RANK * end), most)
-        imaged, tagged = await self._query([self._by_image(images), self._by_tags(tags, tags)])
-        known = {c.id: c for c in imaged + tagged}
-        if len(imaged) < images:
+        by_image, by_tags = await self._query([self._by_image(images), self._by_tags(tags, tags)])
+        known = {c.id: c for c in by_image + by_tags}
+        if len(by_image) < images:
             return self._settle(known, None)
         # Where fewer have any of the tags than were asked for, all of those are known.
-        last_tags = min(c.tags for c in tagged) if len(tagged) >= tags else 0.0
-        unseen = Unseen(min(c.visual for c in imaged), last_tags)
+        last_tags = min(c.tags for c in by_tags) if len(by_tags) >= tags else 0.0
+        unseen = Unseen(min(c.visual for c in by_image), last_tags)
         fused = self._settle(known, self._distance(unseen.visual, unseen.tags))
         if fused.settled >= end or fused.complete:
             return fused
@@ -118,14 +142,14 @@ class ByVectorAndTags:
     async def _not_beyond(
         self, distance: float, unseen: Unseen, most: int
     ) -> tuple[list[Candidate], bool]:
-        """What can be within the distance and is no candidate yet, and whether that is all of it.
+        """The records within the distance that are no candidates yet, and whether these are all.
 
-        A search by tags takes as long as the number of those it is to find, however few there are,
-        so many are looked for only where few do not do.
+        A search by tags takes the longer the more records it may answer, however few it finds. So
+        the larger number of `TAGGED` is used only where the smaller one is exceeded.
         """
         visual = self._least_visual(distance + MARGIN, unseen.tags)
         tags = self._least_tags(distance + MARGIN, unseen.visual)
-        if tags <= 0:  # An image may do without a tag in common.
+        if tags <= 0:  # A record may have no tag in common, so tags bound nothing.
             (found,) = await self._query([self._by_image(most, visual)])
             return found, len(found) < most
         for tagged in TAGGED:
@@ -154,7 +178,7 @@ class ByVectorAndTags:
         least_tags: float | None = None,
         least_visual: float | None = None,
     ) -> models.QueryRequest:
-        """Of the `tagged` records with most tags in common those with the nearest images."""
+        """Of the `tagged` records with most tags in common, those with the nearest images."""
         return self._request(
             prefetch=[
                 models.Prefetch(
@@ -171,7 +195,7 @@ class ByVectorAndTags:
         )
 
     def _first_after(self, tagged: int, least_tags: float) -> models.QueryRequest:
-        """The record that comes next by tags after so many."""
+        """The record that comes by tags after the first `tagged`, if it has enough in common."""
         return models.QueryRequest.model_construct(
             query=self._tags,
             using=TAGS_VECTOR,
@@ -203,7 +227,7 @@ class ByVectorAndTags:
         return Candidate(str(point.id), point.score, common)
 
     def _settle(self, known: dict[str, Candidate], nearest_unseen: float | None) -> Fused:
-        """`nearest_unseen`: no other record is nearer; None where no other one counts."""
+        """`nearest_unseen`: every unseen record is at least so far; None where there are none."""
         radius = self._scope.radius
         ranked = sorted((self._distance(c.visual, c.tags), c.id) for c in known.values())
         within = [entry for entry in ranked if radius is None or entry[0] <= radius]
@@ -213,14 +237,15 @@ class ByVectorAndTags:
         return Fused(within, settled, complete=False)
 
     def _least_tags(self, distance: float, visual: float) -> float:
-        """What a record whose image is no more similar than this must have in common in tags, to
-        be within the distance."""
+        """The tags that a record within the distance has at least in common, if its image is at
+        most as similar as `visual`."""
         if self._weight == 0:
             return 0.0
         return 1.0 - (distance - (1.0 - self._weight) * (1.0 - visual)) / self._weight
 
     def _least_visual(self, distance: float, tags: float) -> float | None:
-        """How similar the image of a record must be that has no more tags in common than this."""
+        """The similarity that the image of a record within the distance has at least, if it has at
+        most `tags` in common; None where the image does not count."""
         if self._weight == 1:
             return None
         return 1.0 - (distance - self._weight * (1.0 - tags)) / (1.0 - self._weight)
@@ -229,8 +254,8 @@ class ByVectorAndTags:
         fused = (1.0 - self._weight) * (1.0 - visual) + self._weight * (1.0 - tags)
         return round(fused, DISTANCE_DECIMALS)
 
-    async def _hits(self, page: Iterable[tuple[float, str]]) -> list[Hit]:
-        """What is deleted meanwhile is left out."""
+    async def _read_hits(self, page: Iterable[tuple[float, str]]) -> list[Hit]:
+        """The records of a page. Those that were deleted meanwhile are left out."""
         distances = {id_: distance for distance, id_ in page}
         if not distances:
             return []
@@ -240,7 +265,7 @@ class ByVectorAndTags:
         payloads = {str(point.id): point.payload or {} for point in found}
         return [Hit(d, payloads[id_]) for id_, d in distances.items() if id_ in payloads]
 
-    async def _own_hit(self) -> list[Hit]:
+    async def _find_own(self) -> list[Hit]:
         if self._own is None:
             return []
         scope = self._own_scope

@@ -8,16 +8,17 @@ import msgspec
 import numpy as np
 from qdrant_client import models
 
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordsNotFound
 from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import Record, point_id, shown, tags_of
 from lookalike.adapter.records.selection import EVERYTHING, Selection, Work
-from lookalike.adapter.search.grouping import PRODUCT_COUNT, Grouping, add_counts, grouped
+from lookalike.adapter.search.grouping import PRODUCT_COUNT, Grouping, add_counts, find_groups
 from lookalike.adapter.search.hybrid import ByVectorAndTags
 from lookalike.adapter.search.mmr import diverse
-from lookalike.adapter.search.pages import Stream
+from lookalike.adapter.search.pages import RankedMatches
 from lookalike.adapter.search.ranking import (
     ByNearestOf,
     ByRecord,
@@ -25,10 +26,9 @@ from lookalike.adapter.search.ranking import (
     Hit,
     InOrder,
     Ranking,
-    Scope,
-    Vector,
+    SearchScope,
 )
-from lookalike.adapter.search.tags import query_vector
+from lookalike.adapter.search.tags import make_tag_query
 
 DIVERSITY_WINDOW = 300
 """A diverse answer is chosen among this many of the nearest, then among as many after them. The
@@ -65,9 +65,11 @@ class Hits(msgspec.Struct):
     records: list[Record]
     distances: list[float]
     residual_records: int = 0
+    collection: Collection | None = None
+    """As it was searched: see `collections.second_vector`."""
 
 
-async def nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
+async def find_nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
     """The k records nearest to what the query looks for, by rising distance.
 
     Of a stored record, that record is the first, unless the filter excludes it. With grouping, k
@@ -78,7 +80,7 @@ async def nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
     Raises RecordsNotFound for a `record_id` that is not stored.
     """
     if query.k == 0:
-        return Hits([], [])
+        return Hits([], [], collection=collection)
     work = Work()
     if query.grouping is not None:
         hits = await _grouped(engine, collection, query, query.grouping, work)
@@ -89,7 +91,7 @@ async def nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
         if query.selection.residual is None:
             hits = await _exact(ranking, query.offset, query.k)
         else:
-            stream = Stream(ranking, query.selection, work)
+            stream = RankedMatches(ranking, query.selection, work)
             hits = (await stream.first(query.offset + query.k))[query.offset :]
     if query.grouping is not None and query.fields and PRODUCT_COUNT in query.fields:
         hits = await add_counts(engine, collection, query.selection, query.grouping, hits)
@@ -97,6 +99,7 @@ async def nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
         records=[shown(hit.payload, query.fields) for hit in hits],
         distances=[hit.distance for hit in hits],
         residual_records=work.residual_records,
+        collection=collection,
     )
 
 
@@ -113,23 +116,23 @@ async def _exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
 async def _grouped(
     engine: Engine, collection: Collection, query: Query, grouping: Grouping, work: Work
 ) -> list[Hit]:
-    async def narrowed(selection: Selection) -> Stream:
+    async def narrowed(selection: Selection) -> RankedMatches:
         of_selection = msgspec.structs.replace(query, selection=selection)
-        return Stream(await _ranking(engine, collection, of_selection), selection, work)
+        return RankedMatches(await _ranking(engine, collection, of_selection), selection, work)
 
-    return await grouped(narrowed, collection, query.selection, grouping, query.offset, query.k)
+    return await find_groups(narrowed, collection, query.selection, grouping, query.offset, query.k)
 
 
 async def _diverse(
     engine: Engine, collection: Collection, query: Query, diversity: float, work: Work
 ) -> list[Hit]:
-    stream = Stream(await _ranking(engine, collection, query), query.selection, work)
+    stream = RankedMatches(await _ranking(engine, collection, query), query.selection, work)
     end = query.offset + query.k
     chosen: list[Hit] = []
     before: list[Vector] = []
     for begin in range(0, end, DIVERSITY_WINDOW):
         window = (await stream.first(begin + DIVERSITY_WINDOW))[begin:]
-        vectors = await stored_vectors(engine, collection, [hit.id for hit in window])
+        vectors = await read_vectors(engine, collection, [hit.id for hit in window])
         known = [hit for hit in window if hit.id in vectors]
         rows = [vectors[hit.id] for hit in known]
         order = diverse(rows, [hit.distance for hit in known], diversity, before)
@@ -141,7 +144,7 @@ async def _diverse(
 
 
 async def _ranking(engine: Engine, collection: Collection, query: Query) -> Ranking:
-    scope = Scope(
+    scope = SearchScope(
         engine=engine,
         collection=collection,
         selection=query.selection,
@@ -167,7 +170,7 @@ def _needed_fields(query: Query) -> frozenset[str] | None:
     return query.fields | {query.grouping.field.split(".")[0]}
 
 
-async def _mixed(scope: Scope, query: Query, weight: float) -> Ranking | None:
+async def _mixed(scope: SearchScope, query: Query, weight: float) -> Ranking | None:
     """None where the query has no tags."""
     own: Record | None = None
     tags, vectors = query.tags, query.vectors
@@ -178,11 +181,11 @@ async def _mixed(scope: Scope, query: Query, weight: float) -> Ranking | None:
         return None
     if scope.collection.distance != "cosine" or len(vectors) != 1:
         raise InvalidRequest("Tags go with one picture, in a collection with cosine distance")
-    sparse = await query_vector(scope.engine, scope.collection, tags)
+    sparse = await make_tag_query(scope.engine, scope.collection, tags)
     return None if sparse is None else ByVectorAndTags(scope, vectors[0], sparse, weight, own)
 
 
-async def _stored(scope: Scope, record_id: str) -> tuple[Record, Vector]:
+async def _stored(scope: SearchScope, record_id: str) -> tuple[Record, Vector]:
     found = await scope.engine.retrieve(
         scope.collection.physical,
         [point_id(record_id)],
@@ -195,9 +198,7 @@ async def _stored(scope: Scope, record_id: str) -> tuple[Record, Vector]:
     return found[0].payload or {}, vector
 
 
-async def stored_vectors(
-    engine: Engine, collection: Collection, ids: list[str]
-) -> dict[str, Vector]:
+async def read_vectors(engine: Engine, collection: Collection, ids: list[str]) -> dict[str, Vector]:
     """The vectors of the stored records among `ids`, by `_id`; a record may be without one."""
     if not ids:
         return {}

@@ -9,7 +9,7 @@ MARGIN = 16
 MAX_PAGE = 20_000
 
 
-class Stream:
+class RankedMatches:
     """The matching hits of a ranking from the first on, fetched in pages of doubling size.
 
     `work` counts the records that were looked at for a residual, and bounds them.

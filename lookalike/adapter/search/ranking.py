@@ -13,8 +13,10 @@ from typing import Any, Protocol
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.storage import search_params
 from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import point_id
 from lookalike.adapter.records.selection import Selection
 
@@ -27,8 +29,6 @@ MARGIN, GROWTH = 4, 8
 
 MAX_FETCHED = 100_000
 """The most that an engine answers at once."""
-
-Vector = list[float]
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -45,17 +45,17 @@ class Hit(msgspec.Struct, frozen=True):
         return str(self.payload["_id"])
 
 
-Page = tuple[list[Hit], list[Hit]]
+RankedPage = tuple[list[Hit], list[Hit]]
 """The query record itself (if it is stored and the engine's filter takes it), and the others."""
 
 
 class Ranking(Protocol):
-    async def fetch(self, offset: int, limit: int) -> Page:
+    async def fetch(self, offset: int, limit: int) -> RankedPage:
         """Of the others those at the ranks `offset` to `offset + limit`, fewer only at the end."""
         ...
 
 
-class Scope(msgspec.Struct, frozen=True):
+class SearchScope(msgspec.Struct, frozen=True):
     """Where is searched, and what of a record is needed."""
 
     engine: Engine
@@ -98,7 +98,7 @@ class InOrder:
     def __init__(self, ranking: Ranking) -> None:
         self._ranking = ranking
 
-    async def fetch(self, offset: int, limit: int) -> Page:
+    async def fetch(self, offset: int, limit: int) -> RankedPage:
         before, after = min(offset, MARGIN), MARGIN
         while True:
             start, wanted = offset - before, min(before + limit + after, MAX_FETCHED)
@@ -115,11 +115,11 @@ class InOrder:
 class ByRecord:
     """By distance from a stored record. Unknown ids raise RecordsNotFound."""
 
-    def __init__(self, scope: Scope, record_id: str) -> None:
+    def __init__(self, scope: SearchScope, record_id: str) -> None:
         self._scope = scope
         self._point_id = point_id(record_id)
 
-    async def fetch(self, offset: int, limit: int) -> Page:
+    async def fetch(self, offset: int, limit: int) -> RankedPage:
         own_request = models.QueryRequest(
             filter=self._scope.own_filter(self._point_id),
             limit=1,
@@ -140,12 +140,12 @@ class ByVector:
     1, and the distance is the weighted sum of the distances from each.
     """
 
-    def __init__(self, scope: Scope, vector: Vector, length: float = 1.0) -> None:
+    def __init__(self, scope: SearchScope, vector: Vector, length: float = 1.0) -> None:
         self._scope = scope
         self._vector = vector
         self._length = length
 
-    async def fetch(self, offset: int, limit: int) -> Page:
+    async def fetch(self, offset: int, limit: int) -> RankedPage:
         (answer,) = await self._scope.engine.query_batch_points(
             self._scope.collection.physical,
             requests=[_request(self._scope, self._vector, offset, limit, self._length)],
@@ -156,11 +156,11 @@ class ByVector:
 class ByNearestOf:
     """By distance from the nearest of several vectors."""
 
-    def __init__(self, scope: Scope, vectors: Sequence[Vector]) -> None:
+    def __init__(self, scope: SearchScope, vectors: Sequence[Vector]) -> None:
         self._scope = scope
         self._rankings = [InOrder(ByVector(scope, vector)) for vector in vectors]
 
-    async def fetch(self, offset: int, limit: int) -> Page:
+    async def fetch(self, offset: int, limit: int) -> RankedPage:
         # The first n of the merged ranking are among the first n of each: exact.
         answers = await asyncio.gather(*(r.fetch(0, offset + limit) for r in self._rankings))
         nearest: dict[str, Hit] = {}
@@ -173,7 +173,7 @@ class ByNearestOf:
 
 
 def _request(
-    scope: Scope, query: Vector | str, offset: int, limit: int, length: float = 1.0
+    scope: SearchScope, query: Vector | str, offset: int, limit: int, length: float = 1.0
 ) -> models.QueryRequest:
     threshold = score_threshold(scope.radius, scope.collection.distance)
     # Built without validation: the vector is ours and long.
@@ -181,7 +181,7 @@ def _request(
         query=query,
         using=scope.collection.vector,
         filter=scope.filter,
-        params=scope.collection.search_params,
+        params=search_params(scope.collection),
         score_threshold=None if threshold is None else threshold / length,
         limit=limit,
         offset=offset,

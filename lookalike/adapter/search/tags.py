@@ -15,14 +15,14 @@ from collections.abc import Iterable
 
 from qdrant_client import models
 
-from lookalike.adapter.collections.store import Collection
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.points import tag_index, tag_vector
 from lookalike.adapter.records.selection import EVERYTHING, Selection
 
 
-async def query_vector(
+async def make_tag_query(
     engine: Engine, collection: Collection, tags: Iterable[str]
 ) -> models.SparseVector | None:
     """The query's side of the product; None for no tags."""
@@ -30,8 +30,11 @@ async def query_vector(
     if not collection.tag_idf or not tags:
         return tag_vector(tags)
     records, *counts = await asyncio.gather(
-        listing.count(engine, collection, EVERYTHING),
-        *(listing.count(engine, collection, Selection.of({"tags": t}, collection)) for t in tags),
+        listing.count_records(engine, collection, EVERYTHING),
+        *(
+            listing.count_records(engine, collection, Selection.of({"tags": t}, collection))
+            for t in tags
+        ),
     )
     weights = [rarity(count, records) for count in counts]
     of_index = {

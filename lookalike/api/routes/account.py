@@ -8,7 +8,7 @@ from litestar import Controller, get, post
 
 from lookalike.api.bodies import JsonBody
 from lookalike.api.schemas import Authorize
-from lookalike.api.services import Services
+from lookalike.api.settings import Settings
 
 
 class Account(Controller):
@@ -16,24 +16,24 @@ class Account(Controller):
     opt = {"scope": None}  # noqa: RUF012  any valid token
 
     @post("/authorization/v2/authorize", status_code=200, dto=JsonBody[Authorize])
-    async def authorize(self, data: Authorize, services: Services) -> dict[str, Any]:
+    async def authorize(self, data: Authorize, settings: Settings) -> dict[str, Any]:
         """Almost every client's first call: passes for a valid token, whatever the service."""
         service = data.service or data.service_name
-        return {"user_id": services.settings.user_id, "service": service}
+        return {"user_id": settings.http.user_id, "service": service}
 
     @get("/account/v2/user")
-    async def user(self, services: Services) -> dict[str, Any]:
-        return _user(services)
+    async def user(self, settings: Settings) -> dict[str, Any]:
+        return _user(settings)
 
     @get("/account/v2/details")
-    async def details(self, services: Services) -> dict[str, Any]:
+    async def details(self, settings: Settings) -> dict[str, Any]:
         # Clients find the counters at the top level or under `stats`, by the page they followed.
         counters = {"credits_counter": 0, "credits_limit": None}
-        return _user(services) | counters | {"stats": counters}
+        return _user(settings) | counters | {"stats": counters}
 
     @get("/account/v2/workspace")
-    async def workspaces(self, services: Services) -> dict[str, Any]:
-        return _page([{"id": services.settings.user_id, "name": "Default"}])
+    async def workspaces(self, settings: Settings) -> dict[str, Any]:
+        return _page([{"id": settings.http.user_id, "name": "Default"}])
 
     @get("/account/v2/resource")
     async def resources(self) -> dict[str, Any]:
@@ -48,16 +48,16 @@ class Account(Controller):
         return {"type": kind, "config": {}}
 
 
-def _user(services: Services) -> dict[str, Any]:
+def _user(settings: Settings) -> dict[str, Any]:
     return {
-        "id": services.settings.user_id,
+        "id": settings.http.user_id,
         "email": "",
         "first_name": "",
         "last_name": "",
         "phone": "",
         "organization": "",
         "verified": True,
-        "default_workspace": services.settings.user_id,
+        "default_workspace": settings.http.user_id,
         "pricing_plan": {"name": "Self-hosted", "description": "No limits but your machine's."},
     }
 

@@ -6,23 +6,22 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, Request, Response, post, route
+from litestar import Controller, Request, post, route
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from lookalike.adapter import deadline
-from lookalike.adapter.collections.store import Collection
-from lookalike.adapter.errors import InvalidRequest
-from lookalike.adapter.records import listing
-from lookalike.adapter.records.points import Record, record_id, shown, shown_fields
-from lookalike.adapter.records.selection import select
+from lookalike.adapter.collections.service import CollectionService
+from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.records.points import Record
+from lookalike.adapter.records.service import RecordService
 from lookalike.api import envelopes
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
-from lookalike.api.envelopes import Clock, respond
-from lookalike.api.paths import METHODS_ROOT
+from lookalike.api.dependencies import collection_named_by, find_collection
+from lookalike.api.envelopes import Clock
+from lookalike.api.request_paths import METHODS_ROOT
 from lookalike.api.schemas import (
-    DEFAULT_RANDOM_COUNT,
     AllIds,
     AllRecords,
     Answer,
@@ -35,159 +34,112 @@ from lookalike.api.schemas import (
     Status,
     Update,
 )
-from lookalike.api.services import Services
 
-EngineAnswer = Response[Answer]
+READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
+WRITE: dict[str, Any] = {"status_code": 200, "opt": {"scope": "write"}}
 
 
 class RecordMethods(Controller):
     path = METHODS_ROOT
     tags = ("records",)
 
-    @route("/ping", http_method=["GET", "POST"], status_code=200, opt={"scope": "read"})
-    async def ping(self, request: Request[Any, Any, Any], services: Services, grant: Grant) -> Pong:
+    @route("/ping", http_method=["GET", "POST"], **READ)
+    async def ping(
+        self,
+        request: Request[Any, Any, Any],
+        collections: CollectionService,
+        records: RecordService,
+        grant: Grant,
+    ) -> Pong:
         """Says that the service is there, and of a named collection what it is."""
         clock = Clock()
-        wanted = services.collection_named_by(request.headers)
+        wanted = collection_named_by(request.headers)
         if wanted is None:
             return _pong("visual similarity search", clock)
-        collection = await services.collection(wanted, grant)
-        count = (await services.engine.count(collection.physical, exact=True)).count
+        collection = await find_collection(collections, wanted, grant)
+        count = await records.count(collection)
         info = f"{collection.type} similarity, {count} records, {collection.distance} distance"
         return _pong(info, clock, total_records=count)
 
-    @post("/insert", status_code=200, opt={"scope": "write"}, dto=JsonBody[Insert])
-    async def insert(
-        self, data: Insert, collection: Collection, services: Services
-    ) -> EngineAnswer:
+    @post("/insert", dto=JsonBody[Insert], **WRITE)
+    async def insert(self, data: Insert, collection: Collection, records: RecordService) -> Answer:
         """Inserts records with new `_id`s; existing ones are never overwritten."""
         clock = Clock()
-        check_batch(data.records, services)
-
-        async def embed(sources: Any) -> Any:
-            return await services.embed(collection, sources, colors=bool(data.extract_colors))
-
-        outcome = await services.writer.insert(
-            collection, data.records, embed, shown_fields(data.fields_to_return)
+        outcome = await records.insert(
+            collection, data.records, data.fields_to_return, colors=bool(data.extract_colors)
         )
-        return respond(envelopes.inserted(outcome, clock), services.settings.mirror_status)
+        return envelopes.inserted(outcome, clock)
 
-    @post("/update", status_code=200, opt={"scope": "write"}, dto=JsonBody[Update])
-    async def update(
-        self, data: Update, collection: Collection, services: Services
-    ) -> EngineAnswer:
+    @post("/update", dto=JsonBody[Update], **WRITE)
+    async def update(self, data: Update, collection: Collection, records: RecordService) -> Answer:
         """Sets fields of stored records; vectors and other fields stay."""
         clock = Clock()
-        check_batch(data.records, services)
-        fields = shown_fields(data.fields_to_return or ["*"])
-        outcome = await services.writer.update(collection, data.records, fields)
-        asked = len({str(record.get("_id")) for record in data.records})
-        body = envelopes.found(
-            outcome.done, asked, clock, all_found=envelopes.OK, refused=outcome.refused
-        )
-        return respond(body, services.settings.mirror_status)
+        found = await records.update(collection, data.records, data.fields_to_return)
+        return envelopes.found(found, clock, all_found=envelopes.OK)
 
-    @post("/delete", status_code=200, opt={"scope": "write"}, dto=JsonBody[Delete])
-    async def delete(
-        self, data: Delete, collection: Collection, services: Services
-    ) -> EngineAnswer:
+    @post("/delete", dto=JsonBody[Delete], **WRITE)
+    async def delete(self, data: Delete, collection: Collection, records: RecordService) -> Answer:
         """Deletes records by `_id` and answers those that existed."""
         clock = Clock()
-        check_batch(data.records, services)
-        ids = ids_of(data.records)
-        deleted = await services.writer.delete(collection, ids, shown_fields(data.fields_to_return))
-        body = envelopes.found(deleted, len(ids), clock, all_found=envelopes.DELETED)
-        return respond(body, services.settings.mirror_status)
+        deleted = await records.delete(collection, data.records, data.fields_to_return)
+        return envelopes.found(deleted, clock, all_found=envelopes.DELETED)
 
-    @post("/deleteByFilter", status_code=200, opt={"scope": "write"}, dto=JsonBody[DeleteByFilter])
+    @post("/deleteByFilter", dto=JsonBody[DeleteByFilter], **WRITE)
     async def delete_by_filter(
-        self, data: DeleteByFilter, collection: Collection, services: Services
-    ) -> EngineAnswer:
+        self, data: DeleteByFilter, collection: Collection, records: RecordService
+    ) -> Answer:
         """Deletes all records that match. An empty filter is refused."""
         clock = Clock()
-        if not data.filter:
-            raise InvalidRequest(
-                "deleteByFilter needs a filter that is not empty", place="$.filter"
-            )
-        ids = await listing.delete_by_filter(
-            services.engine,
-            collection,
-            await select(services.engine, collection, data.filter),
-        )
+        ids = await records.delete_by_filter(collection, data.filter)
         code = envelopes.DELETED if ids else envelopes.NOT_FOUND
-        body = envelopes.answer(code, [{"_id": id_} for id_ in ids], clock)
-        return respond(body, services.settings.mirror_status)
+        return envelopes.answer(code, [{"_id": id_} for id_ in ids], clock)
 
-    @post("/get", status_code=200, opt={"scope": "read"}, dto=JsonBody[Get])
-    async def get(self, data: Get, collection: Collection, services: Services) -> EngineAnswer:
+    @post("/get", dto=JsonBody[Get], **READ)
+    async def get(self, data: Get, collection: Collection, records: RecordService) -> Answer:
         """Stored records by `_id`, in the order of the request."""
         clock = Clock()
-        check_batch(data.records, services)
-        ids = ids_of(data.records)
-        fields = shown_fields(data.fields_to_return)
-        records = await listing.get(services.engine, collection, ids, fields)
-        body = envelopes.found(records, len(ids), clock, all_found=envelopes.RECORDS_FOUND)
-        return respond(body, services.settings.mirror_status)
+        found = await records.get(collection, data.records, data.fields_to_return)
+        return envelopes.found(found, clock, all_found=envelopes.RECORDS_FOUND)
 
-    @post("/random", status_code=200, opt={"scope": "read"}, dto=JsonBody[Random])
-    async def random(
-        self, data: Random, collection: Collection, services: Services
-    ) -> EngineAnswer:
+    @post("/random", dto=JsonBody[Random], **READ)
+    async def random(self, data: Random, collection: Collection, records: RecordService) -> Answer:
         """Up to `count` different records that match the filter."""
         clock = Clock()
-        count = DEFAULT_RANDOM_COUNT if data.count is None else data.count
-        sampled = await listing.random(
-            services.engine,
-            collection,
-            min(count, services.settings.max_results),
-            await select(services.engine, collection, data.filter),
-            shown_fields(data.fields_to_return),
-            data.seed,
+        sampled = await records.sample(
+            collection, data.count, data.filter, data.fields_to_return, data.seed
         )
         more = envelopes.residual(sampled.residual_records)
-        body = envelopes.answer(envelopes.OK, sampled.records, clock, **more)
-        return respond(body, services.settings.mirror_status)
+        return envelopes.answer(envelopes.OK, sampled.records, clock, **more)
 
-    @post("/allRecords", status_code=200, opt={"scope": "read"}, dto=JsonBody[AllRecords])
+    @post("/allRecords", dto=JsonBody[AllRecords], **READ)
     async def all_records(
         self,
         request: Request[Any, Any, Any],
         data: AllRecords,
         collection: Collection,
-        services: Services,
+        records: RecordService,
         size: Annotated[int | None, QueryParameter(ge=0)] = None,
         page: Annotated[int, QueryParameter(ge=1)] = 1,
-    ) -> EngineAnswer | Stream:
+    ) -> Answer | Stream:
         """All records: a page with `?size=…&page=…`, else everything in one streamed answer."""
         if not size:
-            return await stream_all(
-                data.filter, shown_fields(data.fields_to_return), collection, services
+            return await stream_document(
+                await records.stream(collection, data.filter, data.fields_to_return)
             )
         clock = Clock()
-        size = min(size, services.settings.max_results)
-        name = msgspec.json.encode((collection.id, size, data.filter)).decode()
-        found = await listing.list_page(
-            services.engine,
-            collection,
-            await select(services.engine, collection, data.filter),
-            shown_fields(data.fields_to_return),
-            size=size,
-            page=page,
-            cursors=services.cursors,
-            listing=name,
-        )
-        total = (await services.engine.count(collection.physical, exact=True)).count
+        found = await records.list_page(collection, size, page, data.filter, data.fields_to_return)
+        total = await records.count(collection)
         more = envelopes.residual(found.residual_records)
         body = envelopes.answer(envelopes.OK, found.records, clock, total_records=total, **more)
         if found.has_next:
             path = request.scope["state"]["asked_path"]
-            body.next = f"{path}?size={size}&page={page + 1}"
-        return respond(body, services.settings.mirror_status)
+            body.next = f"{path}?size={found.size}&page={page + 1}"
+        return body
 
-    @post("/allIDs", status_code=200, opt={"scope": "read"}, dto=JsonBody[AllIds])
-    async def all_ids(self, data: AllIds, collection: Collection, services: Services) -> Stream:
+    @post("/allIDs", dto=JsonBody[AllIds], **READ)
+    async def all_ids(self, data: AllIds, collection: Collection, records: RecordService) -> Stream:
         """The `_id` of every record."""
-        return await stream_all(data.filter, shown_fields(None), collection, services)
+        return await stream_document(await records.stream(collection, data.filter))
 
 
 def _pong(info: str, clock: Clock, **statistics: Any) -> Pong:
@@ -199,46 +151,23 @@ def _pong(info: str, clock: Clock, **statistics: Any) -> Pong:
     )
 
 
-def check_batch(records: list[Record], services: Services) -> None:
-    most = services.settings.effective_max_records
-    if len(records) > most:
-        raise InvalidRequest(f"A request has at most {most} records", place="$.records")
-
-
-def ids_of(records: list[Record]) -> list[str]:
-    """The `_id`s that a batch names, each once, in order."""
-    return list(
-        dict.fromkeys(
-            record_id(record.get("_id"), f"$.records[{number}]._id")
-            for number, record in enumerate(records)
-        )
-    )
-
-
-async def stream_all(
-    filter_: Record | None,
-    fields: frozenset[str] | None,
-    collection: Collection,
-    services: Services,
-) -> Stream:
-    """All matching records as one JSON document, written while the engine is being read.
+async def stream_document(pages: AsyncIterator[list[Record]]) -> Stream:
+    """All records as one JSON document, written while the engine is being read.
 
     Where the first page cannot be read, the answer is an error. Where reading fails midway, the
     connection is closed before the document is complete: a client sees broken JSON and never a
     short list.
     """
-    selection = await select(services.engine, collection, filter_)
 
     async def chunks() -> AsyncIterator[bytes]:
         clock, count = Clock(), 0
         before = b'{"status":{"code":200,"text":"OK"},"answer_records":['
-        async for page in listing.scan(services.engine, collection, selection, fields):
-            records = [shown(entry.payload, fields) for entry in page]
+        async for records in pages:
             yield before + msgspec.json.encode(records)[1:-1]
             before = b","
             count += len(records)
             # A client may take its time over a long answer; each page has the whole deadline.
-            deadline.start(services.settings.request_timeout_s)
+            deadline.restart()
         tail = {"answer_count": count, "statistics": clock.statistics(total_records=count)}
         yield (b"" if count else before) + b"]," + msgspec.json.encode(tail)[1:]
 

@@ -18,7 +18,7 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The longest that an image may wait for its decoding and be decoded."""
     allowed_hosts: tuple[str, ...] = ()
     """Hosts (`photos.internal`) and networks (`10.1.0.0/16`) to fetch from although not public."""
-    fetch_timeout_s: float = 15.0
+    fetch_timeout_s: float = 20.0
     """The longest that a fetch may take, from the wait for its turn to the last byte."""
     connect_timeout_s: float = 5.0
     """The longest wait for one connection, of the time above."""

@@ -13,7 +13,7 @@ from lookalike.adapter.collections.defaults import (
     embedders_at_start,
     near_duplicate_radius,
 )
-from lookalike.adapter.collections.store import Collection, CollectionType
+from lookalike.adapter.collections.settings import Collection, CollectionType
 from lookalike.embedders.registry import installed
 
 IMAGES: tuple[CollectionType, ...] = ("photos", "products", "fashion", "homedecor", "custom")

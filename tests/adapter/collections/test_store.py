@@ -10,9 +10,10 @@ import pytest
 from msgspec import structs
 from qdrant_client import models
 
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.store import IndexedField, indexed_fields, infer_index_types
+from lookalike.adapter.collections.indexes import indexed_fields, infer_index_types
+from lookalike.adapter.collections.settings import IndexedField
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from tests.adapter.conftest import DIMENSION, described
@@ -83,7 +84,7 @@ async def test_a_collection_is_what_it_was_made_as(engine: EmbeddedEngine) -> No
         product_id_field="sku",
         capacity=12,
     )
-    await collections.create(engine, made)
+    await store.create_collection(engine, made)
     other = CollectionCache(engine)
     assert await other.find(made.id) == made
     info = await engine.get_collection(made.physical)
@@ -95,11 +96,11 @@ async def test_a_collection_is_what_it_was_made_as(engine: EmbeddedEngine) -> No
 
 async def test_saving_makes_and_drops_indexes(engine: EmbeddedEngine) -> None:
     old = described(fields_to_index=(IndexedField("a", "keyword"), IndexedField("b", "number")))
-    await collections.create(engine, old)
+    await store.create_collection(engine, old)
     new = structs.replace(
         old, name="new", fields_to_index=(IndexedField("b", "number"), IndexedField("c", "keyword"))
     )
-    await collections.save(engine, old, new)
+    await store.save_collection(engine, old, new)
     info = await engine.get_collection(new.physical)
     assert {"b", "c"} <= info.payload_schema.keys()
     assert "a" not in info.payload_schema
@@ -109,8 +110,8 @@ async def test_saving_makes_and_drops_indexes(engine: EmbeddedEngine) -> None:
 async def test_deleting(engine: EmbeddedEngine) -> None:
     made, other = described(), described()
     for collection in (made, other):
-        await collections.create(engine, collection)
-    await collections.delete(engine, made.id)
+        await store.create_collection(engine, collection)
+    await store.delete_collection(engine, made.id)
     names = [entry.name for entry in (await engine.get_collections()).collections]
     assert made.physical not in names
     assert other.physical in names
@@ -126,10 +127,10 @@ async def test_what_another_process_makes_is_found_at_once(engine: EmbeddedEngin
     collection_cache = CollectionCache(engine)
     await collection_cache.refresh()
     by_id = described()
-    await collections.create(engine, by_id)
+    await store.create_collection(engine, by_id)
     assert await collection_cache.find(by_id.id) == by_id
     by_name = described(name=f"name of {by_id.id}")
-    await collections.create(engine, by_name)
+    await store.create_collection(engine, by_name)
     assert await collection_cache.find(by_name.name) == by_name
     assert by_name in collection_cache.all()
 
@@ -162,7 +163,7 @@ async def test_a_listing_under_way_does_not_hide_what_is_made_meanwhile(
     for _ in range(5):
         made = described(name=f"meanwhile {time.monotonic_ns()}")
         refreshing = asyncio.create_task(collection_cache.refresh())
-        await collections.create(engine, made)
+        await store.create_collection(engine, made)
         assert await collection_cache.find(made.id) == made
         assert await collection_cache.find(made.name) == made
         await refreshing
@@ -170,12 +171,12 @@ async def test_a_listing_under_way_does_not_hide_what_is_made_meanwhile(
 
 async def test_a_refresh_forgets_what_is_gone(engine: EmbeddedEngine) -> None:
     made = described()
-    await collections.create(engine, made)
+    await store.create_collection(engine, made)
     collection_cache = CollectionCache(engine)
     await collection_cache.find(made.id)
-    await collections.delete(engine, made.id)
+    await store.delete_collection(engine, made.id)
     with pytest.raises(CollectionNotFound):
-        await collection_cache.newest(made)
+        await collection_cache.read_newest(made)
     await collection_cache.refresh()
     assert made.id not in [collection.id for collection in collection_cache.all()]
 

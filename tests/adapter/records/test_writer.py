@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 from qdrant_client import models
 
-from lookalike.adapter.collections.store import IndexedField
+from lookalike.adapter.collections.settings import IndexedField
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.errors import Unavailable
@@ -20,7 +20,7 @@ from tests.adapter.conftest import Shelf, described, vector_of
 
 
 async def stored(shelf: Shelf, id_: str) -> Any:
-    found = await listing.get(shelf.engine, shelf.collection, [id_], None)
+    found = await listing.get_records(shelf.engine, shelf.collection, [id_], None)
     return found[0] if found else None
 
 
@@ -176,33 +176,33 @@ async def test_a_deleted_record_does_not_come_back(shelf: Shelf) -> None:
 
 
 async def test_indexes_get_their_types_as_values_arrive(engine: EmbeddedEngine) -> None:
-    from lookalike.adapter.collections import store as collections
+    from lookalike.adapter.collections import store
 
     made = described(fields_to_index=(IndexedField("a"), IndexedField("b.c")))
-    await collections.create(engine, made)
+    await store.create_collection(engine, made)
     shelf = Shelf(engine, made)
     await shelf.insert({"_id": "1", "a": None})
     await shelf.insert({"_id": "2", "a": 3})
     await shelf.writer.update(made, [{"_id": "1", "b": {"c": "x"}}], None)
     known = await shelf.cache.find(made.id)
     assert known.indexes == {"a": "number", "b.c": "keyword"}
-    assert await shelf.cache.newest(made) == known
+    assert await shelf.cache.read_newest(made) == known
     schema = (await engine.get_collection(made.physical)).payload_schema
     assert schema["a"].data_type == models.PayloadSchemaType.FLOAT
 
 
 async def test_a_type_that_is_seen_does_not_undo_another_change(shelf: Shelf) -> None:
     """The writer knows the collection as it was; the change of its name is newer."""
-    from lookalike.adapter.collections import store as collections
+    from lookalike.adapter.collections import store
 
-    old = await shelf.cache.newest(shelf.collection)
+    old = await shelf.cache.read_newest(shelf.collection)
     indexed = structs.replace(old, fields_to_index=(IndexedField("a"),))
-    await collections.save(shelf.engine, old, indexed)
+    await store.save_collection(shelf.engine, old, indexed)
     renamed = structs.replace(indexed, name="renamed", capacity=5)
-    await collections.save(shelf.engine, indexed, renamed)
+    await store.save_collection(shelf.engine, indexed, renamed)
     shelf.collection = indexed
     await shelf.insert({"_id": "1", "a": 3})
-    newest = await shelf.cache.newest(indexed)
+    newest = await shelf.cache.read_newest(indexed)
     assert newest.name == "renamed"
     assert newest.capacity == 5
     assert newest.indexes == {"a": "number"}

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import indexes, store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.store import Collection, Distance
+from lookalike.adapter.collections.settings import Collection, Distance
 from lookalike.adapter.filters import match, parse
-from lookalike.adapter.records.images import Embedded, ImageSource
+from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.selection import Selection
 from lookalike.adapter.records.writer import Writer
-from lookalike.adapter.search.nearest import Hits, Query, nearest
+from lookalike.adapter.search.nearest import Hits, Query, find_nearest
 
 Record = dict[str, Any]
 Matrix = NDArray[np.float64]
@@ -42,23 +42,23 @@ class Shelf:
         distance: Distance = "cosine",
         **settings: Any,
     ) -> Shelf:
-        id_ = collections.new_collection_id()
+        id_ = store.new_collection_id()
         fields = settings.pop("fields_to_index", ())
         product_id_field = settings.get("product_id_field")
         collection = Collection(
             id=id_,
-            physical=collections.physical_name(id_),
+            physical=store.physical_name(id_),
             name="shelf",
             type="photos",
             embedder="none",
             revision="none",
             dimension=vectors.shape[1],
             distance=distance,
-            created=collections.now(),
-            fields_to_index=collections.indexed_fields(fields, product_id_field, "$"),
+            created=store.now(),
+            fields_to_index=indexes.indexed_fields(fields, product_id_field, "$"),
             **settings,
         )
-        await collections.create(engine, collection)
+        await store.create_collection(engine, collection)
         shelf = cls(engine, collection)
         await shelf.put(records, vectors)
         return shelf
@@ -86,7 +86,7 @@ class Shelf:
 
     async def nearest(self, filter_: object = None, **query: Any) -> Hits:
         selection = Selection.of(filter_, self.collection)
-        return await nearest(self.engine, self.collection, Query(selection=selection, **query))
+        return await find_nearest(self.engine, self.collection, Query(selection=selection, **query))
 
     async def ranked(self, filter_: object = None, **query: Any) -> Ranked:
         return pairs(await self.nearest(filter_, **query))

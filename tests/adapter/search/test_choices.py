@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.records import listing
-from lookalike.adapter.records.images import Embedded
+from lookalike.adapter.records.image_sources import Embedded
 from lookalike.adapter.records.selection import Selection
 from lookalike.adapter.records.writer import NearDuplicate, Writer
-from lookalike.adapter.search.distances import distances, values
+from lookalike.adapter.search.distances import distances, signed_distances
 from lookalike.adapter.search.mmr import diverse
+from lookalike.adapter.search.near_duplicates import NearDuplicateCheck
 from lookalike.adapter.search.nearest import weighted_sum
 from tests.adapter.search.conftest import Run
 from tests.adapter.search.shelf import BY_THE_BOOK, Shelf, images
@@ -97,7 +98,9 @@ async def drawn(
 ) -> list[str]:
     selection = Selection.of(filter_, shelf.collection)
     fields = frozenset({"_id"})
-    sampled = await listing.random(shelf.engine, shelf.collection, count, selection, fields, seed)
+    sampled = await listing.sample_records(
+        shelf.engine, shelf.collection, count, selection, fields, seed
+    )
     return [record["_id"] for record in sampled.records]
 
 
@@ -186,7 +189,8 @@ def test_near_duplicates_of_the_store_and_of_the_batch_are_refused(
 
         writer = Writer(engine, CollectionCache(engine))
         records = [{"_id": id_, "_url": id_} for id_ in given]
-        outcome = await writer.insert(shelf.collection, records, embed, None, unless_within=0.01)
+        check = NearDuplicateCheck(engine, shelf.collection, 0.01)
+        outcome = await writer.insert(shelf.collection, records, embed, None, near_duplicates=check)
         assert [record["_id"] for record in outcome.done] == ["c", "d"]
         near = {
             record["_id"]: [id_ for id_, _ in why.near]
@@ -218,7 +222,9 @@ def test_distances_at_hand_are_those_of_the_engine(
         by_hand = distances(query, rows.tolist(), distance)
         for number, value in enumerate(by_hand):
             assert found[str(number)] == pytest.approx(value, abs=3e-6)
-        assert by_hand == [max(0.0, value) for value in values(query, rows.tolist(), distance)]
+        assert by_hand == [
+            max(0.0, value) for value in signed_distances(query, rows.tolist(), distance)
+        ]
 
     run(check())
 

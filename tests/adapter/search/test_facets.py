@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookalike.adapter.records.selection import Selection
-from lookalike.adapter.search.facets import facets
+from lookalike.adapter.search.facets import count_values
 from tests.adapter.search.conftest import Run
 from tests.adapter.search.shelf import Shelf, images
 
@@ -53,7 +53,7 @@ def shelf(request: pytest.FixtureRequest, engine: Any, run: Run[Shelf]) -> Shelf
 )
 def test_counts_are_those_of_filters(shelf: Shelf, run: Run[Any], field: str, filter_: Any) -> None:
     selection = Selection.of(filter_, shelf.collection)
-    found = run(facets(shelf.engine, shelf.collection, field, 1000, selection)).values
+    found = run(count_values(shelf.engine, shelf.collection, field, 1000, selection)).values
     counts = [(type(v.value) is bool, v.value, v.count) for v in found]
     assert len({(flag, value) for flag, value, _ in counts}) == len(counts)
     for value in found:
@@ -70,7 +70,9 @@ def test_counts_are_those_of_filters(shelf: Shelf, run: Run[Any], field: str, fi
 
 
 def test_a_limit_keeps_the_most_frequent(shelf: Shelf, run: Run[Any]) -> None:
-    whole = run(facets(shelf.engine, shelf.collection, "plain", 1000, Selection())).values
+    whole = run(count_values(shelf.engine, shelf.collection, "plain", 1000, Selection())).values
     for limit in (1, 3, len(whole)):
-        found = run(facets(shelf.engine, shelf.collection, "plain", limit, Selection())).values
+        found = run(
+            count_values(shelf.engine, shelf.collection, "plain", limit, Selection())
+        ).values
         assert found == whole[:limit]

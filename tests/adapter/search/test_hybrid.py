@@ -122,7 +122,7 @@ def test_few_first_candidates_cost_no_exactness(
     """So few that nearly every answer needs what the bounds leave."""
     row = shelf.vectors[f"r{number}"] + 0.05
     asked: Any = {"vectors": (row.tolist(),), "tags": frozenset(tags), "tag_weight": weight}
-    few = {"MIN_PICTURES": 2, "MIN_TAGGED": 2, "CANDIDATES_PER_RANK": 1, "TAGGED": (3, N)}
+    few = {"MIN_IMAGES": 2, "MIN_TAGGED": 2, "CANDIDATES_PER_RANK": 1, "TAGGED": (3, N)}
     with patch.multiple(hybrid, **few):
         found = run(shelf.ranked(filter_, k=k, offset=offset, radius=radius, **asked))
     right = expected(shelf, row, tags, weight, filter_)
@@ -203,7 +203,7 @@ def test_a_popular_tag_does_not_hide_what_looks_alike(engine: Any, run: Run[Any]
 def test_beyond_the_most_candidates_pages_are_still_full(
     shelf: Shelf, run: Run[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in (("MIN_PICTURES", 10), ("MIN_TAGGED", 10), ("MAX_CANDIDATES", 20)):
+    for name, value in (("MIN_IMAGES", 10), ("MIN_TAGGED", 10), ("MAX_CANDIDATES", 20)):
         monkeypatch.setattr(hybrid, name, value)
     monkeypatch.setattr(hybrid, "TAGGED", (10, 20))
     row = shelf.vectors["r1"].tolist()

@@ -16,10 +16,16 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.embedders.images import ImageError, ImageReader, ImageSettings
 from lookalike.embedders.images import reader as reader_module
 from lookalike.embedders.images.base64 import decode_base64
-from lookalike.embedders.images.image_errors import ImageNotFetched, ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.image_errors import (
+    ImageError,
+    ImageNotFetched,
+    ImageTooLarge,
+    ImageUnreadable,
+)
+from lookalike.embedders.images.image_settings import ImageSettings
+from lookalike.embedders.images.reader import ImageReader
 
 from .images import difference, gradient, in_format
 from .web import Web, answer

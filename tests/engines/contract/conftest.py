@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.store import Collection, IndexedField
+from lookalike.adapter.collections.settings import Collection, IndexedField
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.writer import Writer
 from tests.engines.contract.records import DIMENSION
@@ -35,18 +35,18 @@ def collection_of(engine: Engine) -> Any:
     """Makes a collection of a test's own, with these settings."""
 
     def settings(**wanted: Any) -> Collection:
-        id_ = collections.new_collection_id()
+        id_ = store.new_collection_id()
         return Collection(
             **{
                 "id": id_,
-                "physical": collections.physical_name(id_),
+                "physical": store.physical_name(id_),
                 "name": f"test {uuid.uuid4().hex[:8]}",
                 "type": "products",
                 "embedder": "none",
                 "revision": "1",
                 "dimension": DIMENSION,
                 "distance": "cosine",
-                "created": collections.now(),
+                "created": store.now(),
                 "fields_to_index": (
                     IndexedField("category"),
                     IndexedField("price"),
@@ -70,10 +70,10 @@ async def collection(
     engine: Engine, collection_cache: CollectionCache, collection_of: Any
 ) -> AsyncIterator[Collection]:
     made: Collection = collection_of()
-    await collections.create(engine, made)
+    await store.create_collection(engine, made)
     collection_cache.put(made)
     yield made
-    await collections.delete(engine, made.id)
+    await store.delete_collection(engine, made.id)
 
 
 @pytest.fixture

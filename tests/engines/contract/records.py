@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lookalike.adapter.errors import RecordRefused
-from lookalike.adapter.records.images import Embedded, ImageSource
+from lookalike.adapter.records.image_sources import Embedded, ImageSource
 
 DIMENSION = 24
 CATEGORIES = ["chair", "table", "lamp", "sofa"]

@@ -11,20 +11,24 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
-from lookalike.adapter.collections import second_vector
-from lookalike.adapter.collections import store as collections
+from lookalike.adapter.collections import second_vector, store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.storage import Storage
-from lookalike.adapter.collections.store import Collection, Distance, IndexedField
+from lookalike.adapter.collections.settings import (
+    Collection,
+    Distance,
+    EmbedderIdentity,
+    IndexedField,
+    Storage,
+)
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionNotFound, RecordsNotFound
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.points import point_id
 from lookalike.adapter.records.selection import EVERYTHING, Selection
 from lookalike.adapter.records.writer import Writer
-from lookalike.adapter.search.facets import facets
+from lookalike.adapter.search.facets import count_values
 from lookalike.adapter.search.grouping import Grouping
-from lookalike.adapter.search.nearest import Query, nearest
+from lookalike.adapter.search.nearest import Query, find_nearest
 from tests.engines.contract.records import UNREADABLE, by_distance, embed, record, vector
 from tests.engines.contract.subjects import Subject
 
@@ -50,9 +54,9 @@ def ids(records: list[dict[str, Any]]) -> list[str]:
 
 
 async def test_a_record_comes_back_as_it_was_sent(engine: Engine, filled: Collection) -> None:
-    (found,) = await listing.get(engine, filled, ["r3"], EVERY)
+    (found,) = await listing.get_records(engine, filled, ["r3"], EVERY)
     assert found == record(3)
-    assert await listing.get(engine, filled, ["r5", "none", "r2"], frozenset({"_id"})) == [
+    assert await listing.get_records(engine, filled, ["r5", "none", "r2"], frozenset({"_id"})) == [
         {"_id": "r5"},
         {"_id": "r2"},
     ]
@@ -62,7 +66,7 @@ async def test_an_id_is_inserted_once(engine: Engine, writer: Writer, filled: Co
     outcome = await writer.insert(filled, [record(3, price=0), record(99)], embed, EVERY)
     assert ids(outcome.done) == ["r99"]
     assert [refusal.code for _, refusal in outcome.refused] == [211]
-    (kept,) = await listing.get(engine, filled, ["r3"], EVERY)
+    (kept,) = await listing.get_records(engine, filled, ["r3"], EVERY)
     assert kept["price"] == record(3)["price"]
 
 
@@ -79,7 +83,7 @@ async def test_of_many_processes_that_insert_an_id_one_wins(
             )
         )
         (winner,) = [outcome.done[0] for outcome in outcomes if outcome.done]
-        (kept,) = await listing.get(engines[0], collection, [f"r{number}"], EVERY)
+        (kept,) = await listing.get_records(engines[0], collection, [f"r{number}"], EVERY)
         assert kept["who"] == winner["who"]
     for each in engines:
         await each.close()
@@ -91,7 +95,7 @@ async def test_concurrent_updates_of_a_record_are_all_in_it(
     await asyncio.gather(
         *(writer.update(filled, [{"_id": "r1", f"field{n}": n}], EVERY) for n in range(6))
     )
-    (found,) = await listing.get(engine, filled, ["r1"], EVERY)
+    (found,) = await listing.get_records(engine, filled, ["r1"], EVERY)
     assert found == record(1) | {f"field{n}": n for n in range(6)}
 
 
@@ -101,10 +105,10 @@ async def test_an_update_keeps_the_vector_and_changes_the_tags(
     changes = [{"_id": "r1", "tags": ["rare"], "price": None}, {"_id": "unknown", "price": 1}]
     outcome = await writer.update(filled, changes, EVERY)
     assert outcome.done == [record(1, tags=["rare"], price=None)]
-    hits = await nearest(engine, filled, Query(vectors=(vector(1),), k=1))
+    hits = await find_nearest(engine, filled, Query(vectors=(vector(1),), k=1))
     assert (ids(hits.records), hits.distances) == (["r1"], [0.0])
     query = Query(vectors=(vector(1),), tags=frozenset({"rare"}), tag_weight=0.5, k=2)
-    mixed = await nearest(engine, filled, query)
+    mixed = await find_nearest(engine, filled, query)
     assert (mixed.records[0]["_id"], mixed.distances[0]) == ("r1", 0.0)
     assert mixed.distances[1] > 0.5, "no other record has the tag"
 
@@ -114,7 +118,7 @@ async def test_deleted_records_are_gone(engine: Engine, writer: Writer, filled: 
     assert deleted == [{"_id": "r7", "price": 10.5}, {"_id": "r8", "price": 12.0}]
     cheap = Selection.of({"price": {"$lt": 6}}, filled)
     assert sorted(await listing.delete_by_filter(engine, filled, cheap)) == ["r0", "r1", "r2", "r3"]
-    assert await listing.count(engine, filled, EVERYTHING) == COUNT - 6
+    assert await listing.count_records(engine, filled, EVERYTHING) == COUNT - 6
 
 
 async def test_a_bad_record_does_not_sink_the_others(
@@ -132,20 +136,20 @@ async def test_a_bad_record_does_not_sink_the_others(
 async def test_the_record_itself_is_first_and_the_others_follow_by_distance(
     engine: Engine, filled: Collection
 ) -> None:
-    hits = await nearest(engine, filled, Query(record_id="r5", k=COUNT))
+    hits = await find_nearest(engine, filled, Query(record_id="r5", k=COUNT))
     assert ids(hits.records) == by_distance(5, ALL)
     target = np.asarray(vector(5))
     expected = [1 - float(target @ np.asarray(vector(int(id_[1:])))) for id_ in ids(hits.records)]
     assert hits.distances == pytest.approx(expected, abs=2e-6)
     with pytest.raises(RecordsNotFound):
-        await nearest(engine, filled, Query(record_id="none"))
+        await find_nearest(engine, filled, Query(record_id="none"))
 
 
 async def test_pages_of_a_search_are_the_search_in_pages(
     engine: Engine, filled: Collection
 ) -> None:
     pages = [
-        await nearest(engine, filled, Query(record_id="r5", k=7, offset=offset))
+        await find_nearest(engine, filled, Query(record_id="r5", k=7, offset=offset))
         for offset in range(0, COUNT, 7)
     ]
     assert list(itertools.chain(*(ids(page.records) for page in pages))) == by_distance(5, ALL)
@@ -175,28 +179,30 @@ async def test_filters_are_exact_in_searches_listings_and_counts(
 ) -> None:
     selection = Selection.of(filter_, filled)
     numbers = [n for n in ALL if matches(record(n))]
-    hits = await nearest(
+    hits = await find_nearest(
         engine, filled, Query(vectors=(vector(100),), k=COUNT, selection=selection)
     )
     assert ids(hits.records) == by_distance(100, numbers)
     listed = [
         entry.payload["_id"]
-        async for page in listing.scan(engine, filled, selection, frozenset({"_id"}), page=3)
+        async for page in listing.scan_records(
+            engine, filled, selection, frozenset({"_id"}), page=3
+        )
         for entry in page
     ]
     assert sorted(listed) == sorted(f"r{n}" for n in numbers)
-    assert await listing.count(engine, filled, selection) == len(numbers)
+    assert await listing.count_records(engine, filled, selection) == len(numbers)
 
 
 async def test_a_radius_bounds_the_distances(engine: Engine, filled: Collection) -> None:
-    everything = await nearest(engine, filled, Query(record_id="r5", k=COUNT))
+    everything = await find_nearest(engine, filled, Query(record_id="r5", k=COUNT))
     radius = everything.distances[6]
-    hits = await nearest(engine, filled, Query(record_id="r5", k=COUNT, radius=radius))
+    hits = await find_nearest(engine, filled, Query(record_id="r5", k=COUNT, radius=radius))
     assert ids(hits.records) == ids(everything.records)[:7]
 
 
 async def test_groups_are_the_flat_ranking_by_product(engine: Engine, filled: Collection) -> None:
-    hits = await nearest(
+    hits = await find_nearest(
         engine, filled, Query(record_id="r5", k=6, grouping=Grouping("product_id"))
     )
     products: dict[str, str] = {}
@@ -207,7 +213,7 @@ async def test_groups_are_the_flat_ranking_by_product(engine: Engine, filled: Co
 
 async def test_image_and_tags_make_one_distance(engine: Engine, filled: Collection) -> None:
     query = Query(vectors=(vector(100),), tags=frozenset({"odd"}), tag_weight=0.4, k=COUNT)
-    hits = await nearest(engine, filled, query)
+    hits = await find_nearest(engine, filled, query)
     target = np.asarray(vector(100))
 
     def distance(number: int) -> float:
@@ -222,11 +228,11 @@ async def test_random_records_are_different_and_seeded_ones_repeat(
     engine: Engine, filled: Collection
 ) -> None:
     chairs = Selection.of({"category": "chair"}, filled)
-    sampled = await listing.random(engine, filled, 5, chairs, EVERY)
+    sampled = await listing.sample_records(engine, filled, 5, chairs, EVERY)
     assert len(set(ids(sampled.records))) == 5
     assert {entry["category"] for entry in sampled.records} == {"chair"}
     seeded = [
-        ids((await listing.random(engine, filled, 5, EVERYTHING, EVERY, seed=7)).records)
+        ids((await listing.sample_records(engine, filled, 5, EVERYTHING, EVERY, seed=7)).records)
         for _ in range(2)
     ]
     assert seeded[0] == seeded[1]
@@ -234,7 +240,7 @@ async def test_random_records_are_different_and_seeded_ones_repeat(
 
 async def test_facets_count_the_matching_records(engine: Engine, filled: Collection) -> None:
     selection = Selection.of({"price": {"$lt": 9}}, filled)
-    found = await facets(engine, filled, "category", 10, selection)
+    found = await count_values(engine, filled, "category", 10, selection)
     assert [(v.value, v.count) for v in found.values] == [
         ("chair", 2),
         ("table", 2),
@@ -253,7 +259,7 @@ async def test_another_process_finds_a_collection_by_name_and_by_id(
     assert await CollectionCache(other).find(collection.name) == collection
     assert await CollectionCache(other).find(collection.id) == collection
     with pytest.raises(CollectionNotFound):
-        await CollectionCache(other).find(collections.new_collection_id())
+        await CollectionCache(other).find(store.new_collection_id())
     await other.close()
 
 
@@ -261,7 +267,7 @@ async def test_changed_settings_are_kept_in_the_engine(engine: Engine, filled: C
     changed = msgspec.structs.replace(
         filled, name="changed", capacity=50, fields_to_index=(IndexedField("price", "number"),)
     )
-    await collections.save(engine, filled, changed)
+    await store.save_collection(engine, filled, changed)
     collection_cache = CollectionCache(engine)
     await collection_cache.refresh()
     assert await collection_cache.find(filled.id) == changed
@@ -278,7 +284,7 @@ async def test_foreign_collections_are_left_alone(engine: Engine, collection: Co
     await collection_cache.refresh()
     assert {entry.physical for entry in collection_cache.all()} >= {collection.physical}
     assert "somebody-elses" not in {entry.physical for entry in collection_cache.all()}
-    await collections.delete(engine, collections.new_collection_id())
+    await store.delete_collection(engine, store.new_collection_id())
     assert await engine.collection_exists("somebody-elses")
     await engine.delete_collection("somebody-elses")
 
@@ -287,10 +293,10 @@ async def test_a_deleted_collection_is_gone_with_what_an_import_left(
     engine: Engine, collection_of: Any
 ) -> None:
     made: Collection = collection_of()
-    await collections.create(engine, made)
-    left = msgspec.structs.replace(made, physical=collections.physical_name(made.id, 2))
-    await collections.create_physical(engine, left)
-    await collections.delete(engine, made.id)
+    await store.create_collection(engine, made)
+    left = msgspec.structs.replace(made, physical=store.physical_name(made.id, 2))
+    await store.create_physical(engine, left)
+    await store.delete_collection(engine, made.id)
     names = {entry.name for entry in (await engine.get_collections()).collections}
     assert not {made.physical, left.physical} & names
     with pytest.raises(CollectionNotFound):
@@ -311,18 +317,18 @@ async def test_every_kind_of_storage_is_searched_exactly(
     engine: Engine, collection_of: Any, storage: Storage, distance: str
 ) -> None:
     made: Collection = collection_of(storage=storage, distance=distance)
-    await collections.create(engine, made)
+    await store.create_collection(engine, made)
     assert await CollectionCache(engine).find(made.id) == made
     await Writer(engine, CollectionCache(engine)).insert(
         made, [record(n) for n in ALL], embed, EVERY
     )
-    hits = await nearest(engine, made, Query(record_id="r5", k=3))
+    hits = await find_nearest(engine, made, Query(record_id="r5", k=3))
     assert ids(hits.records) == nearest_to(5, distance)[:3]
 
     # A vector that is added is kept as suits its own distance.
     other: Distance = "cosine" if distance == "manhattan" else "manhattan"
-    both = await second_vector.add(
-        engine, made, embedder="other", revision="2", dimension=len(vector(0)), distance=other
+    both = await second_vector.add_second_vector(
+        engine, made, EmbedderIdentity("other", "2", len(vector(0)), other)
     )
     assert both.second_vector is not None
     points = [
@@ -330,9 +336,9 @@ async def test_every_kind_of_storage_is_searched_exactly(
         for n in ALL
     ]
     await engine.update_vectors(made.physical, points=points)
-    hits = await nearest(engine, second_vector.swapped(both), Query(record_id="r5", k=3))
+    hits = await find_nearest(engine, second_vector.swapped(both), Query(record_id="r5", k=3))
     assert ids(hits.records) == nearest_to(5, other)[:3]
-    await collections.delete(engine, made.id)
+    await store.delete_collection(engine, made.id)
 
 
 def nearest_to(number: int, distance: str) -> list[str]:

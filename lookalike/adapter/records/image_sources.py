@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
+from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.errors import RecordRefused
 from lookalike.adapter.records.points import Record
 
@@ -51,4 +52,48 @@ class Embedded(msgspec.Struct, frozen=True):
     """What the record gets as `_dominant_colors`, if that was asked for."""
 
 
+Vector = list[float]
+
 Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]
+
+EmbedSecond = Callable[[Collection, Sequence[ImageSource]], Awaitable[list[Vector | None]]]
+"""The vectors of images for a collection seen by its second vector (`second_vector.swapped`); None
+for an image that has none."""
+
+
+class EmbeddingPort(Protocol):
+    """What records and searches need of `lookalike.embedding`.
+
+    All methods raise EmbedderFailed and Unavailable; those that take a collection raise
+    CollectionConflict where its embedder is not installed.
+    """
+
+    async def embed(
+        self,
+        collection: Collection,
+        sources: Sequence[ImageSource],
+        *,
+        query: bool = False,
+        colors: bool = False,
+    ) -> list[Embedded | RecordRefused]:
+        """Each image gets its vector, or the reason why not; with `colors` the dominant ones too.
+
+        `query`: somebody waits for the answer.
+        """
+        ...
+
+    async def embed_second(
+        self, seen: Collection, sources: Sequence[ImageSource]
+    ) -> list[Vector | None]:
+        """As `embed`, for a collection seen by its second vector; None for no vector."""
+        ...
+
+    async def embed_text(self, collection: Collection, text: str, place: str) -> Vector:
+        """Raises InvalidRequest at `place` where the collection's embedder knows images only."""
+        ...
+
+    async def embed_with(
+        self, name: str, sources: Sequence[ImageSource]
+    ) -> list[Embedded | RecordRefused]:
+        """As `embed`, with an embedder by its name."""
+        ...

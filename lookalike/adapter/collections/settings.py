@@ -1,0 +1,203 @@
+"""What a collection is: one struct, from which request bodies, views and CLI options derive.
+
+A setting is typed once, as a field of `CollectionSettings`: its type holds its bounds, its default
+stands beside it, and its `description` is the help of the command line and of the OpenAPI document.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from lookalike.adapter.point_layout import VISUAL_VECTOR
+
+CollectionType = Literal[
+    "photos", "products", "fashion", "homedecor", "custom", "colors", "matching"
+]
+IndexType = Literal["keyword", "number"]
+Distance = Literal["cosine", "euclid", "dot", "manhattan"]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+SCHEMA_VERSION = 1
+
+
+class IndexedField(msgspec.Struct, frozen=True):
+    """A metadata field with a payload index.
+
+    `field` is a dotted path. `type` is None until the first record with a value in the field shows
+    whether it holds numbers or strings. An index changes how fast a filter is, never its answer.
+    """
+
+    field: str
+    type: IndexType | None = None
+
+
+Quantization = Literal["none", "scalar", "binary", "turbo"]
+Copies = Annotated[int, Meta(ge=1, le=1000)]
+
+
+class Storage(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a Qdrant server keeps a collection; None leaves a choice to its own configuration.
+
+    The embedded engine keeps these settings, so that they take effect where the collection is
+    imported into a server, and otherwise does what suits one machine.
+    """
+
+    shard_number: Annotated[Copies | None, Meta(description="Parts, on a Qdrant server.")] = None
+    """The server takes one for each of its nodes; more let a cluster grow without re-sharding."""
+    replication_factor: Annotated[
+        Copies | None, Meta(description="Copies, on a Qdrant cluster.")
+    ] = None
+    """Copies of each shard, on different nodes; 2 survives the loss of a node."""
+    write_consistency_factor: Annotated[
+        Copies | None, Meta(description="Copies that must have a write before it is answered.")
+    ] = None
+    """The others follow or are replaced."""
+    quantization: Annotated[Quantization, Meta(description="What a Qdrant server scans.")] = "turbo"
+    """4-bit TurboQuant, 8-bit scalars or bits; the originals decide the order."""
+    on_disk: Annotated[bool, Meta(description="Vectors stay on the disk of a Qdrant server.")] = (
+        False
+    )
+    """The quantized ones stay in memory."""
+
+
+class CollectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What whoever makes a collection chooses; the body of the request that makes one."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200, description="Name of the collection.")]
+    type: Annotated[CollectionType, Meta(description="What the images show.")] = "photos"
+    fields_to_index: Annotated[
+        tuple[str | IndexedField, ...], Meta(description="Field to index; may be repeated.")
+    ] = ()
+    product_id_field: Annotated[
+        str | None, Meta(description="Field that holds the product id.")
+    ] = None
+    embedder: Annotated[
+        str | None, Meta(description="Embedder; default: by type and settings.")
+    ] = None
+    capacity: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Most records.")] = None
+    tag_weight: Annotated[
+        float,
+        Meta(ge=0, le=1, description="Share of the tags in the distance of visualTagsKNN."),
+    ] = 0.25
+    tag_idf: Annotated[bool, Meta(description="Rare tags count more; cannot be changed later.")] = (
+        False
+    )
+    """Fixed for ever: the vectors of the tags depend on it."""
+    storage: Storage = Storage()
+
+
+CHANGEABLE = ("name", "fields_to_index", "product_id_field", "capacity", "tag_weight")
+"""The settings that may change; vectors or stored tags depend on the others."""
+
+
+class EmbedderIdentity(msgspec.Struct, frozen=True):
+    """What is known of the embedder that makes a vector."""
+
+    embedder: str
+    """Its name."""
+    revision: str
+    dimension: int
+    distance: Distance
+
+
+class SecondVector(msgspec.Struct, frozen=True, kw_only=True):
+    """Another vector of the same records, made by another embedder."""
+
+    vector: str
+    """Its name in Qdrant."""
+    embedder: str
+    revision: str
+    dimension: int
+    distance: Distance
+    complete: bool = False
+    """Whether every record has it whose image can be read."""
+    share: float = 0.0
+    """Of different queries the part that it answers, 0 to 1."""
+
+
+VECTOR_FIELDS = ("vector", "embedder", "revision", "dimension", "distance")
+"""What a collection and its second vector both say of a vector."""
+
+
+class Collection(CollectionSettings, frozen=True, kw_only=True, forbid_unknown_fields=False):
+    """A collection: its settings, and what was made of them. `id` is its alias in Qdrant."""
+
+    id: str
+    physical: str
+    """The name of the collection in Qdrant that holds the records."""
+    fields_to_index: tuple[IndexedField, ...] = ()
+    embedder: str
+    revision: str
+    """Fingerprint of the embedder that made the vectors; another one must not add to them."""
+    dimension: int
+    distance: Distance
+    vector: str = VISUAL_VECTOR
+    """The vector that is searched, by its name in Qdrant."""
+    second_vector: SecondVector | None = msgspec.field(default=None, name="alternative")
+    created: str
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def indexes(self) -> dict[str, str]:
+        """Path -> "keyword" or "number", for the payload indexes that exist."""
+        return {index.field: index.type for index in self.fields_to_index if index.type}
+
+
+def _derived(
+    name: str, source: type[msgspec.Struct], fields: tuple[str, ...], *, optional: bool
+) -> Any:
+    """A struct with some fields of another, each of which may be left out if `optional`."""
+    hints = get_type_hints(source, include_extras=True)
+    encoded = {field.name: field.encode_name for field in msgspec.structs.fields(source)}
+    return msgspec.defstruct(
+        name,
+        [
+            (field, hints[field] | UnsetType, msgspec.field(default=UNSET, name=encoded[field]))
+            if optional
+            else (field, hints[field], msgspec.field(name=encoded[field]))
+            for field in fields
+        ],
+        frozen=True,
+        kw_only=True,
+    )
+
+
+_SHOWN = (
+    "id",
+    *(f for f in Collection.__struct_fields__ if f not in ("id", "physical", "schema_version")),
+)
+
+if TYPE_CHECKING:
+    from msgspec import Struct as _Change
+    from msgspec import Struct as _View
+else:
+    _Change = _derived("_Change", CollectionSettings, CHANGEABLE, optional=True)
+    _View = _derived("_View", Collection, _SHOWN, optional=False)
+
+
+class CollectionChange(_Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settings that are not given stay as they are. Others than these cannot change."""
+
+    second_vector_share: Share | UnsetType = msgspec.field(default=UNSET, name="alternative_share")
+    """Of different queries the part that the other vector answers, where there are two."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that the change names, by name."""
+        values = {name: getattr(self, name) for name in CHANGEABLE}
+        return {name: value for name, value in values.items() if value is not UNSET}
+
+
+class CollectionView(_View, frozen=True, kw_only=True):
+    """A collection as its users see it."""
+
+    records_count: int
+    workspace: str = "Default"
+
+    @classmethod
+    def of(cls, collection: Collection, records_count: int) -> CollectionView:
+        shown = {name: getattr(collection, name) for name in _SHOWN}
+        return cls(**shown, records_count=records_count)

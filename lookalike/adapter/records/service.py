@@ -1,0 +1,172 @@
+"""What is done to the records of a collection: every request is checked here before any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from functools import partial
+
+import msgspec
+
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.errors import InvalidRequest, RecordRefused
+from lookalike.adapter.limits import Limits
+from lookalike.adapter.records import listing
+from lookalike.adapter.records.image_sources import EmbeddingPort
+from lookalike.adapter.records.listing import ListedPage, PageCursors, Sampled
+from lookalike.adapter.records.points import Record, record_id, shown, shown_fields
+from lookalike.adapter.records.selection import select
+from lookalike.adapter.records.writer import FindNearDuplicates, Outcome, Writer
+
+DEFAULT_RANDOM_COUNT = 10
+
+
+class Found(msgspec.Struct):
+    """Those records of a batch that exist; `asked`: how many different ones it named."""
+
+    records: list[Record]
+    asked: int
+    refused: list[tuple[Record, RecordRefused]] = []
+
+
+class RecordService:
+    """The records of one engine. `fields_to_return` names the fields of answers; None: `_id`."""
+
+    def __init__(
+        self, engine: Engine, cache: CollectionCache, embedding: EmbeddingPort, limits: Limits
+    ) -> None:
+        self._engine = engine
+        self._embedding = embedding
+        self._limits = limits
+        self._writer = Writer(engine, cache, embedding.embed_second)
+        self._cursors = PageCursors()
+
+    async def insert(
+        self,
+        collection: Collection,
+        records: list[Record],
+        fields_to_return: Sequence[str] | None = None,
+        *,
+        colors: bool = False,
+        near_duplicates: FindNearDuplicates | None = None,
+    ) -> Outcome[Record]:
+        """As `Writer.insert`. `colors`: each record gets its image's `_dominant_colors`."""
+        self._limits.check_batch(len(records), "$.records")
+        embed = partial(self._embedding.embed, collection, colors=colors)
+        fields = shown_fields(fields_to_return)
+        return await self._writer.insert(
+            collection, records, embed, fields, near_duplicates=near_duplicates
+        )
+
+    async def update(
+        self,
+        collection: Collection,
+        records: list[Record],
+        fields_to_return: Sequence[str] | None = None,
+    ) -> Found:
+        """As `Writer.update`; without `fields_to_return` the answer has all fields."""
+        self._limits.check_batch(len(records), "$.records")
+        outcome = await self._writer.update(
+            collection, records, shown_fields(fields_to_return or ["*"])
+        )
+        asked = len({str(record.get("_id")) for record in records})
+        return Found(outcome.done, asked, outcome.refused)
+
+    async def delete(
+        self,
+        collection: Collection,
+        records: list[Record],
+        fields_to_return: Sequence[str] | None = None,
+    ) -> Found:
+        """Deletes records by `_id`. Raises InvalidRequest for an `_id` that is none."""
+        ids = self._ids_of(records)
+        deleted = await self._writer.delete(collection, ids, shown_fields(fields_to_return))
+        return Found(deleted, len(ids))
+
+    async def delete_by_filter(self, collection: Collection, filter_: Record) -> list[str]:
+        """Deletes all records that match; their `_id`s. An empty filter is refused."""
+        if not filter_:
+            raise InvalidRequest(
+                "deleteByFilter needs a filter that is not empty", place="$.filter"
+            )
+        selection = await select(self._engine, collection, filter_)
+        return await listing.delete_by_filter(self._engine, collection, selection)
+
+    async def get(
+        self,
+        collection: Collection,
+        records: list[Record],
+        fields_to_return: Sequence[str] | None = None,
+    ) -> Found:
+        """Stored records by `_id`. Raises InvalidRequest for an `_id` that is none."""
+        ids = self._ids_of(records)
+        found = await listing.get_records(
+            self._engine, collection, ids, shown_fields(fields_to_return)
+        )
+        return Found(found, len(ids))
+
+    async def sample(
+        self,
+        collection: Collection,
+        count: int | None = None,
+        filter_: Record | None = None,
+        fields_to_return: Sequence[str] | None = None,
+        seed: int | None = None,
+    ) -> Sampled:
+        """As `listing.sample_records`."""
+        wanted = DEFAULT_RANDOM_COUNT if count is None else count
+        selection = await select(self._engine, collection, filter_)
+        return await listing.sample_records(
+            self._engine,
+            collection,
+            min(wanted, self._limits.max_results),
+            selection,
+            shown_fields(fields_to_return),
+            seed,
+        )
+
+    async def list_page(
+        self,
+        collection: Collection,
+        size: int,
+        page: int,
+        filter_: Record | None = None,
+        fields_to_return: Sequence[str] | None = None,
+    ) -> ListedPage:
+        """Page `page` (from 1) of `size` records, cut to `Limits.max_results`."""
+        selection = await select(self._engine, collection, filter_)
+        return await listing.list_page(
+            self._engine,
+            collection,
+            selection,
+            shown_fields(fields_to_return),
+            size=min(size, self._limits.max_results),
+            page=page,
+            cursors=self._cursors,
+        )
+
+    async def count(self, collection: Collection) -> int:
+        """The number of all records."""
+        return (await self._engine.count(collection.physical, exact=True)).count
+
+    async def stream(
+        self,
+        collection: Collection,
+        filter_: Record | None = None,
+        fields_to_return: Sequence[str] | None = None,
+    ) -> AsyncIterator[list[Record]]:
+        """All matching records in pages, read as they are asked for. Raises InvalidFilter."""
+        selection = await select(self._engine, collection, filter_)
+        fields = shown_fields(fields_to_return)
+        pages = listing.scan_records(self._engine, collection, selection, fields)
+        return ([shown(entry.payload, fields) for entry in page] async for page in pages)
+
+    def _ids_of(self, records: list[Record]) -> list[str]:
+        """The `_id`s that a batch names, each once, in order."""
+        self._limits.check_batch(len(records), "$.records")
+        ids = (
+            record_id(record.get("_id"), f"$.records[{number}]._id")
+            for number, record in enumerate(records)
+        )
+        return list(dict.fromkeys(ids))

@@ -1,0 +1,121 @@
+"""What handlers are given: the service that they need, the token's grant, the collection."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.di import Provide
+from litestar.handlers import BaseRouteHandler
+from litestar.params import HeaderParameter
+
+from lookalike.adapter.collections import second_vector
+from lookalike.adapter.collections.service import CollectionService
+from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.errors import InvalidRequest
+from lookalike.api import request_paths
+from lookalike.api.auth import Grant
+
+log = logging.getLogger("lookalike")
+
+AnyRequest = Request[Any, Any, Any]
+
+VECTOR_HEADER = "lookalike-vector"
+
+
+async def check_token(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Every handler says in `opt["scope"]` what it needs; one that says nothing needs admin.
+
+    Asynchronous although it waits for nothing: Litestar runs other guards in a thread.
+    """
+    scope = handler.opt.get("scope", "admin")
+    if scope == "public" or connection.scope["path"].startswith("/schema"):
+        return
+    grant = connection.app.state.tokens.grant(connection.headers.get("authorization"))
+    if scope is not None:
+        grant.require(scope)
+    connection.scope["state"]["grant"] = grant
+
+
+def collection_named_by(headers: Mapping[str, str]) -> str | None:
+    """An id in `collection-id`, or a name in the older `collection`."""
+    return headers.get("collection-id") or headers.get("collection")
+
+
+async def find_collection(
+    collections: CollectionService, id_or_name: str, grant: Grant
+) -> Collection:
+    """Raises CollectionNotFound, and Forbidden for one that the token is not bound to."""
+    collection = await collections.find(id_or_name)
+    grant.require_collection(collection.id)
+    return collection
+
+
+async def provide_collection(
+    request: AnyRequest,
+    collections: CollectionService,
+    collection_id: Annotated[
+        str | None, HeaderParameter(name="collection-id", description="Id of the collection")
+    ] = None,
+    vector: Annotated[
+        str | None,
+        HeaderParameter(
+            name=VECTOR_HEADER, description="Name of the vector to search, where there are two"
+        ),
+    ] = None,
+) -> Collection:
+    """Raises InvalidRequest for a missing header, CollectionNotFound and Forbidden.
+
+    A search gets the collection as seen by the vector that the header names.
+    """
+    wanted = collection_named_by(request.headers)
+    if wanted is None:
+        raise InvalidRequest("The header collection-id is missing")
+    collection = await find_collection(collections, wanted, request.scope["state"]["grant"])
+    _check_prefix(request, collection, request.app.state.settings.http.strict)
+    if vector is not None and request.route_handler.opt.get("searches"):
+        collection = second_vector.searched_by(collection, vector, VECTOR_HEADER)
+    return collection
+
+
+def _check_prefix(request: AnyRequest, collection: Collection, strict: bool) -> None:
+    expected = request_paths.PREFIX_TYPES.get(request.scope["state"]["prefix"] or "")
+    if expected is None or expected == collection.type:
+        return
+    text = f"The prefix is for {expected} collections; this is a {collection.type} collection"
+    if strict:
+        raise InvalidRequest(text)
+    _warn_once(collection.id, text)
+
+
+@functools.lru_cache(maxsize=1024)
+def _warn_once(collection_id: str, text: str) -> None:
+    """A client with the wrong prefix has it in every request."""
+    log.warning("collection %s: %s", collection_id, text)
+
+
+def _provide_grant(request: AnyRequest) -> Any:
+    return request.scope["state"]["grant"]
+
+
+def _of_state(name: str) -> Callable[[AnyRequest], Any]:
+    def provide(request: AnyRequest) -> Any:
+        return getattr(request.app.state, name)
+
+    return provide
+
+
+OF_STATE = ("settings", "embedding", "collections", "records", "searches")
+"""What `lifespan` puts into the state of the application, for handlers under the same name."""
+
+DEPENDENCIES = {
+    **{name: Provide(_of_state(name), sync_to_thread=False) for name in OF_STATE},
+    "grant": Provide(_provide_grant, sync_to_thread=False),
+    "collection": Provide(provide_collection),
+}

@@ -1,0 +1,108 @@
+"""What lives as long as an API process: its components, and the tasks that look after them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar
+
+from lookalike.adapter.collections import defaults
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.errors import LookalikeError
+from lookalike.api.components import Components, connect_engine
+from lookalike.api.settings import Settings
+
+log = logging.getLogger("lookalike")
+
+ENGINE_SOCKET = "LOOKALIKE_INTERNAL_ENGINE_SOCKET"
+MAIN_PID = "LOOKALIKE_INTERNAL_MAIN_PID"
+
+CACHE_REFRESH_SECONDS = 2.0
+MAIN_PROCESS_SECONDS = 0.5
+
+
+def lifespan_of(
+    settings: Settings, engine_socket: Path | None
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """Connects the components, and puts into the state what `dependencies` and others take."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        components = Components(settings, await connect_engine(settings, engine_socket))
+        readiness = Readiness(components, settings.embedders.embedder)
+        app.state.update(
+            {
+                "embedding": components.embedding,
+                "collections": components.collections,
+                "records": components.records,
+                "searches": components.searches,
+                "readiness": readiness,
+            }
+        )
+        tasks = [
+            asyncio.create_task(readiness.prepare()),
+            asyncio.create_task(keep_refreshing(components.cache)),
+            asyncio.create_task(end_with_main_process()),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await components.close()
+
+    return lifespan
+
+
+class Readiness:
+    """Ready means that the engine answers and the default embedders are loaded."""
+
+    def __init__(self, components: Components, preferred_embedder: str) -> None:
+        self._components = components
+        self._preferred_embedder = preferred_embedder
+        self._embedder = "loading"
+
+    async def prepare(self) -> None:
+        try:
+            for name in defaults.embedders_at_start(self._preferred_embedder):
+                await self._components.embedding.load_embedder(name)
+        except Exception as error:
+            self._embedder = f"failed: {error}"
+            log.exception("a default embedder cannot be loaded")
+        else:
+            self._embedder = "ready"
+
+    async def report(self) -> tuple[bool, dict[str, Any]]:
+        try:
+            engine = await self._components.engine.health()
+        except LookalikeError as error:
+            return False, {"engine": error.text, "embedder": self._embedder}
+        ready = self._embedder == "ready"
+        return ready, {"engine": engine, "embedder": self._embedder}
+
+
+async def keep_refreshing(cache: CollectionCache) -> None:
+    """Other processes and the command line change collections too."""
+    while True:
+        with contextlib.suppress(LookalikeError):
+            await cache.refresh()
+        await asyncio.sleep(CACHE_REFRESH_SECONDS)
+
+
+async def end_with_main_process() -> None:
+    """Ends an API process whose main process was killed, so that the port is free for the next."""
+    main = int(os.environ.get(MAIN_PID, os.getpid()))
+    # A process gets no event from the end of its parent, only another parent.
+    while main in (os.getpid(), os.getppid()):  # noqa: ASYNC110
+        await asyncio.sleep(MAIN_PROCESS_SECONDS)
+    log.error("the main process is gone")
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,202 @@
+"""The port between collections and embedders: which embedder a collection has, and its vectors.
+
+Above both rooms, so that neither knows the other: the adapter says what it needs in
+`records.images.EmbeddingPort` and `collections.service.EmbedderLookup`, and gets an `Embedding`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any, TypeVar
+
+from PIL import Image
+
+from lookalike.adapter.collections.settings import Collection, EmbedderIdentity
+from lookalike.adapter.errors import (
+    CollectionConflict,
+    EmbedderFailed,
+    InvalidRequest,
+    LookalikeError,
+    RecordRefused,
+    Unavailable,
+)
+from lookalike.adapter.records.image_sources import Embedded, ImageSource, Vector
+from lookalike.embedders.batching import BatchedEmbedder
+from lookalike.embedders.dominant import dominant_colors
+from lookalike.embedders.embedder_errors import EmbedderError, NoTextTower, UnknownEmbedder
+from lookalike.embedders.images.crop import Box
+from lookalike.embedders.images.image_errors import ImageError
+from lookalike.embedders.images.reader import ImageReader
+from lookalike.embedders.registry import Registry
+
+T = TypeVar("T")
+
+log = logging.getLogger("lookalike")
+
+
+class Embedding:
+    """The embedders and the image reader of one process. Closes both at its end."""
+
+    def __init__(self, embedders: Registry, images: ImageReader) -> None:
+        self._embedders = embedders
+        self._images = images
+
+    async def close(self) -> None:
+        await self._images.close()
+        await self._embedders.close()
+
+    async def load_embedder(self, name: str) -> None:
+        """Has an embedder ready before it is needed. Raises an EmbedderError."""
+        await self._embedders.get(name)
+
+    async def identify_embedder(self, name: str, place: str) -> EmbedderIdentity:
+        """Raises InvalidRequest at `place` for an unknown name."""
+        embedder = await self._embedder_named(name, place)
+        return EmbedderIdentity(name, embedder.revision, embedder.dimension, embedder.distance)
+
+    async def embed(
+        self,
+        collection: Collection,
+        sources: Sequence[ImageSource],
+        *,
+        query: bool = False,
+        colors: bool = False,
+    ) -> list[Embedded | RecordRefused]:
+        """Reads and embeds images together; each gets its vector or the reason why not.
+
+        With `colors` their dominant colours too; `query`: somebody waits for the answer. Raises
+        Unavailable before anything is read where too much waits already.
+        """
+        embedder = await self._embedder_of(collection)
+        return await self._embed_all(embedder, sources, query=query, colors=colors)
+
+    async def embed_with(
+        self, name: str, sources: Sequence[ImageSource]
+    ) -> list[Embedded | RecordRefused]:
+        """As `embed`, with an embedder by its name. Raises InvalidRequest for an unknown name."""
+        return await self._embed_all(await self._embedder_named(name, "$"), sources)
+
+    async def embed_second(
+        self, seen: Collection, sources: Sequence[ImageSource]
+    ) -> list[Vector | None]:
+        """As `embed`, for a collection seen by its second vector.
+
+        Where that has no embedder here, records are left without it, which is for its migration to
+        fill.
+        """
+        try:
+            results = await self.embed(seen, sources)
+        except (EmbedderFailed, CollectionConflict) as error:
+            log.warning("inserted without the vector of %s: %s", seen.embedder, error)
+            return [None] * len(sources)
+        return [result.vector if isinstance(result, Embedded) else None for result in results]
+
+    async def embed_text(self, collection: Collection, text: str, place: str) -> Vector:
+        """Raises InvalidRequest at `place` where the collection's embedder knows images only."""
+        embedder = await self._embedder_of(collection)
+        try:
+            with embedder.places(1, query=True):
+                vector = await embedder.embed_text(text)
+        except NoTextTower:
+            raise InvalidRequest(
+                f"The embedder of this collection, {embedder.name}, knows pictures only; a search "
+                "by text needs a collection made with one that has a text tower, such as clip",
+                place=place,
+            ) from None
+        except EmbedderError as error:
+            raise _translated(error) from error
+        floats: Vector = vector.tolist()
+        return floats
+
+    async def _embedder_named(self, name: str, place: str) -> BatchedEmbedder:
+        try:
+            return await self._embedders.get(name)
+        except UnknownEmbedder as error:
+            raise InvalidRequest(error.text, place=place) from None
+        except EmbedderError as error:
+            raise _translated(error) from error
+
+    async def _embedder_of(self, collection: Collection) -> BatchedEmbedder:
+        """The embedder that made the collection's vectors.
+
+        Raises CollectionConflict where this installation has it no more, or another revision:
+        vectors of two models in one collection would be silently incomparable.
+        """
+        try:
+            embedder = await self._embedders.get(collection.embedder)
+        except UnknownEmbedder as error:
+            raise CollectionConflict(error.text) from None
+        except EmbedderError as error:
+            raise _translated(error) from error
+        if embedder.revision != collection.revision:
+            raise CollectionConflict(
+                f"The collection was made by revision {collection.revision} of the embedder "
+                f"{collection.embedder}; revision {embedder.revision} is installed."
+            )
+        return embedder
+
+    async def _embed_all(
+        self,
+        embedder: BatchedEmbedder,
+        sources: Sequence[ImageSource],
+        *,
+        query: bool = False,
+        colors: bool = False,
+    ) -> list[Embedded | RecordRefused]:
+        """Holds the request's places while its images are fetched, decoded and embedded."""
+        try:
+            with embedder.places(len(sources), query=query) as places:
+                turns = asyncio.Semaphore(places)
+
+                async def one(source: ImageSource) -> Embedded | RecordRefused:
+                    async with turns:
+                        return await self._embed_one(embedder, source, query, colors)
+
+                return await _gather_all(map(one, sources))
+        except EmbedderError as error:
+            raise _translated(error) from error
+
+    async def _embed_one(
+        self, embedder: BatchedEmbedder, source: ImageSource, query: bool, colors: bool
+    ) -> Embedded | RecordRefused:
+        try:
+            image = await self._images.read(
+                url=source.url,
+                base64=source.base64,
+                image_px=embedder.image_px,
+                crop=None if source.crop is None else Box(*source.crop),
+                query=query,
+            )
+        except ImageError as error:
+            return RecordRefused(error.code, error.text)
+        vector = await embedder.embed_image(
+            image.image, query=query, content_hash=image.content_hash
+        )
+        named = await asyncio.to_thread(_named_colors, image.image) if colors else None
+        return Embedded(vector.tolist(), image.content_hash, named)
+
+
+async def _gather_all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results in their order, or the first error, after which the others are called off."""
+    tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _named_colors(image: Image.Image) -> dict[str, Any]:
+    """Parallel lists, the largest share first, as the provider answers colours."""
+    found = dominant_colors(image)
+    return {
+        "rgb_colors": [list(color.rgb) for color in found],
+        "rgb_hex_colors": ["#{:02x}{:02x}{:02x}".format(*color.rgb) for color in found],
+        "percentages": [round(100 * color.share, 1) for color in found],
+    }
+
+
+def _translated(error: EmbedderError) -> LookalikeError:
+    return Unavailable(error.text) if error.retry else EmbedderFailed(error.text)
