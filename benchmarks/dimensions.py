@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.http import bench_collection, fill, ms, recall
 from benchmarks.sizing import on_disk
 from benchmarks.vectors import Indices, clustered, exact_neighbours
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.search.nearest import Query, find_nearest

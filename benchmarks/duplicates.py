@@ -15,7 +15,7 @@ from PIL import Image, ImageEnhance, ImageOps
 from benchmarks.photos import Change, products, rooms
 from benchmarks.quality import decoded
 from lookalike.embedders import colors, compact, lite0, product
-from lookalike.embedders.base import Embedder
+from lookalike.embedders.protocol import Embedder
 
 RADII = (0.01, 0.03, 0.05, 0.07, 0.1)
 LOADERS: list[Callable[[Path], Embedder]] = [lite0.load, compact.load, product.load, colors.load]

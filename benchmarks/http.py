@@ -17,7 +17,7 @@ from benchmarks import load
 from benchmarks.service import Service
 from benchmarks.vectors import Indices, Matrix, clustered, exact_neighbours
 from lookalike.adapter.collections import store
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.point_layout import VISUAL_VECTOR

@@ -19,10 +19,10 @@ from PIL import Image
 
 from benchmarks.photos import STAMPS_HOW, copies, products, rooms, stamps
 from lookalike.api.settings import from_environment
-from lookalike.embedders.base import Embedder
 from lookalike.embedders.embedder_errors import EmbedderError
 from lookalike.embedders.images.decode import decode
 from lookalike.embedders.phash import structure
+from lookalike.embedders.protocol import Embedder
 from lookalike.embedders.registry import installed
 
 Floats = NDArray[Any]

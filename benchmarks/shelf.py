@@ -18,7 +18,7 @@ from qdrant_client import models
 from benchmarks.http import BUILD_SECONDS, bench_collection
 from benchmarks.vectors import Indices, Matrix
 from lookalike.adapter.collections import indexes, store
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.point_layout import TAGS_VECTOR, VISUAL_VECTOR

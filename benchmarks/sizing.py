@@ -18,7 +18,7 @@ from qdrant_client import models
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import Collection, IndexedField, Storage
+from lookalike.adapter.collections.collection_settings import Collection, IndexedField, Storage
 from lookalike.adapter.collections.storage import create_options
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
-from lookalike.adapter.collections.settings import Collection, EmbedderIdentity
+from lookalike.adapter.collections.collection_settings import Collection, EmbedderIdentity
 from lookalike.adapter.errors import (
     CollectionConflict,
     EmbedderFailed,

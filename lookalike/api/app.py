@@ -32,7 +32,7 @@ from lookalike.api.lifespan import ENGINE_SOCKET, lifespan_of
 from lookalike.api.routes.account import Account
 from lookalike.api.routes.collection_methods import CollectionMethods
 from lookalike.api.routes.health import healthz, readyz
-from lookalike.api.routes.image_matching import ImageMatching
+from lookalike.api.routes.image_methods import ImageMatching
 from lookalike.api.routes.record_methods import RecordMethods
 from lookalike.api.routes.search_methods import SearchMethods
 from lookalike.api.settings import HttpSettings, Settings, from_environment

@@ -14,8 +14,8 @@ from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter
 
 from lookalike.adapter.collections import second_vector
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.service import CollectionService
-from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.errors import InvalidRequest
 from lookalike.api import request_paths
 from lookalike.api.auth import Grant

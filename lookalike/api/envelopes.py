@@ -9,7 +9,7 @@ from typing import Any
 from litestar import Response
 from msgspec import UNSET
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.errors import DuplicateRecord, RecordRefused
 from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import UNSTORED_FIELDS, Record

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from lookalike.adapter.collections.settings import CollectionType
+from lookalike.adapter.collections.collection_settings import CollectionType
 
 METHODS_ROOT = "/similarity/photos/v2"
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from lookalike.adapter.collections.settings import CollectionView
+from lookalike.adapter.collections.collection_settings import CollectionView
 from lookalike.adapter.records.points import Record
 from lookalike.adapter.search.request import Count, Radius
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.adapter.collections.settings import CollectionSettings
+from lookalike.adapter.collections.collection_settings import CollectionSettings
 from lookalike.cli.options import data_option, settings_with
 from lookalike.cli.setting_options import setting_options, settings_given
 

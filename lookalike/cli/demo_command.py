@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lookalike.adapter.collections.settings import CollectionSettings
+from lookalike.adapter.collections.collection_settings import CollectionSettings
 from lookalike.cli.options import data_option, settings_with
 
 if TYPE_CHECKING:
-    from lookalike.adapter.collections.settings import Collection
+    from lookalike.adapter.collections.collection_settings import Collection
     from lookalike.api.components import Components
     from lookalike.demo_photos import DemoPhoto
 

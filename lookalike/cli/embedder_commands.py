@@ -29,7 +29,7 @@ def embedders_group() -> None:
 @data_option
 def list_embedders(data: str | None) -> None:
     """Every installed embedder: name, dimension, distance, revision; or why it cannot be loaded."""
-    from lookalike.embedders.base import TextEmbedder
+    from lookalike.embedders.protocol import TextEmbedder
     from lookalike.embedders.registry import installed
 
     settings = settings_with(data=data)

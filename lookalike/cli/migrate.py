@@ -14,7 +14,7 @@ import click
 from lookalike.cli.options import data_option, settings_with
 
 if TYPE_CHECKING:
-    from lookalike.adapter.collections.settings import Collection
+    from lookalike.adapter.collections.collection_settings import Collection
     from lookalike.api.components import Components
     from lookalike.migrations.reembedding import Reembedding, Unreadable
 

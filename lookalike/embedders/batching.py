@@ -23,7 +23,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.embedders.base import Distance, Embedder, TextEmbedder, Vector
 from lookalike.embedders.embedder_errors import (
     EmbedderBroken,
     EmbedderClosed,
@@ -32,6 +31,7 @@ from lookalike.embedders.embedder_errors import (
     Overloaded,
 )
 from lookalike.embedders.memory import give_back
+from lookalike.embedders.protocol import Distance, Embedder, TextEmbedder, Vector
 
 logger = logging.getLogger(__name__)
 

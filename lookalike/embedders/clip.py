@@ -19,11 +19,11 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from lookalike.embedders.base import Distance, Vectors, fingerprint
 from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.exported import ExportedClip, ExportedClipWithText, file_name
 from lookalike.embedders.images.decode import DECODING
 from lookalike.embedders.model_folder import find_folder, hash_folder
+from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "clip"
 SETTING = "LOOKALIKE_CLIP_MODEL"

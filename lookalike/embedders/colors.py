@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import cielab
-from lookalike.embedders.base import Distance, Vector, Vectors, fingerprint
 from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.protocol import Distance, Vector, Vectors, fingerprint
 
 NAME = "colors"
 DIMENSION = 128

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.embedders import lite0
-from lookalike.embedders.base import Distance, Vectors, fingerprint
+from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 from lookalike.embedders.shared_networks import shared
 
 logger = logging.getLogger(__name__)

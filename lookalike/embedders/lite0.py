@@ -19,10 +19,10 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from lookalike.embedders.base import Distance, Vectors, fingerprint
 from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.images.decode import DECODING
 from lookalike.embedders.images.fit import fit_to_square
+from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 from lookalike.embedders.sessions import open_session
 from lookalike.embedders.shared_networks import shared
 

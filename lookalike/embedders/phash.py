@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import cielab
-from lookalike.embedders.base import Distance, Vectors, fingerprint
 from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "phash"
 STRUCTURE_BITS = 64

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import colors, compact, lite0
-from lookalike.embedders.base import Distance, Vector, Vectors, fingerprint
 from lookalike.embedders.images.crop import Box
+from lookalike.embedders.protocol import Distance, Vector, Vectors, fingerprint
 
 NAME = "product"
 DIMENSION = compact.DIMENSION + colors.DIMENSION

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-from lookalike.embedders.base import DISTANCES, Embedder
 from lookalike.embedders.batching import MAX_WAITING, BatchedEmbedder
 from lookalike.embedders.embedder_errors import (
     EmbedderBroken,
@@ -16,6 +15,7 @@ from lookalike.embedders.embedder_errors import (
     UnknownEmbedder,
 )
 from lookalike.embedders.memory import give_back
+from lookalike.embedders.protocol import DISTANCES, Embedder
 
 GROUP = "lookalike.embedders"
 

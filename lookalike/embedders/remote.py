@@ -25,9 +25,9 @@ import numpy as np
 import tenacity
 from PIL import Image
 
-from lookalike.embedders.base import Distance, Vectors, fingerprint
 from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderUnreachable
 from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "remote"
 SETTING = "LOOKALIKE_REMOTE_URL"

@@ -21,9 +21,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lookalike.embedders.base import Embedder, TextEmbedder, Vectors
 from lookalike.embedders.batching import check_vectors
 from lookalike.embedders.embedder_errors import EmbedderError
+from lookalike.embedders.protocol import Embedder, TextEmbedder, Vectors
 from lookalike.embedders.registry import check_protocol
 
 Load = Callable[[Path], Any]

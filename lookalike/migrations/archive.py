@@ -26,7 +26,7 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.collections import indexes, store
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
 from lookalike.adapter.point_layout import TAGS_VECTOR

@@ -14,7 +14,7 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.collections import store
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records.bookkeeping import WRITE_TOKEN, WRITE_TOKEN_PATH

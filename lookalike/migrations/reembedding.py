@@ -23,8 +23,12 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.collections import second_vector, store
+from lookalike.adapter.collections.collection_settings import (
+    Collection,
+    EmbedderIdentity,
+    SecondVector,
+)
 from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
-from lookalike.adapter.collections.settings import Collection, EmbedderIdentity, SecondVector
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,

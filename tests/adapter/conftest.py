@@ -10,7 +10,7 @@ import pytest
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.errors import RecordRefused

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lookalike.adapter.collections.settings import CollectionChange, CollectionSettings
+from lookalike.adapter.collections.collection_settings import CollectionChange, CollectionSettings
 from lookalike.adapter.errors import InvalidRequest
 from lookalike.adapter.search import request
 from lookalike.adapter.search.request import SearchRequest

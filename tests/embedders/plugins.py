@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.embedders.base import Distance
+from lookalike.embedders.protocol import Distance
 
 LOADED: list[str] = []
 

@@ -22,8 +22,8 @@ from benchmarks.quality import (
 )
 from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders import compact, product
-from lookalike.embedders.base import Embedder
 from lookalike.embedders.images.decode import decode
+from lookalike.embedders.protocol import Embedder
 
 
 @pytest.fixture(scope="module", params=[compact, product], ids=lambda module: module.NAME)

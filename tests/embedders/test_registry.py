@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lookalike.embedders.base import Embedder, fingerprint
 from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderClosed, UnknownEmbedder
+from lookalike.embedders.protocol import Embedder, fingerprint
 from lookalike.embedders.registry import GROUP, Registry
 
 from . import plugins

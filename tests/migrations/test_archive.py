@@ -13,7 +13,7 @@ import pytest
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import Collection, Storage
+from lookalike.adapter.collections.collection_settings import Collection, Storage
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, CollectionNotFound
 from lookalike.adapter.records import listing, selection

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import SCHEMA_VERSION, Collection
+from lookalike.adapter.collections.collection_settings import SCHEMA_VERSION, Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records import listing

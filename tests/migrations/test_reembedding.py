@@ -14,7 +14,7 @@ import pytest
 
 from lookalike.adapter.collections import second_vector
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import Collection, EmbedderIdentity
+from lookalike.adapter.collections.collection_settings import Collection, EmbedderIdentity
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,

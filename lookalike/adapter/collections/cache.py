@@ -7,7 +7,7 @@ import re
 import time
 
 from lookalike.adapter.collections import store
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionNotFound
 

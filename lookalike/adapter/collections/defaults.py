@@ -6,7 +6,7 @@ The figures behind it are in docs/embedders.md; `python -m benchmarks quality`, 
 
 from __future__ import annotations
 
-from lookalike.adapter.collections.settings import Collection, CollectionType
+from lookalike.adapter.collections.collection_settings import Collection, CollectionType
 
 EMBEDDERS: dict[CollectionType, str] = {
     # The nearest photo is as often right as with all 1280 numbers of `lite0`, in a third of the

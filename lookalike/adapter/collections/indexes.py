@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import Collection, IndexedField, IndexType
+from lookalike.adapter.collections.collection_settings import Collection, IndexedField, IndexType
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest
 from lookalike.adapter.filters import SHADOW_PATH, engine_key, split_path

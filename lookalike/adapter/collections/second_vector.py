@@ -18,7 +18,11 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.collections import storage, store
-from lookalike.adapter.collections.settings import Collection, EmbedderIdentity, SecondVector
+from lookalike.adapter.collections.collection_settings import (
+    Collection,
+    EmbedderIdentity,
+    SecondVector,
+)
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest

@@ -8,8 +8,7 @@ from msgspec import UNSET, structs
 
 from lookalike.adapter.collections import defaults, second_vector, store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.indexes import indexed_fields
-from lookalike.adapter.collections.settings import (
+from lookalike.adapter.collections.collection_settings import (
     Collection,
     CollectionChange,
     CollectionSettings,
@@ -17,6 +16,7 @@ from lookalike.adapter.collections.settings import (
     EmbedderIdentity,
     IndexedField,
 )
+from lookalike.adapter.collections.indexes import indexed_fields
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionNotFound
 

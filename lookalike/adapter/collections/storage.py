@@ -6,7 +6,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import Collection, Quantization, Storage
+from lookalike.adapter.collections.collection_settings import Collection, Quantization, Storage
 
 OVERSAMPLING = {"scalar": 2.0, "turbo": 4.0, "binary": 10.0}
 """How many times the wanted number of candidates is rescored with the original vectors. Measured:

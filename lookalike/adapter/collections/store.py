@@ -19,8 +19,12 @@ import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.collections import storage
+from lookalike.adapter.collections.collection_settings import (
+    VECTOR_FIELDS,
+    Collection,
+    SecondVector,
+)
 from lookalike.adapter.collections.indexes import change_indexes, ensure_indexes
-from lookalike.adapter.collections.settings import VECTOR_FIELDS, Collection, SecondVector
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.errors import CollectionNotFound

@@ -11,7 +11,7 @@ from typing import Any
 
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.filters import SHADOW_KEY, shadow_tokens
 from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR
 from lookalike.adapter.records.points import Record, tag_vector, tags_of

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.errors import RecordRefused
 from lookalike.adapter.records.points import Record
 

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.points import Record, payload_selector, point_id, shown
 from lookalike.adapter.records.selection import Selection, Work

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import FilterTooExpensive
 from lookalike.adapter.filters import TRUNCATED_FILTER, Node, match, parse, translate

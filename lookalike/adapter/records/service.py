@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.limits import Limits

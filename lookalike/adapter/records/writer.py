@@ -21,8 +21,8 @@ from qdrant_client import models
 
 from lookalike.adapter.collections import indexes, store
 from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.second_vector import swapped
-from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     DuplicateRecord,

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.indexes import index_key
-from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.filters import split_path
 from lookalike.adapter.records import listing

@@ -1,7 +1,7 @@
-"""Answers by product instead of by photo: the nearest photo of each, in the photos' order.
+"""Answers by product instead of by image: the nearest image of each, in the images' order.
 
-The grouped ranking is the flat ranking with every photo left out whose product came before. Ours on
-every engine: k groups are answered whenever k exist, photos without the field are products of their
+The grouped ranking is the flat ranking with every image left out whose product came before. Ours on
+every engine: k groups are answered whenever k exist, images without the field are products of their
 own, and product ids may be strings, numbers or booleans.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.filters import split_path
 from lookalike.adapter.filters.field_paths import candidates
@@ -23,8 +23,8 @@ from lookalike.adapter.records.selection import Selection
 from lookalike.adapter.search.pages import RankedMatches
 from lookalike.adapter.search.ranking import Hit
 
-PHOTOS_PER_GROUP = 5
-"""A first guess at how many photos have to be fetched for one more product."""
+IMAGES_PER_GROUP = 5
+"""A first guess at how many images have to be fetched for one more product."""
 
 MAX_VALUES = 50
 """Products named in one filter. Fewer than the numbers that a filter asks the engine for."""
@@ -36,11 +36,11 @@ class Grouping(msgspec.Struct, frozen=True):
     field: str
     """Dotted path of the field that holds the product id."""
     size: int = 1
-    """How many photos of each product are answered, next to each other."""
+    """How many images of each product are answered, next to each other."""
 
 
 PRODUCT_COUNT = "_product_count"
-"""In `fields_to_return`: the number of photos of the record's product that match the filter."""
+"""In `fields_to_return`: the number of images of the record's product that match the filter."""
 
 
 Narrowed = Callable[[Selection], Awaitable[RankedMatches]]
@@ -55,13 +55,13 @@ async def find_groups(
     offset: int,
     k: int,
 ) -> list[Hit]:
-    """The photos of the k products after the first `offset`."""
+    """The images of the k products after the first `offset`."""
     groups = Groups(grouping)
     await _open(groups, offset + k, narrowed, collection, selection)
-    wanted = groups.photos[offset : offset + k]
+    wanted = groups.images[offset : offset + k]
     if grouping.size > 1:
         await _fill(groups, wanted, narrowed, collection, selection)
-    return [hit for photos in wanted for hit in photos]
+    return [hit for images in wanted for hit in images]
 
 
 async def _open(
@@ -69,15 +69,15 @@ async def _open(
 ) -> None:
     """Reads the ranking until there are as many groups as wanted, or no more.
 
-    One product may have thousands of photos, all nearer than those of the next: from the second
+    One product may have thousands of images, all nearer than those of the next: from the second
     round on, the largest are left out.
     """
-    limit = wanted * PHOTOS_PER_GROUP
+    limit = wanted * IMAGES_PER_GROUP
     stream = await narrowed(selection)
     while True:
         hits = await stream.first(limit)
         groups.add(hits)
-        if len(hits) < limit or len(groups.photos) >= wanted:
+        if len(hits) < limit or len(groups.images) >= wanted:
             return
         limit *= 2
         if crowded := groups.largest(MAX_VALUES):
@@ -93,15 +93,15 @@ async def _fill(
     collection: Collection,
     selection: Selection,
 ) -> None:
-    """Reads on, among the photos of the wanted products that are not full."""
+    """Reads on, among the images of the wanted products that are not full."""
     size = groups.grouping.size
-    short = [photos for photos in wanted if len(photos) < size and groups.keys_of(photos[0])]
+    short = [images for images in wanted if len(images) < size and groups.keys_of(images[0])]
     for begin in range(0, len(short), MAX_VALUES):
         some = short[begin : begin + MAX_VALUES]
-        keys = [key for photos in some for key in groups.keys_of(photos[0])]
+        keys = [key for images in some for key in groups.keys_of(images[0])]
         stream = await narrowed(_among(keys, groups, collection, selection, "$in"))
-        limit = size * len(some) * PHOTOS_PER_GROUP
-        while any(len(photos) < size for photos in some):
+        limit = size * len(some) * IMAGES_PER_GROUP
+        while any(len(images) < size for images in some):
             hits = await stream.first(limit)
             groups.add(hits)
             if len(hits) < limit:
@@ -129,7 +129,7 @@ async def add_counts(
     grouping: Grouping,
     hits: Sequence[Hit],
 ) -> list[Hit]:
-    """The hits with the number of photos of each one's product."""
+    """The hits with the number of images of each one's product."""
 
     async def counted(hit: Hit) -> Hit:
         values = [value for _, value in group_keys(hit.payload, grouping.field)]
@@ -137,22 +137,22 @@ async def add_counts(
         if values:
             of_product: Any = {grouping.field: {"$in": values}}
             both = of_product if not selection.source else {"$and": [selection.source, of_product]}
-            photos = Selection.of(both, collection, complete=selection.complete)
-            count = await listing.count_records(engine, collection, photos)
+            images = Selection.of(both, collection, complete=selection.complete)
+            count = await listing.count_records(engine, collection, images)
         return Hit(hit.distance, {**hit.payload, PRODUCT_COUNT: count})
 
     return list(await asyncio.gather(*map(counted, hits)))
 
 
 class Groups:
-    """Products by their nearest photo, each with its nearest photos, `size` at most.
+    """Products by their nearest image, each with its nearest images, `size` at most.
 
-    Photos are added in the order of their ranking; one that is known is passed over.
+    Images are added in the order of their ranking; one that is known is passed over.
     """
 
     def __init__(self, grouping: Grouping) -> None:
         self.grouping = grouping
-        self.photos: list[list[Hit]] = []
+        self.images: list[list[Hit]] = []
         self._of_key: dict[GroupKey, int] = {}
         self._seen: set[str] = set()
         self._numbers: Counter[int] = Counter()
@@ -168,19 +168,19 @@ class Groups:
         known = [self._of_key[key] for key in keys if key in self._of_key]
         if known:
             index = min(known)
-            if len(self.photos[index]) < self.grouping.size:
-                self.photos[index].append(hit)
+            if len(self.images[index]) < self.grouping.size:
+                self.images[index].append(hit)
         else:
-            index = len(self.photos)
-            self.photos.append([hit])
+            index = len(self.images)
+            self.images.append([hit])
             self._of_key |= dict.fromkeys(keys, index)
         self._numbers[index] += 1
 
     def largest(self, most: int) -> list[GroupKey]:
-        """Products with more photos so far than were reckoned with, the largest first."""
-        usual = 2 * PHOTOS_PER_GROUP
+        """Products with more images so far than were reckoned with, the largest first."""
+        usual = 2 * IMAGES_PER_GROUP
         crowded = [i for i, number in self._numbers.most_common(most) if number > usual]
-        return [key for index in crowded for key in self.keys_of(self.photos[index][0])]
+        return [key for index in crowded for key in self.keys_of(self.images[index][0])]
 
     def keys_of(self, hit: Hit) -> list[GroupKey]:
         return group_keys(hit.payload, self.grouping.field)
@@ -190,7 +190,7 @@ def group_keys(payload: Mapping[str, Any], field: str) -> list[GroupKey]:
     """What identifies a record's product: the values that a filter finds at the field.
 
     1 and 1.0 are one product, "1" and true are others. A list of ids stands for all of them: the
-    photo belongs to that of its products which came up first, and is a new product, with all of the
+    image belongs to that of its products which came up first, and is a new product, with all of the
     ids, only if none has. Null and objects identify nothing.
     """
     values = candidates(payload, split_path(field), leaf=True)

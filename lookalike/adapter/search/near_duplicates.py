@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.search.distances import distances

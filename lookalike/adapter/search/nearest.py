@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordsNotFound
 from lookalike.adapter.point_layout import RESERVED_KEY

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.storage import search_params
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.image_sources import Vector

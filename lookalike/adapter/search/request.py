@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from lookalike.adapter.collections.settings import Share
+from lookalike.adapter.collections.collection_settings import Share
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.records.image_sources import ImageSource
 from lookalike.adapter.records.points import Record, record_id

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import structs
 
 from lookalike.adapter.collections import second_vector
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.defaults import near_duplicate_radius
-from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
 from lookalike.adapter.limits import Limits

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.points import tag_index, tag_vector

@@ -5,12 +5,12 @@ from __future__ import annotations
 from litestar import Controller, get, post, route
 from litestar import delete as http_delete
 
-from lookalike.adapter.collections.service import CollectionService
-from lookalike.adapter.collections.settings import (
+from lookalike.adapter.collections.collection_settings import (
     CollectionChange,
     CollectionSettings,
     CollectionView,
 )
+from lookalike.adapter.collections.service import CollectionService
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
 from lookalike.api.dependencies import find_collection

@@ -11,8 +11,8 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from lookalike.adapter import deadline
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.service import CollectionService
-from lookalike.adapter.collections.settings import Collection
 from lookalike.adapter.records.points import Record
 from lookalike.adapter.records.service import RecordService
 from lookalike.api import envelopes

@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Controller, post
 
-from lookalike.adapter.collections.settings import Collection
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.records.service import RecordService
 from lookalike.adapter.search.request import (
     DescriptorRequest,

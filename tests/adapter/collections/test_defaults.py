@@ -7,13 +7,13 @@ from typing import get_args
 import msgspec
 import pytest
 
+from lookalike.adapter.collections.collection_settings import Collection, CollectionType
 from lookalike.adapter.collections.defaults import (
     EMBEDDERS,
     embedder_for,
     embedders_at_start,
     near_duplicate_radius,
 )
-from lookalike.adapter.collections.settings import Collection, CollectionType
 from lookalike.embedders.registry import installed
 
 IMAGES: tuple[CollectionType, ...] = ("photos", "products", "fashion", "homedecor", "custom")

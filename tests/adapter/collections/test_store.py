@@ -12,8 +12,8 @@ from qdrant_client import models
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.collection_settings import IndexedField
 from lookalike.adapter.collections.indexes import indexed_fields, infer_index_types
-from lookalike.adapter.collections.settings import IndexedField
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from tests.adapter.conftest import DIMENSION, described

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 from qdrant_client import models
 
-from lookalike.adapter.collections.settings import IndexedField
+from lookalike.adapter.collections.collection_settings import IndexedField
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.errors import Unavailable

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lookalike.adapter.collections import indexes, store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import Collection, Distance
+from lookalike.adapter.collections.collection_settings import Collection, Distance
 from lookalike.adapter.filters import match, parse
 from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.selection import Selection

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lookalike.adapter.collections.settings import Distance
+from lookalike.adapter.collections.collection_settings import Distance
 from lookalike.adapter.errors import RecordsNotFound
 from lookalike.adapter.search.nearest import recommended, weighted_sum
 from tests.adapter.search.conftest import Run

@@ -8,7 +8,7 @@ import pytest
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import Collection, IndexedField
+from lookalike.adapter.collections.collection_settings import Collection, IndexedField
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.writer import Writer
 from tests.engines.contract.records import DIMENSION

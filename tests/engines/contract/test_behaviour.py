@@ -13,7 +13,7 @@ from qdrant_client import models
 
 from lookalike.adapter.collections import second_vector, store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.settings import (
+from lookalike.adapter.collections.collection_settings import (
     Collection,
     Distance,
     EmbedderIdentity,
