@@ -147,13 +147,11 @@ async def test_many_unknown_names_share_a_listing(engine: EmbeddedEngine) -> Non
         await refresh()
 
     collection_cache.refresh = counted  # type: ignore[method-assign]
-    begun = time.monotonic()
     found = await asyncio.gather(
         *(collection_cache.find(f"nothing {n}") for n in range(50)), return_exceptions=True
     )
     assert all(isinstance(error, CollectionNotFound) for error in found)
     assert listings <= 2
-    assert time.monotonic() - begun < 10
 
 
 async def test_a_listing_under_way_does_not_hide_what_is_made_meanwhile(

@@ -65,7 +65,7 @@ def test_too_many_tokens_are_cut_by_whole_fields_and_marked() -> None:
     assert sum(len(token.encode()) for token in tokens) <= shadow.MAX_BYTES + 1
 
 
-def test_no_record_takes_long() -> None:
+def test_no_record_costs_much() -> None:
     wide: Record = {"a": [{f"k{i}": 1} for i in range(20_000)]}
     narrow: Record = {"a": [{"k": 1, "l": [1, 2]} for i in range(13_000)]}
     deep: Record = {}
@@ -74,9 +74,10 @@ def test_no_record_takes_long() -> None:
     scalars: Record = {"a": ["x"] * 60_000}
     empty: Record = {"a": [{}] * 60_000}
     for record in (wide, narrow, deep, scalars, empty):
-        start = time.perf_counter()
+        # Of the processor, so that other work does not count; anything quadratic takes minutes.
+        start = time.process_time()
         shadow_tokens(record)
-        assert time.perf_counter() - start < 0.5
+        assert time.process_time() - start < 5
 
 
 PRODUCT: Record = {

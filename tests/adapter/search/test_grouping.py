@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -198,7 +197,7 @@ def test_product_count_is_that_of_the_matching_photos(shelf: Shelf, run: Run[Any
 def test_one_product_with_thousands_of_photos(
     engine: Any, run: Run[Any], kind: str, indexed: bool
 ) -> None:
-    """Nearer than all others: k products are answered all the same, and soon."""
+    """Nearer than all others: k products are answered all the same, without reading them all."""
     many, others = 6000, 40
 
     def product(number: int) -> Any:
@@ -214,28 +213,32 @@ def test_one_product_with_thousands_of_photos(
         field = "sku" if indexed else None
         shelf = await Shelf.of(engine, records, np.vstack([near, far]), product_id_field=field)
         asked: dict[str, Any] = {"record_id": "n7", "k": 30}
-        flat_seconds, _ = await timed(shelf, **asked)
-        seconds, found = await timed(shelf, **asked, grouping=Grouping("sku"))
+        counting = CountingEngine(engine)
+        shelf.engine = counting
+        found = await shelf.ranked(**asked, grouping=Grouping("sku"))
         assert len(found) == 30
         assert len({str(shelf.records[id_]["sku"]) for id_, _ in found}) == 30
-        pages, twice = await timed(shelf, **asked, grouping=Grouping("sku", 2))
+        twice = await shelf.ranked(**asked, grouping=Grouping("sku", 2))
         assert len(twice) == 60
-        print(
-            f"\n{kind}, {'indexed' if indexed else 'no index'}: flat {flat_seconds * 1e3:.1f} ms, "
-            f"grouped {seconds * 1e3:.1f} ms, two of each {pages * 1e3:.1f} ms"
-        )
-        assert seconds < 1
+        assert counting.points < many
 
     run(check())
 
 
-async def timed(shelf: Shelf, **asked: Any) -> tuple[float, Ranked]:
-    fastest, found = float("inf"), []
-    for _ in range(3):
-        started = time.perf_counter()
-        found = await shelf.ranked(**asked)
-        fastest = min(fastest, time.perf_counter() - started)
-    return fastest, found
+class CountingEngine:
+    """An engine that counts the points of its answers to searches."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.points = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    async def query_batch_points(self, *args: Any, **options: Any) -> Any:
+        answers = await self._engine.query_batch_points(*args, **options)
+        self.points += sum(len(answer.points) for answer in answers)
+        return answers
 
 
 def test_keys_of_a_product() -> None:
@@ -258,5 +261,5 @@ def test_a_photo_of_two_products_belongs_to_the_first_that_came() -> None:
     groups = Groups(Grouping("p", 9))
     groups.add([hit("1", "a"), hit("2", "b"), hit("3", ["b", "a"]), hit("4", "c"), hit("1", "a")])
     groups.add([hit("5", ["d", "c"]), hit("6", "d"), hit("7", None), hit("8", None)])
-    ids = [[photo.id for photo in photos] for photos in groups.photos]
+    ids = [[image.id for image in images_] for images_ in groups.images]
     assert ids == [["1", "3"], ["2"], ["4", "5"], ["6"], ["7"], ["8"]]
