@@ -16,7 +16,7 @@ from lookalike.adapter.collections.collection_settings import IndexedField
 from lookalike.adapter.collections.indexes import indexed_fields, infer_index_types
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
-from tests.adapter.conftest import DIMENSION, described
+from tests.shelf import DIMENSION, described
 
 # Fields to index
 

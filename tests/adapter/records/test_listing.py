@@ -13,7 +13,7 @@ from lookalike.adapter.records import listing
 from lookalike.adapter.records.listing import PageCursors
 from lookalike.adapter.records.points import point_id
 from lookalike.adapter.records.selection import EVERYTHING, Selection
-from tests.adapter.conftest import Shelf
+from tests.shelf import Shelf
 
 ALL = None
 IDS = frozenset({"_id"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lookalike.adapter.records.listing import count_records
 from lookalike.adapter.records.selection import select
-from tests.adapter.conftest import Shelf
+from tests.shelf import Shelf
 
 ABSENT = {"colour": {"$exists": False}}
 

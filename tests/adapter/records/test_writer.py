@@ -16,7 +16,7 @@ from lookalike.adapter.errors import Unavailable
 from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.points import point_id, tag_vector
-from tests.adapter.conftest import Shelf, described, vector_of
+from tests.shelf import Shelf, described, vector_of
 
 
 async def stored(shelf: Shelf, id_: str) -> Any:

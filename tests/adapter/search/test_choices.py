@@ -20,7 +20,7 @@ from lookalike.adapter.search.mmr import diverse
 from lookalike.adapter.search.near_duplicates import NearDuplicateCheck
 from lookalike.adapter.search.nearest import weighted_sum
 from tests.adapter.search.conftest import Run
-from tests.adapter.search.shelf import BY_THE_BOOK, Shelf, images
+from tests.shelf import BY_THE_BOOK, Shelf, images
 
 N = 400
 
@@ -132,7 +132,7 @@ def test_a_seeded_draw_hardly_changes_with_the_collection(engine: Any, run: Run[
         records = [{"_id": f"r{n}"} for n in range(200)]
         shelf = await Shelf.of(engine, records, images(200, 3))
         before = await drawn(shelf, 50, seed=1)
-        await shelf.put([{"_id": f"new{n}"} for n in range(20)], images(20, 3))
+        await shelf.fill([{"_id": f"new{n}"} for n in range(20)], images(20, 3))
         after = await drawn(shelf, 50, seed=1)
         # What stays keeps its order; of the 50 some 5 are replaced by new ones.
         assert [id_ for id_ in before if id_ in after] == [id_ for id_ in after if id_ in before]
@@ -216,7 +216,9 @@ def test_distances_at_hand_are_those_of_the_engine(
 ) -> None:
     async def check() -> None:
         rows = images(40, 5)
-        shelf = await Shelf.of(engine, [{"_id": str(n)} for n in range(40)], rows, distance)
+        shelf = await Shelf.of(
+            engine, [{"_id": str(n)} for n in range(40)], rows, distance=distance
+        )
         query = (rows[3] + 0.2).tolist()
         found = dict(await shelf.ranked(vectors=(query,), k=40))
         by_hand = distances(query, rows.tolist(), distance)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lookalike.adapter.records.selection import Selection
 from lookalike.adapter.search.facets import count_values
 from tests.adapter.search.conftest import Run
-from tests.adapter.search.shelf import Shelf, images
+from tests.shelf import Shelf, images
 
 N = 260
 MISSING = object()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qdrant_client import AsyncQdrantClient
 
+from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.search.grouping import Grouping, Groups, group_keys
 from lookalike.adapter.search.nearest import weighted_sum
 from lookalike.adapter.search.ranking import Hit
 from tests.adapter.search.conftest import Run
-from tests.adapter.search.shelf import Ranked, Record, Shelf, images
+from tests.shelf import Ranked, Record, Shelf, images
 
 N = 300
 MISSING = object()
@@ -214,7 +215,7 @@ def test_one_product_with_thousands_of_photos(
         shelf = await Shelf.of(engine, records, np.vstack([near, far]), product_id_field=field)
         asked: dict[str, Any] = {"record_id": "n7", "k": 30}
         counting = CountingEngine(engine)
-        shelf.engine = counting
+        shelf.engine = cast(Engine, counting)
         found = await shelf.ranked(**asked, grouping=Grouping("sku"))
         assert len(found) == 30
         assert len({str(shelf.records[id_]["sku"]) for id_, _ in found}) == 30

@@ -16,7 +16,7 @@ from lookalike.adapter.records.points import tag_vector, tags_of
 from lookalike.adapter.search import hybrid
 from lookalike.adapter.search.tags import rarity
 from tests.adapter.search.conftest import Run
-from tests.adapter.search.shelf import Record, Shelf, images, same_ranking, tag_distance
+from tests.shelf import Record, Shelf, images, same_ranking, tag_distance
 
 N = 900
 """More than the first candidates of both signals together."""
@@ -122,7 +122,12 @@ def test_few_first_candidates_cost_no_exactness(
     """So few that nearly every answer needs what the bounds leave."""
     row = shelf.vectors[f"r{number}"] + 0.05
     asked: Any = {"vectors": (row.tolist(),), "tags": frozenset(tags), "tag_weight": weight}
-    few = {"MIN_IMAGES": 2, "MIN_TAGGED": 2, "CANDIDATES_PER_RANK": 1, "TAGGED": (3, N)}
+    few: dict[str, Any] = {
+        "MIN_IMAGES": 2,
+        "MIN_TAGGED": 2,
+        "CANDIDATES_PER_RANK": 1,
+        "TAGGED": (3, N),
+    }
     with patch.multiple(hybrid, **few):
         found = run(shelf.ranked(filter_, k=k, offset=offset, radius=radius, **asked))
     right = expected(shelf, row, tags, weight, filter_)
@@ -165,11 +170,12 @@ def test_by_record_with_its_own_tags_or_others(
 
 
 def test_without_tags_it_is_the_visual_search(shelf: Shelf, run: Run[Any]) -> None:
-    for more in ({"tags": frozenset()}, {"tags": None, "record_id": "r9"}):
+    ways: list[dict[str, Any]] = [{"tags": frozenset()}, {"tags": None, "record_id": "r9"}]
+    for more in ways:
         asked: dict[str, Any] = {"k": 50} | more
         asked.setdefault("vectors", () if "record_id" in asked else (shelf.vectors["r9"].tolist(),))
-        mixed_ = run(shelf.ranked(tag_weight=0.5, **asked))
-        assert mixed_ == run(shelf.ranked(**asked | {"tags": None}))
+        hybrid_ = run(shelf.ranked(tag_weight=0.5, **asked))
+        assert hybrid_ == run(shelf.ranked(**asked | {"tags": None}))
 
 
 def test_radius_is_that_of_the_fused_distance(shelf: Shelf, run: Run[Any]) -> None:

@@ -13,7 +13,7 @@ from lookalike.adapter.collections.collection_settings import Distance
 from lookalike.adapter.errors import RecordsNotFound
 from lookalike.adapter.search.nearest import recommended, weighted_sum
 from tests.adapter.search.conftest import Run
-from tests.adapter.search.shelf import Shelf, images, pairs, same_ranking
+from tests.shelf import Shelf, images, pairs, same_ranking
 
 N = 240
 
@@ -50,7 +50,12 @@ async def _shelf(engine: Any, distance: Distance = "cosine") -> Shelf:
     if distance == "manhattan":
         vectors = (vectors > 0).astype(np.float64)
     return await Shelf.of(
-        engine, records, vectors, distance, fields_to_index=["colour", "price"], tag_weight=0.4
+        engine,
+        records,
+        vectors,
+        distance=distance,
+        fields_to_index=["colour", "price"],
+        tag_weight=0.4,
     )
 
 
@@ -162,7 +167,7 @@ def test_radius_of_a_whole_hash(engine: Any, run: Run[Any]) -> None:
     async def check() -> None:
         rows = np.array([[1.0] * bits + [0.0] * (64 - bits) for bits in range(65)])
         records = [{"_id": str(bits)} for bits in range(65)]
-        shelf = await Shelf.of(engine, records, rows, "manhattan")
+        shelf = await Shelf.of(engine, records, rows, distance="manhattan")
         for radius in (0, 1, 5, 63, 64):
             found = await shelf.ranked(k=100, radius=float(radius), vectors=([0.0] * 64,))
             assert found == [(str(bits), float(bits)) for bits in range(radius + 1)]
@@ -173,7 +178,7 @@ def test_radius_of_a_whole_hash(engine: Any, run: Run[Any]) -> None:
 def test_dot_products_beyond_one_keep_their_order(engine: Any, run: Run[Any]) -> None:
     async def check() -> None:
         rows = np.array([[2.0, 1.0], [9.0, 0.0], [4.0, 5.0], [0.5, 0.0]])
-        shelf = await Shelf.of(engine, [{"_id": n} for n in "abcd"], rows, "dot")
+        shelf = await Shelf.of(engine, [{"_id": n} for n in "abcd"], rows, distance="dot")
         found = await shelf.ranked(vectors=([1.0, 0.0],))
         assert found == [("b", 0.0), ("c", 0.0), ("a", 0.0), ("d", 0.5)]
 
