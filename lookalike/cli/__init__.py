@@ -1,4 +1,9 @@
-"""The command line. What takes long to import is imported by the command that needs it."""
+"""The command line: starts the service, and works on collections whether it runs or not.
+
+A module for each group of commands; `offline` gives a command its components, on the engine of the
+running service or on one of its own. The top of the house: may import every room, and none imports
+this one. What takes long to import is imported by the command that needs it.
+"""
 
 from __future__ import annotations
 
