@@ -1,7 +1,7 @@
 """The port between collections and embedders: which embedder a collection has, and its vectors.
 
 Above both rooms, so that neither knows the other: the adapter says what it needs in
-`records.images.EmbeddingPort` and `collections.service.EmbedderLookup`, and gets an `Embedding`.
+`records.image_sources.EmbeddingPort` and `collections.service.EmbedderLookup`, and gets an `Embedding`.
 """
 
 from __future__ import annotations

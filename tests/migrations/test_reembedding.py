@@ -102,12 +102,12 @@ async def check_moved(engine: Engine, old: Collection, numbers: Sequence[int]) -
         assert vectors[f"r{number}"] == pytest.approx(new_vector(number), abs=1e-5)
     hits = await find_nearest(engine, new, Query(record_id=f"r{numbers[0]}", k=3))
     assert hits.records[0]["_id"] == f"r{numbers[0]}"
-    mixed = Query(
+    hybrid = Query(
         vectors=(new_vector(numbers[1]),),
         tags=frozenset(record(numbers[1])["tags"]),
         tag_weight=0.5,
     )
-    assert (await find_nearest(engine, new, mixed)).distances[0] == 0.0
+    assert (await find_nearest(engine, new, hybrid)).distances[0] == 0.0
     return new
 
 

@@ -46,7 +46,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     excluded: frozenset[str] = frozenset()
     """`_id`s of stored records that are left out."""
     tags: frozenset[str] | None = None
-    """Tags of a mixed search; None takes those of the stored record."""
+    """Tags of a hybrid search; None takes those of the stored record."""
     tag_weight: float | None = None
     """None for a search without tags."""
     k: int = 30
@@ -153,9 +153,9 @@ async def _ranking(engine: Engine, collection: Collection, query: Query) -> Rank
         excluded=query.excluded,
     )
     if query.tag_weight is not None:
-        mixed = await _mixed(scope, query, query.tag_weight)
-        if mixed is not None:
-            return mixed
+        hybrid = await _hybrid(scope, query, query.tag_weight)
+        if hybrid is not None:
+            return hybrid
     if query.record_id is not None:
         return InOrder(ByRecord(scope, query.record_id))
     if len(query.vectors) == 1:
@@ -170,7 +170,7 @@ def _needed_fields(query: Query) -> frozenset[str] | None:
     return query.fields | {query.grouping.field.split(".")[0]}
 
 
-async def _mixed(scope: SearchScope, query: Query, weight: float) -> Ranking | None:
+async def _hybrid(scope: SearchScope, query: Query, weight: float) -> Ranking | None:
     """None where the query has no tags."""
     own: Record | None = None
     tags, vectors = query.tags, query.vectors

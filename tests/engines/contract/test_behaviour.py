@@ -108,9 +108,9 @@ async def test_an_update_keeps_the_vector_and_changes_the_tags(
     hits = await find_nearest(engine, filled, Query(vectors=(vector(1),), k=1))
     assert (ids(hits.records), hits.distances) == (["r1"], [0.0])
     query = Query(vectors=(vector(1),), tags=frozenset({"rare"}), tag_weight=0.5, k=2)
-    mixed = await find_nearest(engine, filled, query)
-    assert (mixed.records[0]["_id"], mixed.distances[0]) == ("r1", 0.0)
-    assert mixed.distances[1] > 0.5, "no other record has the tag"
+    hybrid = await find_nearest(engine, filled, query)
+    assert (hybrid.records[0]["_id"], hybrid.distances[0]) == ("r1", 0.0)
+    assert hybrid.distances[1] > 0.5, "no other record has the tag"
 
 
 async def test_deleted_records_are_gone(engine: Engine, writer: Writer, filled: Collection) -> None:
