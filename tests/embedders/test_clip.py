@@ -83,7 +83,7 @@ def test_images_and_words_as_transformers_alone_embeds_them(
         seen = network.get_image_features(**pixels).pooler_output.numpy()
         said = network.get_text_features(**tokens).pooler_output.numpy()
     vectors = model.embed_images(images)
-    assert (vectors.dtype, vectors.shape) == (np.float32, (3, TINY.dimension))
+    assert (vectors.dtype, vectors.shape) == (np.dtype(np.float32), (3, TINY.dimension))
     np.testing.assert_allclose(vectors, unit(seen), atol=1e-5)
     np.testing.assert_allclose(model.embed_texts(texts), unit(said), atol=1e-5)
 
@@ -137,6 +137,7 @@ def test_the_model_chooses_device_and_precision_itself(folder: Path) -> None:
 
     loaded = clip.load(folder, model=str(folder))
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert isinstance(loaded, clip.Clip)
     assert loaded._model.device.type == device
     assert loaded.embed_images([photo(1)]).shape == (1, TINY.dimension)
     assert torch.get_num_threads() == 1

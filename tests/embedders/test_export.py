@@ -41,7 +41,7 @@ def models(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     cache = tmp_path_factory.mktemp("models")
     for precision in ("float32", "int8"):
-        report = export(cache, PHOTOS, model=str(folder), precision=precision)  # type: ignore[arg-type]
+        report = export(cache, PHOTOS, model=str(folder), precision=precision)
         print(f"\n{precision}: {report}")
         assert report.file.exists()
         assert report.agreement >= report.least >= (0.9999 if precision == "float32" else 0.99)

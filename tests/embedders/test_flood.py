@@ -86,8 +86,8 @@ def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
             assert service.answer("visualKNN", collection, query)["status"]["code"] == 200
             ranked = {"_id": "other", "_base64": image(70_000 + searched)}
             ranking = {"query_record": query["query_record"], "records": [ranked]}
-            answer = service.answer("visualRankRecords", collection, ranking)
-            assert [r["_id"] for r in answer["answer_records"]] == ["other"]
+            ranks = service.answer("visualRankRecords", collection, ranking)
+            assert [r["_id"] for r in ranks["answer_records"]] == ["other"]
             searched += 1
     answers = [done.result() for done in flood]
     taken = {str(n) for ids, a in zip(batches, answers, strict=True) if a.is_success for n in ids}
@@ -101,8 +101,8 @@ def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
     # Nothing was done for what was refused.
     assert notes(server)["pictures"] - before == len(taken) + 2 * searched
     again = next(ids for ids, a in zip(batches, answers, strict=True) if a is refused[0])
-    answer = service.answer("insert", collection, records(again[0], again[-1] + 1))
-    assert answer["status"]["code"] == 210
+    sent_again = service.answer("insert", collection, records(again[0], again[-1] + 1))
+    assert sent_again["status"]["code"] == 210
     assert len(stored(service, collection)) == len(taken) + RECORDS
 
 

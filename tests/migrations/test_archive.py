@@ -18,6 +18,7 @@ from lookalike.adapter.collections.store import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, CollectionNotFound
 from lookalike.adapter.records import listing
+from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, nearest
 from lookalike.migrations.archive import Damaged, export, load
@@ -99,7 +100,7 @@ async def test_an_existing_collection_is_not_touched_and_a_copy_gets_its_own_id(
     assert copy.id != filled.id
     assert msgspec.structs.replace(copy, id=filled.id, physical=filled.physical) == filled
     await collections.delete(engine, copy.id)
-    assert await listing.count(engine, filled, listing.Selection()) == COUNT
+    assert await listing.count(engine, filled, EVERYTHING) == COUNT
 
 
 @pytest.mark.parametrize("cut", [1, 40, 9_000])

@@ -173,9 +173,9 @@ async def test_dropping_is_killed_at_any_point_and_repeated(
     engine: Engine, filled: Collection, seed: int
 ) -> None:
     done, _ = await migration(engine, filled).run()
-    chance = random.Random(seed)
+    dying: Any = DyingEngine(engine, seed, random.Random(seed))
     with contextlib.suppress(Killed):
-        await second_vector.drop(DyingEngine(engine, seed, chance), done, settle_seconds=0)
+        await second_vector.drop(dying, done, settle_seconds=0)
     present = await CollectionCache(engine).find(filled.id)
     hits = await nearest(engine, present, Query(vectors=(new_vector(7),), k=1))
     assert hits.records == [{"_id": "r7"}]
@@ -296,7 +296,10 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
 ) -> None:
     for number in (200, 201):
         await writer.insert(filled, [record(number)], embed, None)
-    gone = [{"_id": "r200", "_url": None}, {"_id": "r201", "_url": f"{UNREADABLE}201"}]
+    gone: list[dict[str, Any]] = [
+        {"_id": "r200", "_url": None},
+        {"_id": "r201", "_url": f"{UNREADABLE}201"},
+    ]
     await writer.update(filled, gone, None)
     with pytest.raises(NotVerified, match="2 records"):
         await migration(engine, filled).run()

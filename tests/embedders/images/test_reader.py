@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from lookalike.embedders.images import ImageError, ImageReader, ImageSettings
 from lookalike.embedders.images import reader as reader_module
 from lookalike.embedders.images.base64 import decode_base64
+from lookalike.embedders.images.decode import decode
 from lookalike.embedders.images.image_errors import ImageNotFetched, ImageTooLarge, ImageUnreadable
 
 from .images import difference, gradient, in_format
@@ -170,7 +171,7 @@ async def test_a_search_does_not_wait_behind_an_import(
     reader: ImageReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While every thread of the import is busy, and more wait, a search's image is decoded."""
-    gate, decode = threading.Event(), reader_module.decode
+    gate = threading.Event()
 
     def held(data: bytes, **options: Any) -> Any:
         if threading.current_thread().name.startswith("decode_"):
