@@ -12,6 +12,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +22,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.contract.conftest import ADMIN_TOKEN, READ_TOKEN, WRITE_TOKEN, Clean
+from tests.contract.conftest import ADMIN_TOKEN, READ_TOKEN, WRITE_TOKEN
 from tests.contract.images import base64_of, bomb, encoded, opened
-from tests.live import FileServer, LiveServer, free_port, live_server
+from tests.file_server import FileServer
+from tests.live import LiveServer, free_port, live_server
+from tests.service import Service
 
 MEBIBYTE = 1024 * 1024
 
 
 @pytest.fixture(autouse=True)
-def healthy_afterwards(clean: Clean) -> Iterator[None]:
+def healthy_afterwards(service: Service) -> Iterator[None]:
     yield
-    assert clean.healthy()
-
-
-def post(clean: Clean, method: str, collection: str, body: str | bytes) -> httpx.Response:
-    return clean.http.post(
-        f"/similarity/photos/v2/{method}", content=body, headers={"collection-id": collection}
-    )
+    assert service.healthy()
 
 
 # Malformed JSON, wrong types
@@ -65,10 +62,10 @@ def post(clean: Clean, method: str, collection: str, body: str | bytes) -> httpx
     ],
 )
 @pytest.mark.parametrize("method", ["visualKNN", "insert", "allRecords", "update"])
-def test_malformed_json(body: bytes, method: str, clean: Clean, shop: str) -> None:
+def test_malformed_json(body: bytes, method: str, service: Service, shop: str) -> None:
     if method == "allRecords" and b"query_record" in body:
         body = body.replace(b"query_record", b"filter")
-    answer = post(clean, method, shop, body)
+    answer = service.send(method, shop, body)
     assert answer.status_code == 400
     assert answer.json()["status"]["place"].startswith("$")
 
@@ -107,8 +104,8 @@ SEARCH_FAULTS: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("body", "place"), SEARCH_FAULTS, ids=lambda part: str(part)[:60])
-def test_a_wrong_search(body: dict[str, Any], place: str, clean: Clean, shop: str) -> None:
-    answer = clean.call("visualKNN", shop, body)
+def test_a_wrong_search(body: dict[str, Any], place: str, service: Service, shop: str) -> None:
+    answer = service.call("visualKNN", shop, body)
     assert answer.status_code == 400
     assert answer.json()["status"]["code"] == 400
     assert place in answer.json()["detail"]
@@ -137,16 +134,16 @@ def test_a_wrong_search(body: dict[str, Any], place: str, clean: Clean, shop: st
         ("visualTagsKNN", {"query_record": {"_id": "1"}, "tag_weight": 2}, "$.tag_weight"),
     ],
 )
-def test_a_wrong_body(method: str, body: object, place: str, clean: Clean, shop: str) -> None:
-    answer = clean.call(method, shop, body)
+def test_a_wrong_body(method: str, body: object, place: str, service: Service, shop: str) -> None:
+    answer = service.call(method, shop, body)
     assert answer.status_code == 400
     assert place in answer.json()["detail"]
-    assert len(clean.ids(shop)) == 45
+    assert len(service.ids(shop)) == 45
 
 
-def test_values_are_not_repeated(clean: Clean, shop: str) -> None:
+def test_values_are_not_repeated(service: Service, shop: str) -> None:
     for fault in ({"k": "secret"}, {"filter": {"a": {"$in": "secret"}}}, {"from": ["secret"]}):
-        answer = clean.call("visualKNN", shop, {"query_record": {"_id": "secret"}, **fault})
+        answer = service.call("visualKNN", shop, {"query_record": {"_id": "secret"}, **fault})
         assert answer.status_code == 400
         assert "secret" not in answer.text
 
@@ -155,20 +152,20 @@ def test_values_are_not_repeated(clean: Clean, shop: str) -> None:
 
 
 @pytest.fixture
-def as_() -> Iterator[Callable[[str | None, str], Clean]]:
+def as_() -> Iterator[Callable[[str | None, str], Service]]:
     """Clients with connections of their own."""
-    clients: list[Clean] = []
+    clients: list[Service] = []
 
-    def make(token: str | None, url: str) -> Clean:
-        clients.append(Clean(url, token))
+    def make(token: str | None, url: str) -> Service:
+        clients.append(Service(url, token))
         return clients[-1]
 
     yield make
     for client in clients:
-        client.http.close()
+        client.close()
 
 
-AsToken = Callable[[str | None, str], Clean]
+AsToken = Callable[[str | None, str], Service]
 
 
 @pytest.mark.parametrize(
@@ -187,7 +184,7 @@ AsToken = Callable[[str | None, str], Clean]
     ],
 )
 def test_no_or_wrong_token(
-    authorization: str | None, detail: str, admin: Clean, guarded: LiveServer
+    authorization: str | None, detail: str, admin: Service, guarded: LiveServer
 ) -> None:
     collection = admin.collection()
     headers = {} if authorization is None else {"Authorization": authorization}
@@ -208,7 +205,7 @@ def test_no_or_wrong_token(
 
 
 def test_a_token_without_the_right(
-    as_: AsToken, admin: Clean, guarded: LiveServer, image: str
+    as_: AsToken, admin: Service, guarded: LiveServer, image: str
 ) -> None:
     collection = admin.collection()
     record = {"_id": "1", "_base64": image}
@@ -233,11 +230,11 @@ def test_a_token_without_the_right(
     assert admin.answer("ping", collection)["statistics"]["total_records"] == 0
 
 
-def test_an_unknown_collection(clean: Clean, image: str) -> None:
+def test_an_unknown_collection(service: Service, image: str) -> None:
     body = {"records": [{"_id": "1", "_base64": image}], "query_record": {"_id": "1"}}
     unknown = ["7c1e0000-0000-4000-8000-000000000000", "no such name", "../../etc", "x" * 5000]
     for method, collection in itertools.product(("insert", "visualKNN", "ping"), unknown):
-        answer = clean.call(method, collection, body)
+        answer = service.call(method, collection, body)
         assert answer.status_code == 404
         assert answer.json() == {
             "detail": "Collection not found.",
@@ -245,9 +242,9 @@ def test_an_unknown_collection(clean: Clean, image: str) -> None:
         }
 
 
-def test_no_collection(clean: Clean) -> None:
+def test_no_collection(service: Service) -> None:
     for headers in ({}, {"collection-id": ""}):
-        answer = clean.http.post("/similarity/photos/v2/allRecords", headers=headers)
+        answer = service.http.post("/similarity/photos/v2/allRecords", headers=headers)
         assert answer.status_code == 400
         assert "collection-id" in answer.json()["detail"]
 
@@ -295,7 +292,7 @@ def redirects() -> Iterator[Redirects]:
 
 
 def refused_image(
-    clean: Clean, collection: str, image: dict[str, Any], good: str, codes: set[int]
+    service: Service, collection: str, image: dict[str, Any], good: str, codes: set[int]
 ) -> str:
     """Inserts a good record around the bad one, and answers why the bad one was not taken."""
     records = [
@@ -303,7 +300,7 @@ def refused_image(
         {"_id": "bad", "price": 3, **image},
         {"_id": "last", "_base64": good},
     ]
-    answer = clean.answer("insert", collection, {"records": records})
+    answer = service.answer("insert", collection, {"records": records})
     assert answer["status"] == {"code": 211, "text": "some records inserted"}
     assert [r["_id"] for r in answer["answer_records"]] == ["first", "last"]
     (skipped,) = answer["skipped_records"]
@@ -311,9 +308,9 @@ def refused_image(
     assert skipped["price"] == 3
     assert "_base64" not in skipped
     assert skipped["_reason"]["status"]["code"] in codes
-    assert sorted(clean.ids(collection)) == ["first", "last"]
+    assert sorted(service.ids(collection)) == ["first", "last"]
     if image:  # as a query it is a fault of the request
-        answer = clean.call("visualKNN", collection, {"query_record": image}).json()
+        answer = service.call("visualKNN", collection, {"query_record": image}).json()
         assert answer["status"]["code"] == 400
         assert "query_record" in answer["detail"]
     text: str = skipped["_reason"]["status"]["text"]
@@ -321,24 +318,24 @@ def refused_image(
     return text
 
 
-def test_no_image_at_all(clean: Clean, collection: str, image: str) -> None:
-    assert "_url" in refused_image(clean, collection, {}, image, {400})
+def test_no_image_at_all(service: Service, collection: str, image: str) -> None:
+    assert "_url" in refused_image(service, collection, {}, image, {400})
 
 
 @pytest.mark.parametrize("field", ["_url", "_base64"])
 @pytest.mark.parametrize("value", [7, True, ["x"], {"x": 1}])
 def test_a_image_of_the_wrong_type(
-    field: str, value: object, clean: Clean, collection: str, image: str
+    field: str, value: object, service: Service, collection: str, image: str
 ) -> None:
-    assert field in refused_image(clean, collection, {field: value}, image, {400})
+    assert field in refused_image(service, collection, {field: value}, image, {400})
 
 
 @pytest.mark.parametrize(
     "text",
     ["", "!!!", "abc", "data:image/png;base64,", "data:image/png,plain", "ž" * 100, "\x00" * 8],
 )
-def test_what_is_no_base64(text: str, clean: Clean, collection: str, image: str) -> None:
-    refused_image(clean, collection, {"_base64": text}, image, {400, 422})
+def test_what_is_no_base64(text: str, service: Service, collection: str, image: str) -> None:
+    refused_image(service, collection, {"_base64": text}, image, {400, 422})
 
 
 Damage = Callable[[bytes], bytes]
@@ -358,23 +355,23 @@ Damage = Callable[[bytes], bytes]
 )
 def test_bytes_that_are_no_image(
     damage: Damage,
-    clean: Clean,
+    service: Service,
     collection: str,
     image: str,
     thumbnails: dict[str, bytes],
     file_server: FileServer,
 ) -> None:
     data = damage(thumbnails["1"])
-    refused_image(clean, collection, {"_base64": base64_of(data)}, image, {422})
-    clean.answer("delete", collection, {"records": [{"_id": "first"}, {"_id": "last"}]})
+    refused_image(service, collection, {"_base64": base64_of(data)}, image, {422})
+    service.answer("delete", collection, {"records": [{"_id": "first"}, {"_id": "last"}]})
     url = file_server.add("/damaged", data)
-    text = refused_image(clean, collection, {"_url": url}, image, {422})
+    text = refused_image(service, collection, {"_url": url}, image, {422})
     assert url not in text
 
 
-def test_a_image_with_too_many_bytes(clean: Clean, collection: str, image: str) -> None:
+def test_a_image_with_too_many_bytes(service: Service, collection: str, image: str) -> None:
     data = base64_of(bytes(33 * MEBIBYTE))
-    text = refused_image(clean, collection, {"_base64": data}, image, {422})
+    text = refused_image(service, collection, {"_base64": data}, image, {422})
     assert "bytes" in text
 
 
@@ -401,14 +398,14 @@ def test_a_image_with_too_many_bytes(clean: Clean, collection: str, image: str) 
     ],
 )
 def test_urls_that_are_not_fetched(
-    url: str, code: int, clean: Clean, collection: str, image: str
+    url: str, code: int, service: Service, collection: str, image: str
 ) -> None:
     """127.0.0.1 is on this service's list, and no other private address is."""
-    refused_image(clean, collection, {"_url": url}, image, {code, 422 if code == 504 else code})
+    refused_image(service, collection, {"_url": url}, image, {code, 422 if code == 504 else code})
 
 
 def test_urls_that_lead_nowhere(
-    clean: Clean, collection: str, image: str, file_server: FileServer, redirects: Redirects
+    service: Service, collection: str, image: str, file_server: FileServer, redirects: Redirects
 ) -> None:
     good = file_server.add("/good.jpg", b"")
     nowhere = f"http://127.0.0.1:{free_port()}/a.jpg"
@@ -421,26 +418,26 @@ def test_urls_that_lead_nowhere(
         redirects.to("http://127.0.0.2/a.jpg"),
         redirects.to("http://169.254.169.254/"),
     ):
-        refused_image(clean, collection, {"_url": url}, image, {504})
-        clean.answer("delete", collection, {"records": [{"_id": "first"}, {"_id": "last"}]})
+        refused_image(service, collection, {"_url": url}, image, {504})
+        service.answer("delete", collection, {"records": [{"_id": "first"}, {"_id": "last"}]})
     refused_image(
-        clean, collection, {"_url": redirects.to("file:///etc/passwd")}, image, {422, 504}
+        service, collection, {"_url": redirects.to("file:///etc/passwd")}, image, {422, 504}
     )
 
 
 def test_a_redirect_within_what_is_allowed(
-    clean: Clean,
+    service: Service,
     collection: str,
     thumbnails: dict[str, bytes],
     file_server: FileServer,
     redirects: Redirects,
 ) -> None:
     url = redirects.to(file_server.add("/redirected.jpg", thumbnails["2"]))
-    clean.load(collection, [{"_id": "1", "_url": url}])
+    service.load(collection, [{"_id": "1", "_url": url}])
 
 
 def test_a_private_host_that_is_not_on_the_list(
-    admin: Clean, image: str, thumbnails: dict[str, bytes], file_server: FileServer
+    admin: Service, image: str, thumbnails: dict[str, bytes], file_server: FileServer
 ) -> None:
     """The same image server that the other service may use; it is not even asked."""
     url = file_server.add("/private.jpg", thumbnails["2"])
@@ -455,11 +452,11 @@ def deep(levels: int) -> str:
     return '{"a":' * levels + "1" + "}" * levels
 
 
-def insert_text(clean: Clean, collection: str, fields: str, image: str) -> httpx.Response:
+def insert_text(service: Service, collection: str, fields: str, image: str) -> httpx.Response:
     """One record with these fields, as text, and a good one behind it."""
     first = f'{{"_id":"odd","_base64":"{image}",{fields}}}'
     second = f'{{"_id":"good","_base64":"{image}"}}'
-    return post(clean, "insert", collection, f'{{"records":[{first},{second}]}}')
+    return service.send("insert", collection, f'{{"records":[{first},{second}]}}')
 
 
 @pytest.mark.parametrize(
@@ -478,19 +475,19 @@ def insert_text(clean: Clean, collection: str, fields: str, image: str) -> httpx
     ],
 )
 def test_metadata_that_cannot_be_kept(
-    fields: str, clean: Clean, collection: str, image: str
+    fields: str, service: Service, collection: str, image: str
 ) -> None:
-    answer = insert_text(clean, collection, fields, image).json()
+    answer = insert_text(service, collection, fields, image).json()
     assert answer["status"]["code"] == 211
     (skipped,) = answer["skipped_records"]
     assert skipped["_id"] == "odd"
     assert skipped["_reason"]["status"]["code"] == 400
-    assert clean.ids(collection) == ["good"]
+    assert service.ids(collection) == ["good"]
     body = f'{{"records":[{{"_id":"good",{fields}}}]}}'
-    answer = post(clean, "update", collection, body).json()
+    answer = service.send("update", collection, body).json()
     assert answer["answer_records"] == []
     assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
-    assert stored(clean, collection, "good") == {"_id": "good"}
+    assert service.stored(collection, "good") == {"_id": "good"}
 
 
 @pytest.mark.parametrize(
@@ -507,16 +504,11 @@ def test_metadata_that_cannot_be_kept(
         pytest.param('"\\ud800":1', id="half a pair as a key"),
     ],
 )
-def test_metadata_that_is_no_json(fields: str, clean: Clean, collection: str, image: str) -> None:
-    assert insert_text(clean, collection, fields, image).status_code == 400
-    assert clean.ids(collection) == []
-
-
-def stored(clean: Clean, collection: str, id_: str) -> dict[str, Any]:
-    body = {"records": [{"_id": id_}], "fields_to_return": ["*"]}
-    (record,) = clean.answer("get", collection, body)["answer_records"]
-    assert isinstance(record, dict)
-    return record
+def test_metadata_that_is_no_json(
+    fields: str, service: Service, collection: str, image: str
+) -> None:
+    assert insert_text(service, collection, fields, image).status_code == 400
+    assert service.ids(collection) == []
 
 
 ODD_FIELDS: dict[str, Any] = {
@@ -550,19 +542,19 @@ ODD_FIELDS: dict[str, Any] = {
 }
 
 
-def test_odd_metadata_is_kept_exactly(clean: Clean, collection: str, image: str) -> None:
-    clean.load(collection, [{"_id": "odd", "_base64": image, **ODD_FIELDS}])
-    kept = stored(clean, collection, "odd")
+def test_odd_metadata_is_kept_exactly(service: Service, collection: str, image: str) -> None:
+    service.load(collection, [{"_id": "odd", "_base64": image, **ODD_FIELDS}])
+    kept = service.stored(collection, "odd")
     assert kept == {"_id": "odd", **ODD_FIELDS}
     assert isinstance(kept["whole"], float)
-    answer = clean.answer(
+    answer = service.answer(
         "visualKNN", collection, {"query_record": {"_id": "odd"}, "fields_to_return": ["*"]}
     )
     assert answer["answer_records"] == [kept]
     change = {"_id": "odd", 'a"b': None, "\x00": {"\x00": "\x00"}}
-    answer = clean.answer("update", collection, {"records": [change]})
+    answer = service.answer("update", collection, {"records": [change]})
     assert answer["answer_records"] == [kept | change]
-    assert stored(clean, collection, "odd") == kept | change
+    assert service.stored(collection, "odd") == kept | change
 
 
 JSON = st.recursive(
@@ -586,18 +578,18 @@ JSON = st.recursive(
 )
 @given(key=st.text(st.characters(exclude_categories=["Cs"]), max_size=12), value=JSON)
 def test_any_json_is_kept_exactly_or_refused(
-    key: str, value: object, clean: Clean, fuzzed: str
+    key: str, value: object, service: Service, fuzzed: str
 ) -> None:
     if key in ("_id", "_lookalike"):
         return
-    before = stored(clean, fuzzed, "1")
+    before = service.stored(fuzzed, "1")
     body = {"records": [{"_id": "1", key: value}], "fields_to_return": ["_id"]}
-    answer = clean.answer("update", fuzzed, body)
+    answer = service.answer("update", fuzzed, body)
     if "skipped_records" in answer:
         assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
-        assert stored(clean, fuzzed, "1") == before
+        assert service.stored(fuzzed, "1") == before
     else:
-        kept = stored(clean, fuzzed, "1").get(key)
+        kept = service.stored(fuzzed, "1").get(key)
         assert same(kept, None if key in NOT_STORED else value)
 
 
@@ -617,39 +609,39 @@ NOT_STORED = {"_base64", "noresize", "_text_data", "_img_data"}
 
 
 @pytest.fixture(scope="module")
-def fuzzed(clean: Clean, image: str) -> str:
-    collection = clean.collection(fields_to_index=["a"])
-    clean.load(collection, [{"_id": "1", "_base64": image}])
+def fuzzed(service: Service, image: str) -> str:
+    collection = service.collection(fields_to_index=["a"])
+    service.load(collection, [{"_id": "1", "_base64": image}])
     return collection
 
 
 @pytest.mark.parametrize("id_", ["", True, 1.5, ["a"], {"a": 1}, "x" * 1025])
-def test_an_id_that_is_none(id_: object, clean: Clean, collection: str, image: str) -> None:
+def test_an_id_that_is_none(id_: object, service: Service, collection: str, image: str) -> None:
     records = [{"_id": id_, "_base64": image}, {"_id": "good", "_base64": image}]
-    answer = clean.answer("insert", collection, {"records": records})
+    answer = service.answer("insert", collection, {"records": records})
     assert answer["status"]["code"] == 211
     assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
-    answer = clean.answer("update", collection, {"records": [{"_id": id_, "x": 1}]})
+    answer = service.answer("update", collection, {"records": [{"_id": id_, "x": 1}]})
     assert answer["status"]["code"] == 404
     assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
-    assert clean.ids(collection) == ["good"]
+    assert service.ids(collection) == ["good"]
 
 
 @pytest.mark.parametrize("id_", ["\x00", '"', "../x", "a b", "🦊", "x" * 1024, "ß", "ss", " x "])
-def test_any_other_text_is_an_id(id_: str, clean: Clean, collection: str, image: str) -> None:
-    clean.load(collection, [{"_id": id_, "_base64": image}])
-    assert clean.ids(collection) == [id_]
-    answer = clean.answer("visualKNN", collection, {"query_record": {"_id": id_}})
+def test_any_other_text_is_an_id(id_: str, service: Service, collection: str, image: str) -> None:
+    service.load(collection, [{"_id": id_, "_base64": image}])
+    assert service.ids(collection) == [id_]
+    answer = service.answer("visualKNN", collection, {"query_record": {"_id": id_}})
     assert answer["answer_records"] == [{"_id": id_}]
-    assert clean.answer("delete", collection, {"records": [{"_id": id_}]})["answer_count"] == 1
+    assert service.answer("delete", collection, {"records": [{"_id": id_}]})["answer_count"] == 1
 
 
 # Limits
 
 
-def test_a_body_over_the_limit(clean: Clean, collection: str) -> None:
+def test_a_body_over_the_limit(service: Service, collection: str) -> None:
     body = b'{"records": [' + b" " * (64 * MEBIBYTE) + b"]}"
-    answer = post(clean, "insert", collection, body)
+    answer = service.send("insert", collection, body)
     assert answer.status_code == 413
     assert answer.json()["status"]["code"] == 413
 
@@ -657,7 +649,7 @@ def test_a_body_over_the_limit(clean: Clean, collection: str) -> None:
         for begin in range(0, len(body), MEBIBYTE):
             yield body[begin : begin + MEBIBYTE]
 
-    answer = clean.http.post(
+    answer = service.http.post(
         "/similarity/photos/v2/insert", content=chunks(), headers={"collection-id": collection}
     )
     assert answer.status_code == 413
@@ -665,20 +657,22 @@ def test_a_body_over_the_limit(clean: Clean, collection: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["insert", "update", "delete", "get"])
-def test_more_records_than_allowed(method: str, clean: Clean, collection: str, image: str) -> None:
+def test_more_records_than_allowed(
+    method: str, service: Service, collection: str, image: str
+) -> None:
     records = [{"_id": str(number), "_base64": "x"} for number in range(101)]
-    answer = clean.call(method, collection, {"records": records})
+    answer = service.call(method, collection, {"records": records})
     assert answer.status_code == 400
     assert "at most 100 records (at $.records)" in answer.json()["detail"]
-    assert clean.call(method, collection, {"records": records[:100]}).status_code == 200
+    assert service.call(method, collection, {"records": records[:100]}).status_code == 200
 
 
-def test_a_full_collection(clean: Clean, image: str) -> None:
-    collection = clean.collection(capacity=3)
+def test_a_full_collection(service: Service, image: str) -> None:
+    collection = service.collection(capacity=3)
 
     def insert(*ids: str) -> tuple[Any, ...]:
         records = [{"_id": id_, "_base64": image} for id_ in ids]
-        answer = clean.answer("insert", collection, {"records": records})
+        answer = service.answer("insert", collection, {"records": records})
         skipped = [r["_reason"]["status"] for r in answer.get("skipped_records", [])]
         return answer["status"], [r["_id"] for r in answer["answer_records"]], skipped
 
@@ -688,28 +682,28 @@ def test_a_full_collection(clean: Clean, image: str) -> None:
     assert insert("3", "4", "5") == (some, ["3"], [full, full])
     assert insert("6") == (full, [], [full])
     assert insert("1")[0]["code"] == 411
-    assert sorted(clean.ids(collection)) == ["1", "2", "3"]
-    clean.answer("delete", collection, {"records": [{"_id": "2"}]})
+    assert sorted(service.ids(collection)) == ["1", "2", "3"]
+    service.answer("delete", collection, {"records": [{"_id": "2"}]})
     assert insert("6")[1] == ["6"]
-    clean.http.patch(f"/similarity/v2/collection/{collection}", json={"capacity": None})
+    service.http.patch(f"/similarity/v2/collection/{collection}", json={"capacity": None})
     assert insert("7")[1] == ["7"]
 
 
-def test_a_capacity_holds_with_many_clients(clean: Clean, image: str) -> None:
-    collection = clean.collection(capacity=7)
+def test_a_capacity_holds_with_many_clients(service: Service, image: str) -> None:
+    collection = service.collection(capacity=7)
 
     def insert(number: int) -> int:
         records = [{"_id": f"{number}-{n}", "_base64": image} for n in range(3)]
-        inserted: int = clean.answer("insert", collection, {"records": records})["answer_count"]
+        inserted: int = service.answer("insert", collection, {"records": records})["answer_count"]
         return inserted
 
     with ThreadPoolExecutor(6) as threads:
         assert sum(threads.map(insert, range(6))) == 7
-    assert len(clean.ids(collection)) == 7
+    assert len(service.ids(collection)) == 7
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clean]:
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that acts as the provider does, with small limits."""
     environment = {
         "LOOKALIKE_STRICT": "true",
@@ -722,12 +716,12 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clean]:
     }
     folder: Path = tmp_path_factory.mktemp("strict")
     with live_server(folder, environment) as server:
-        client = Clean(server.url)
+        client = Service(server.url)
         yield client
-        client.http.close()
+        client.close()
 
 
-def test_the_strict_mode(strict: Clean, image: str, thumbnails: dict[str, bytes]) -> None:
+def test_the_strict_mode(strict: Service, image: str, thumbnails: dict[str, bytes]) -> None:
     collection = strict.collection(type="products")
     records = [{"_id": str(n), "_base64": image[:-4]} for n in range(11)]
     answer = strict.call("insert", collection, {"records": records})
@@ -788,12 +782,11 @@ def race(callers: list[Callable[[], Any]]) -> list[Any]:
 
 @pytest.mark.parametrize("which", ["one process", "two processes"])
 def test_two_clients_insert_the_same_id(
-    which: str, as_: AsToken, clean: Clean, admin: Clean, image: str
+    which: str, as_: AsToken, service: Service, admin: Service, image: str
 ) -> None:
-    service = clean if which == "one process" else admin
-    token = None if service is clean else ADMIN_TOKEN
-    clients = [as_(token, service.url) for _ in range(4)]
-    collection = service.collection()
+    chosen = service if which == "one process" else admin
+    clients = [as_(chosen.token, chosen.url) for _ in range(4)]
+    collection = chosen.collection()
     for round_ in range(15):
 
         def insert(number: int, round_: int = round_) -> dict[str, Any]:
@@ -802,14 +795,14 @@ def test_two_clients_insert_the_same_id(
             records = [shared, own] if number % 2 else [own, shared]
             return clients[number].answer("insert", collection, {"records": records})
 
-        answers = race([lambda n=number: insert(n) for number in range(4)])
+        answers = race([partial(insert, number) for number in range(4)])
         told = [
             number
             for number, answer in enumerate(answers)
             if f"same {round_}" in [r["_id"] for r in answer["answer_records"]]
         ]
         assert len(told) == 1
-        assert stored(service, collection, f"same {round_}")["by"] == told[0]
+        assert chosen.stored(collection, f"same {round_}")["by"] == told[0]
         for number, answer in enumerate(answers):
             assert f"{number} {round_}" in [r["_id"] for r in answer["answer_records"]]
             if number not in told:
@@ -820,14 +813,13 @@ def test_two_clients_insert_the_same_id(
 
 @pytest.mark.parametrize("which", ["one process", "two processes"])
 def test_updates_of_different_fields_lose_nothing(
-    which: str, as_: AsToken, clean: Clean, admin: Clean, image: str
+    which: str, as_: AsToken, service: Service, admin: Service, image: str
 ) -> None:
-    service = clean if which == "one process" else admin
-    token = None if service is clean else ADMIN_TOKEN
-    clients = [as_(token, service.url) for _ in range(6)]
-    collection = service.collection()
+    chosen = service if which == "one process" else admin
+    clients = [as_(chosen.token, chosen.url) for _ in range(6)]
+    collection = chosen.collection()
     ids = ["a", "b"]
-    service.load(collection, [{"_id": id_, "_base64": image} for id_ in ids])
+    chosen.load(collection, [{"_id": id_, "_base64": image} for id_ in ids])
     expected: dict[str, Any] = {}
     for round_ in range(8):
 
@@ -836,29 +828,28 @@ def test_updates_of_different_fields_lose_nothing(
             records = [{"_id": id_, **fields} for id_ in ids]
             return clients[number].answer("update", collection, {"records": records})
 
-        for number, answer in enumerate(race([lambda n=n: update(n) for n in range(6)])):
+        for number, answer in enumerate(race([partial(update, number) for number in range(6)])):
             assert answer["status"]["code"] == 200
             assert [r[f"field {number}"] for r in answer["answer_records"]] == [round_, round_]
             expected |= {f"field {number}": round_, f"{number}-{round_}": True}
     for id_ in ids:
-        record = stored(service, collection, id_)
+        record = chosen.stored(collection, id_)
         assert record.pop("tags") in [[str(number)] for number in range(6)]
         assert record == {"_id": id_, **expected}
 
 
-def test_update_and_delete_at_once(clean: Clean, collection: str, image: str) -> None:
+def test_update_and_delete_at_once(service: Service, collection: str, image: str) -> None:
     """Whoever is first: a deleted record does not come back."""
     for round_ in range(15):
         id_ = str(round_)
-        clean.load(collection, [{"_id": id_, "_base64": image}])
+        service.load(collection, [{"_id": id_, "_base64": image}])
+        changed = {"records": [{"_id": id_, "x": 1}]}
         updated, deleted = race(
             [
-                lambda id_=id_: clean.answer(
-                    "update", collection, {"records": [{"_id": id_, "x": 1}]}
-                ),
-                lambda id_=id_: clean.answer("delete", collection, {"records": [{"_id": id_}]}),
+                partial(service.answer, "update", collection, changed),
+                partial(service.answer, "delete", collection, {"records": [{"_id": id_}]}),
             ]
         )
         assert updated["status"]["code"] in (200, 404)
         assert deleted["status"]["code"] == 220
-    assert clean.ids(collection) == []
+    assert service.ids(collection) == []

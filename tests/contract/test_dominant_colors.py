@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from lookalike.demo_photos import DemoPhoto
-from tests.conftest import Service
+from tests.service import Service
 
 
 def test_colours_are_extracted_where_that_is_asked_for(

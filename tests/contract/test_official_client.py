@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from PIL import Image
 from ximilar.client import search
 
 from lookalike.demo_photos import DemoPhoto
-from tests.conftest import Service
-from tests.contract.conftest import ADMIN_TOKEN, LONG_TOKEN, READ_TOKEN, Clean
+from tests.contract.conftest import ADMIN_TOKEN, LONG_TOKEN, READ_TOKEN
 from tests.contract.images import MEBIBYTE, base64_of, jpeg, record
-from tests.live import FileServer, LiveServer
+from tests.file_server import FileServer
+from tests.live import LiveServer
+from tests.service import Service
 
 ClientClass = type[search.SimilarityPhotosClient]
 
@@ -84,18 +85,18 @@ def files(tmp_path_factory: pytest.TempPathFactory, products: list[DemoPhoto]) -
 def test_every_method_of_every_class(
     client_class: ClientClass,
     type_: str,
-    clean: Clean,
+    service: Service,
     products: list[DemoPhoto],
     thumbnails: dict[str, bytes],
     files: tuple[Path, Path],
     file_server: FileServer,
 ) -> None:
     small, large = files
-    client = connect(client_class, clean, clean.collection(type=type_))
+    client = connect(client_class, service, service.collection(type=type_))
     url = file_server.add("/footwear.jpg", thumbnails["26"])
-    pixels = cv2.cvtColor(
-        cv2.imdecode(np.frombuffer(thumbnails["9"], np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
-    )
+    blue_first = cv2.imdecode(np.frombuffer(thumbnails["9"], np.uint8), cv2.IMREAD_COLOR)
+    assert blue_first is not None
+    pixels = cv2.cvtColor(blue_first, cv2.COLOR_BGR2RGB)
     records: list[dict[str, Any]] = [
         {"_id": "small", "_file": str(small), "price": 10, "tags": ["paint"]},
         {"_id": "large", "_file": str(large), "price": 20, "tags": ["paint", "noisy"]},
@@ -170,9 +171,9 @@ def test_every_method_of_every_class(
 
 
 def test_an_image_is_never_stored_or_returned(
-    clean: Clean, collection: str, files: tuple[Path, Path], image: str
+    service: Service, collection: str, files: tuple[Path, Path], image: str
 ) -> None:
-    client = connect(search.SimilarityPhotosClient, clean, collection)
+    client = connect(search.SimilarityPhotosClient, service, collection)
     client.insert(
         [
             {"_id": "1", "_file": str(files[0]), "noresize": True, "_text_data": "words"},
@@ -184,8 +185,8 @@ def test_an_image_is_never_stored_or_returned(
     assert answer["answer_records"] == [{"_id": "1", "_file": str(files[0])}, {"_id": "2"}]
 
 
-def test_pages_of_all_records(clean: Clean, shop: str, products: list[DemoPhoto]) -> None:
-    client = connect(search.SimilarityProductsClient, clean, shop)
+def test_pages_of_all_records(service: Service, shop: str, products: list[DemoPhoto]) -> None:
+    client = connect(search.SimilarityProductsClient, service, shop)
     first = client.allRecords(size=20)
     assert first["answer_count"] == 20
     assert isinstance(first["next"], str)
@@ -204,9 +205,9 @@ def test_pages_of_all_records(clean: Clean, shop: str, products: list[DemoPhoto]
 
 @pytest.mark.parametrize("batch_size", [1, 7, 44, 45, 46, 1000])
 def test_the_iterator_over_all_records_ends(
-    batch_size: int, clean: Clean, shop: str, products: list[DemoPhoto]
+    batch_size: int, service: Service, shop: str, products: list[DemoPhoto]
 ) -> None:
-    client = connect(search.SimilarityProductsClient, clean, shop)
+    client = connect(search.SimilarityProductsClient, service, shop)
     # One more than there are: an iterator without an end is a failure and no hang.
     found = list(itertools.islice(client.all_records_iter(batch_size=batch_size), 46))
     assert len(found) == 45
@@ -218,8 +219,8 @@ def test_the_iterator_over_all_records_ends(
     assert all(len(page) == batch_size for page in pages[:-1])
 
 
-def test_the_iterator_over_nothing_ends(clean: Clean, collection: str) -> None:
-    client = connect(search.SimilarityPhotosClient, clean, collection)
+def test_the_iterator_over_nothing_ends(service: Service, collection: str) -> None:
+    client = connect(search.SimilarityPhotosClient, service, collection)
     assert list(itertools.islice(client.all_records_iter(), 2)) == []
     assert client.get_all_ids()["answer_records"] == []
 
@@ -232,7 +233,7 @@ def loaded(output: str) -> dict[str, int]:
 
 
 def test_the_parallel_loader_counts_right(
-    clean: Clean,
+    service: Service,
     collection: str,
     products: list[DemoPhoto],
     thumbnails: dict[str, bytes],
@@ -240,7 +241,7 @@ def test_the_parallel_loader_counts_right(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    client = connect(search.SimilarityProductsClient, clean, collection)
+    client = connect(search.SimilarityProductsClient, service, collection)
     broken = [
         {"_id": "missing", "_url": file_server.add("/there.jpg", b"") + "-not", "price": 1},
         {"_id": "text", "_url": file_server.add("/a.txt", b"no picture"), "price": 2},
@@ -276,17 +277,17 @@ def test_the_parallel_loader_counts_right(
         "error": 0,
     }
     assert {answer["status"]["code"] for answer in again} == {411}
-    assert len(clean.ids(collection)) == 45
+    assert len(service.ids(collection)) == 45
 
 
 def test_the_loader_counts_a_batch_of_nothing_but_errors(
-    clean: Clean,
+    service: Service,
     collection: str,
     file_server: FileServer,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    client = connect(search.SimilarityProductsClient, clean, collection)
+    client = connect(search.SimilarityProductsClient, service, collection)
     url = file_server.add("/b.txt", b"no picture")
     errors = tmp_path / "errors.json"
     client.parallel_records_processing(
@@ -303,9 +304,9 @@ def test_the_loader_counts_a_batch_of_nothing_but_errors(
 @pytest.mark.parametrize("colors", [None, True])
 @pytest.mark.parametrize("tags", [None, True])
 def test_fashion_with_its_nulls(
-    colors: bool | None, tags: bool | None, clean: Clean, products: list[DemoPhoto]
+    colors: bool | None, tags: bool | None, service: Service, products: list[DemoPhoto]
 ) -> None:
-    client = connect(search.SimilarityFashionClient, clean, clean.collection(type="fashion"))
+    client = connect(search.SimilarityFashionClient, service, service.collection(type="fashion"))
     shirts = [photo for photo in products if photo.category in ("T-shirts", "Footwear")][:4]
     records = [record(photo) for photo in shirts]
     answer = client.insert(records, extract_colors=colors, extract_tags=tags)
@@ -318,21 +319,21 @@ def test_fashion_with_its_nulls(
     assert answer["answer_records"][0] == {"_id": shirts[1].id}
 
 
-def test_unknown_keywords_are_sent_and_ignored(clean: Clean, shop: str) -> None:
-    client = connect(search.SimilarityProductsClient, clean, shop)
+def test_unknown_keywords_are_sent_and_ignored(service: Service, shop: str) -> None:
+    client = connect(search.SimilarityProductsClient, service, shop)
     data = client.construct_data({"_id": "1"}, k=2, custom_flow="flow", something={"x": None})
     assert client.post("visualKNN", data=data)["answer_records"][0] == {"_id": "1"}
 
 
-def test_account_calls_on_a_similarity_client(clean: Clean, shop: str) -> None:
-    client = connect(search.SimilarityPhotosClient, clean, shop)
+def test_account_calls_on_a_similarity_client(service: Service, shop: str) -> None:
+    client = connect(search.SimilarityPhotosClient, service, shop)
     assert client.get_user_details()["id"]
     assert isinstance(client.get_config("similarity"), dict)
     assert isinstance(client.get_config("similarity", version=3), dict)
 
 
-def test_a_client_without_a_collection(clean: Clean) -> None:
-    client = connect(search.ImageMatchingSearchClient, clean, None)
+def test_a_client_without_a_collection(service: Service) -> None:
+    client = connect(search.ImageMatchingSearchClient, service, None)
     assert client.ping()["_service_info"]["_name"]
     answer = client.search({"_id": "1"})
     assert answer["status"]["code"] == 400
@@ -343,11 +344,11 @@ def test_a_client_without_a_collection(clean: Clean) -> None:
 def test_given_records_are_ranked(
     client_class: ClientClass,
     type_: str,
-    clean: Clean,
+    service: Service,
     thumbnails: dict[str, bytes],
     file_server: FileServer,
 ) -> None:
-    client = connect(client_class, clean, clean.collection(type=type_))
+    client = connect(client_class, service, service.collection(type=type_))
     client.insert([{"_id": "stored", "_base64": base64_of(thumbnails["26"]), "noresize": True}])
     url = file_server.add("/2.jpg", thumbnails["2"])
     records = [
@@ -364,9 +365,9 @@ def test_given_records_are_ranked(
     assert url in [r.get("_url") for r in answer["answer_records"]]
 
 
-def test_words_need_a_model_that_reads(clean: Clean, shop: str) -> None:
+def test_words_need_a_model_that_reads(service: Service, shop: str) -> None:
     """The bundled model knows images only: a clear no, and nothing else."""
-    client = connect(search.SimilarityProductsClient, clean, shop)
+    client = connect(search.SimilarityProductsClient, service, shop)
     for method in ("visualKNN", "text"):
         client.PREDICT_ENDPOINT = method
         answer = client.search({"_text_data": "a red shoe"})
@@ -382,7 +383,7 @@ def test_words_need_a_model_that_reads(clean: Clean, shop: str) -> None:
 
 
 @pytest.fixture
-def asked_for_permission(monkeypatch: pytest.MonkeyPatch, guarded: LiveServer) -> Iterator[str]:
+def asked_for_permission(monkeypatch: pytest.MonkeyPatch, guarded: LiveServer) -> str:
     """The one constant that says where the constructor asks; the client is otherwise as it is."""
     monkeypatch.setattr("ximilar.client.client.ENDPOINT", f"{guarded.url}/")
     return f"{guarded.url}/"
@@ -390,7 +391,7 @@ def asked_for_permission(monkeypatch: pytest.MonkeyPatch, guarded: LiveServer) -
 
 @OF_EVERY_CLASS
 def test_the_constructor_asks_for_permission(
-    client_class: ClientClass, type_: str, asked_for_permission: str, admin: Clean
+    client_class: ClientClass, type_: str, asked_for_permission: str, admin: Service
 ) -> None:
     endpoint = endpoint_of(client_class, asked_for_permission)
     client = client_class(token=ADMIN_TOKEN, collection_id="-", endpoint=endpoint)
@@ -405,7 +406,7 @@ def test_the_constructor_reports_a_wrong_token(asked_for_permission: str) -> Non
         search.SimilarityPhotosClient(token="wrong", endpoint=endpoint)
 
 
-def test_a_token_of_80_characters(asked_for_permission: str, admin: Clean, image: str) -> None:
+def test_a_token_of_80_characters(asked_for_permission: str, admin: Service, image: str) -> None:
     assert len(LONG_TOKEN) == 80
     endpoint = endpoint_of(search.SimilarityPhotosClient, asked_for_permission)
     client = search.SimilarityPhotosClient(LONG_TOKEN, admin.collection(), endpoint=endpoint)
@@ -416,7 +417,7 @@ def test_a_token_of_80_characters(asked_for_permission: str, admin: Clean, image
     assert client.search({"_id": "1"})["detail"] == "Invalid token."
 
 
-def test_a_token_without_the_right(asked_for_permission: str, admin: Clean, image: str) -> None:
+def test_a_token_without_the_right(asked_for_permission: str, admin: Service, image: str) -> None:
     endpoint = endpoint_of(search.SimilarityPhotosClient, asked_for_permission)
     client = search.SimilarityPhotosClient(READ_TOKEN, admin.collection(), endpoint=endpoint)
     assert client.allRecords()["answer_records"] == []

@@ -21,8 +21,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.conftest import ADMIN_TOKEN, FILE_TOKEN, READ_TOKEN, WRITE_TOKEN, Clean
+from tests.contract.conftest import ADMIN_TOKEN, FILE_TOKEN, READ_TOKEN, WRITE_TOKEN
 from tests.live import LiveServer, free_port
+from tests.service import Service
 
 COMMAND_SECONDS = 60
 
@@ -45,19 +46,19 @@ NewServer = Callable[..., LiveServer]
 
 
 @pytest.fixture
-def connect() -> Iterator[Callable[..., Clean]]:
-    clients: list[Clean] = []
+def connect() -> Iterator[Callable[..., Service]]:
+    clients: list[Service] = []
 
-    def make(server: LiveServer, token: str | None = None) -> Clean:
-        clients.append(Clean(server.url, token))
+    def make(server: LiveServer, token: str | None = None) -> Service:
+        clients.append(Service(server.url, token))
         return clients[-1]
 
     yield make
     for client in clients:
-        client.http.close()
+        client.close()
 
 
-Connect = Callable[..., Clean]
+Connect = Callable[..., Service]
 
 
 def lookalike(
@@ -109,7 +110,7 @@ def test_start_stop_and_start_again(new_server: NewServer, connect: Connect, ima
     collection = client.collection(name="kept", fields_to_index=["n"])
     client.load(collection, [{"_id": str(n), "_base64": image, "n": n} for n in range(20)])
     before = client.http.get(f"/similarity/v2/collection/{collection}").json()
-    client.http.close()
+    client.close()
 
     assert server.process is not None
     everyone = descendants(server.process.pid)
@@ -200,7 +201,7 @@ class Shop:
     """A client that inserts, updates and deletes without pause, and remembers what it was told."""
 
     def __init__(self, url: str, collection: str, name: str, image: str) -> None:
-        self.client = Clean(url)
+        self.client = Service(url)
         self.collection = collection
         self.name = name
         self.image = image
@@ -218,12 +219,12 @@ class Shop:
         except httpx.TransportError:
             pass
         finally:
-            self.client.http.close()
+            self.client.close()
 
     def _round(self, number: int) -> None:
         ids = [f"{self.name} {number} {n}" for n in range(3)]
         self.unknown = set(ids)
-        records = [{"_id": id_, "n": number} for id_ in ids]
+        records: list[dict[str, Any]] = [{"_id": id_, "n": number} for id_ in ids]
         self._call("insert", [record | {"_base64": self.image} for record in records])
         self.told |= {record["_id"]: record for record in records}
         self.unknown = {ids[0]}
@@ -264,13 +265,13 @@ def test_nothing_acknowledged_is_lost_by_a_kill(
             time.sleep(1)
             for shop in shops:
                 shop.stopped.set()
-        for shop in running:
+        for future in running:
             if who == "the engine's worker":
                 # A request in flight fails with an error that says to try again.
-                error = shop.exception(timeout=60)
+                error = future.exception(timeout=60)
                 assert error is None or '"code":503' in str(error), error
             else:
-                shop.result(timeout=60)
+                future.result(timeout=60)
     if who != "the engine's worker":
         server.start()
     else:
@@ -291,10 +292,10 @@ def test_nothing_acknowledged_is_lost_by_a_kill(
 # Tokens
 
 
-def test_tokens_in_the_settings_and_in_a_file(admin: Clean, image: str) -> None:
+def test_tokens_in_the_settings_and_in_a_file(admin: Service, image: str) -> None:
     collection = admin.collection()
     record = {"_id": "1", "_base64": image}
-    rights = {
+    rights: dict[str, set[str]] = {
         FILE_TOKEN: {"read", "write"},
         WRITE_TOKEN: {"read", "write"},
         READ_TOKEN: {"read"},
@@ -314,7 +315,7 @@ def test_tokens_in_the_settings_and_in_a_file(admin: Clean, image: str) -> None:
         assert http.headers["Authorization"].endswith(token)
 
 
-def test_health_needs_no_token(admin: Clean) -> None:
+def test_health_needs_no_token(admin: Service) -> None:
     with httpx.Client(base_url=admin.url) as http:
         assert http.get("/healthz").status_code == 200
         assert http.get("/readyz").status_code == 200

@@ -14,9 +14,9 @@ import pytest
 from ximilar.client.search import SimilarityPhotosClient
 
 from lookalike.demo_photos import DemoPhoto
-from tests.contract.conftest import Clean
 from tests.contract.images import altered, base64_of, batches, jpeg
-from tests.live import FileServer
+from tests.file_server import FileServer
+from tests.service import Service
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,15 @@ def lines(
 
 
 @pytest.fixture(scope="module")
-def client(clean: Clean, lines: Path) -> Any:
+def client(service: Service, lines: Path) -> Any:
     """The client, its collection loaded from the file."""
-    collection = clean.collection(
+    collection = service.collection(
         name="estates", type="photos", fields_to_index=["estate_id", "category", "subcategory"]
     )
     client = SimilarityPhotosClient(
         token="my-token",
         collection_id=collection,
-        endpoint=f"{clean.url}/localhost/similarity/photos/v2/",
+        endpoint=f"{service.url}/localhost/similarity/photos/v2/",
     )
     records = [json.loads(line) for line in lines.read_text().splitlines()]
     for batch in batches(records, 10):

@@ -21,9 +21,10 @@ from lookalike.embedders import clip
 from lookalike.embedders.batching import BatchedEmbedder
 from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.registry import Registry
-from tests.conftest import Service
 from tests.embedders import clip_folders
-from tests.live import FileServer, live_server
+from tests.file_server import FileServer
+from tests.live import live_server
+from tests.service import Service
 
 NO_TORCH = "PyTorch or sentence-transformers is not installed (extra `clip`)"
 

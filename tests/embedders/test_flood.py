@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from lookalike.embedders.batching import MAX_WAITING, WINDOW
-from tests.conftest import Service
 from tests.live import LiveServer, live_server
+from tests.service import Service
 
 PLUGIN = Path(__file__).parent / "slow_plugin"
 MAX_RECORDS = 400
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def service(server: LiveServer) -> Iterator[Service]:
     client = Service(server.url)
     yield client
-    client.http.close()
+    client.close()
 
 
 def notes(server: LiveServer) -> dict[str, int]:

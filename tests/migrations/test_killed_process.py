@@ -17,8 +17,9 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from tests.conftest import Service
-from tests.live import FileServer, live_server
+from tests.file_server import FileServer
+from tests.live import live_server
+from tests.service import Service
 
 COUNT = 60
 KILLS = 3
@@ -57,7 +58,7 @@ class Shop:
             self.searches += 1
             if answer.status_code != 200 or answer.json()["answer_records"][0]["_id"] != "p7":
                 self.faults.append(answer.text)
-        service.http.close()
+        service.close()
 
     def _insert(self) -> None:
         service, number = Service(self._url), 1000
@@ -72,7 +73,7 @@ class Shop:
             elif answer.json()["skipped_records"][0]["_status"]["code"] != 211:
                 self.faults.append(answer.text)
             number += 1
-        service.http.close()
+        service.close()
 
 
 def migrate(data: Path, collection: str, kill_after: float | None) -> subprocess.Popen[str]:
@@ -140,7 +141,7 @@ def test_a_shop_goes_on_while_its_migration_is_killed_and_started_again(
         assert "visual-2 is deleted." in command(live.data, "drop", collection, "--yes")
         assert "Nothing is left to do." in command(live.data, "up", collection)
         assert service.answer("get", collection, {"records": [{"_id": "p7"}]})["answer_records"]
-        service.http.close()
+        service.close()
 
 
 def command(data: Path, *arguments: str) -> str:

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 from ximilar.client import search
 
-from tests.conftest import Service
-from tests.live import FileServer, LiveServer, live_server
+from tests.file_server import FileServer
+from tests.live import LiveServer, live_server
+from tests.service import Service
 
 PLUGIN = Path(__file__).parent / "plugin"
 
@@ -71,7 +72,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def service(server: LiveServer) -> Iterator[Service]:
     client = Service(server.url)
     yield client
-    client.http.close()
+    client.close()
 
 
 def filled(service: Service, **settings: Any) -> str:

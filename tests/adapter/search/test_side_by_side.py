@@ -13,8 +13,9 @@ import httpx
 import pytest
 
 from lookalike.demo_photos import DemoPhoto
-from tests.conftest import Service
-from tests.live import FileServer, LiveServer, live_server
+from tests.file_server import FileServer
+from tests.live import LiveServer, live_server
+from tests.service import Service
 
 COUNT = 40
 ALLOW = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1"}
@@ -32,7 +33,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def service(live: LiveServer) -> Iterator[Service]:
     client = Service(live.url)
     yield client
-    client.http.close()
+    client.close()
 
 
 def migrate(live: LiveServer, *arguments: str) -> str:
