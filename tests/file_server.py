@@ -24,14 +24,19 @@ class Held:
 
 
 class FileServer:
-    """Serves from memory: path -> bytes, another address, or bytes that are held back."""
+    """Serves from memory: path -> bytes, another address, or bytes that are held back.
+
+    `requests` are the paths that were asked for.
+    """
 
     def __init__(self) -> None:
         self.pages: dict[str, bytes | Redirect | Held] = {}
-        pages = self.pages
+        self.requests: list[str] = []
+        pages, requests = self.pages, self.requests
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                requests.append(self.path)
                 page = pages.get(self.path)
                 body = page if isinstance(page, bytes) else b""
                 if isinstance(page, Held):
@@ -71,6 +76,9 @@ class FileServer:
         held = Held(self.url(path), body)
         self.pages[path] = held
         return held
+
+    def has_served(self, count: int) -> bool:
+        return len(self.requests) >= count
 
     def close(self) -> None:
         self._server.shutdown()
