@@ -14,6 +14,7 @@ from tests.live import LiveServer, live_server
 from tests.service import Service
 
 ROOT = Path(__file__).parent.parent
+PLUGIN = Path(__file__).parent / "contract" / "plugin"
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +33,11 @@ def products(demo_wheel: Path) -> list[DemoPhoto]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    """One service for all tests that do not need their own. Its image hosts are on loopback."""
-    environment = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1"}
+    """One service for all tests that do not need their own. Its image hosts are on loopback.
+
+    It has one embedder more than those of the package: `palette`, of the contract tests.
+    """
+    environment = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1", "PYTHONPATH": str(PLUGIN)}
     with live_server(tmp_path_factory.mktemp("data"), environment) as running:
         yield running
 
