@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from lookalike.demo_photos import DemoPhoto
 from tests.contract.images import base64_of, jpeg, record
 from tests.contract.palette import filled
-from tests.live import LiveServer, live_server
+from tests.live import LiveServer, live_server, lookalike
 from tests.service import Service
 
 ADMIN_TOKEN = "an-admin-token"
@@ -109,13 +112,42 @@ def new_server(tmp_path: Path) -> Iterator[NewServer]:
         server.stop()
 
 
+class Bound(NamedTuple):
+    """A collection, and tokens that are good for this one only."""
+
+    collection: str
+    writer: str
+    reader: str
+    line: str
+    """That of the file of tokens, for the reader."""
+
+
 @pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def guarded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("guarded")
+
+
+@pytest.fixture(scope="session")
+def bound(guarded_folder: Path) -> Bound:
+    """Made on the command line, before the service starts."""
+    made = lookalike("collections", "create", "bound", "--data", str(guarded_folder / "data"))
+    collection = json.loads(made.stdout)["id"]
+    shown = lookalike("tokens", "create", "--scope", "read", "--collection", collection)
+    assert shown.returncode == 0
+    ((token, line),) = re.findall(r"^.*: (\S+)\n.*\n(.*)$", shown.stdout, re.MULTILINE)
+    assert line.split() == [hashlib.sha256(token.encode()).hexdigest(), "read", collection]
+    return Bound(collection, "bound-to-write", token, line)
+
+
+@pytest.fixture(scope="session")
+def guarded(guarded_folder: Path, bound: Bound) -> Iterator[LiveServer]:
     """Tokens inline and in a file, two API processes, and no private host to fetch from."""
-    folder: Path = tmp_path_factory.mktemp("guarded")
+    folder = guarded_folder
     digest = hashlib.sha256(FILE_TOKEN.encode()).hexdigest()
-    (folder / "tokens").write_text(f"# the shop's own\n\n{digest} read,write\n")
+    lines = ["# the shop's own", "", f"{digest} read,write", bound.line]
+    (folder / "tokens").write_text("\n".join(lines) + "\n")
     inline = [ADMIN_TOKEN, LONG_TOKEN, f"{READ_TOKEN}:read", f"{WRITE_TOKEN}:read+write"]
+    inline.append(f"{bound.writer}:read+write:{bound.collection}")
     environment = {
         "LOOKALIKE_TOKENS": ",".join(inline),
         "LOOKALIKE_TOKENS_FILE": str(folder / "tokens"),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
+import itertools
 from pathlib import Path
 
 import httpx
@@ -16,8 +14,8 @@ from tests.contract.conftest import (
     PREFIXES,
     READ_TOKEN,
     WRITE_TOKEN,
+    Bound,
     Connect,
-    NewServer,
 )
 from tests.live import LiveServer, lookalike
 from tests.service import Service
@@ -148,39 +146,25 @@ def test_health_needs_no_token(admin: Service) -> None:
 
 
 def test_a_token_bound_to_a_collection(
-    new_server: NewServer, connect: Connect, image: str, tmp_path: Path
+    connect: Connect, admin: Service, bound: Bound, image: str
 ) -> None:
-    server = new_server()
-    data = ("--data", str(server.data))
-    one = json.loads(lookalike("collections", "create", "one", *data).stdout)["id"]
-    two = json.loads(lookalike("collections", "create", "two", *data).stdout)["id"]
-    made = lookalike("tokens", "create", "--scope", "read", "--collection", two)
-    assert made.returncode == 0
-    token, line = re.findall(r"^.*: (\S+)\n.*\n(.*)$", made.stdout, re.MULTILINE)[0]
-    assert line.split() == [hashlib.sha256(token.encode()).hexdigest(), "read", two]
-    (tmp_path / "tokens").write_text(line + "\n")
-    server.environment = {
-        "LOOKALIKE_TOKENS": f"bound:read+write:{one},admin",
-        "LOOKALIKE_TOKENS_FILE": str(tmp_path / "tokens"),
-    }
-    server.start()
+    other = admin.collection(name="another")
     body = {"records": [{"_id": "1", "_base64": image}]}
-    bound = connect(server.url, "bound")
-    assert bound.answer("insert", one, body)["status"]["code"] == 210
-    for collection in (two, "two"):
-        answer = bound.http.post(
-            "/similarity/photos/v2/insert", json=body, headers={"collection": collection}
-        )
-        assert answer.status_code == 403
-        assert answer.json()["detail"] == "You do not have permission to use this collection."
-    page = bound.http.get("/similarity/v2/collection/").json()
-    assert [view["id"] for view in page["results"]] == [one]
-    assert bound.http.get(f"/similarity/v2/collection/{two}").status_code == 403
-    reader = connect(server.url, token)
-    assert reader.answer("allRecords", two)["answer_records"] == []
-    assert reader.call("allRecords", one).status_code == 403
-    assert reader.call("insert", two, body).status_code == 403
-    assert connect(server.url, "admin").answer("allRecords", one)["answer_count"] == 1
+    writer, reader = (connect(admin.url, token) for token in (bound.writer, bound.reader))
+    assert writer.answer("insert", bound.collection, body)["status"]["code"] == 210
+    for client, methods in ((writer, ("insert", "allRecords")), (reader, ("allRecords",))):
+        assert client.answer("allRecords", bound.collection)["answer_count"] == 1
+        for collection, method in itertools.product((other, "another"), methods):
+            headers = {"collection": collection}
+            answer = client.http.post(f"/similarity/photos/v2/{method}", json=body, headers=headers)
+            assert answer.status_code == 403
+            detail = answer.json()["detail"]
+            assert detail == "You do not have permission to use this collection."
+        page = client.http.get("/similarity/v2/collection/").json()
+        assert [view["id"] for view in page["results"]] == [bound.collection]
+        assert client.http.get(f"/similarity/v2/collection/{other}").status_code == 403
+    assert reader.call("insert", bound.collection, body).status_code == 403
+    assert admin.answer("allRecords", bound.collection)["answer_count"] == 1
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])

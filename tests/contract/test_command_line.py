@@ -14,18 +14,22 @@ from tests.contract.conftest import (
     Connect,
     NewServer,
 )
-from tests.live import lookalike
+from tests.live import LiveServer, lookalike
+from tests.service import Service
 from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize("running", [False, True], ids=["stopped", "running"])
 def test_collections_on_the_command_line(
-    running: bool, new_server: NewServer, connect: Connect, image: str
+    running: bool,
+    server: LiveServer,
+    service: Service,
+    demo_wheel: Path,
+    tmp_path: Path,
+    image: str,
 ) -> None:
-    server = new_server()
-    if running:
-        server.start()
-    data = ("--data", str(server.data))
+    folder = server.data if running else tmp_path / "data"
+    data = ("--data", str(folder))
     made = lookalike(
         *("collections", "create", "My shop", "--type", "products"),
         *("--index", "price", "--index", "color"),
@@ -39,11 +43,15 @@ def test_collections_on_the_command_line(
     assert view["capacity"] == 7
     assert json.loads(lookalike("collections", "show", "My shop", *data).stdout) == view
     if running:
-        client = connect(server.url)
-        assert client.http.get(f"/similarity/v2/collection/{view['id']}").json() == view
-        client.load(view["id"], [{"_id": "1", "_base64": image}])
-    listed = lookalike("collections", "list", *data).stdout
-    assert listed.split() == [view["id"], "products", str(int(running)), "My", "shop"]
+        assert service.view(view["id"]) == view
+        service.load(view["id"], [{"_id": "1", "_base64": image}])
+    else:
+        demo = lookalike("demo", str(demo_wheel), environment={"LOOKALIKE_DATA": str(folder)})
+        assert "no demo collection is made" in demo.stdout, "not beside other collections"
+    line = [view["id"], "products", str(int(running)), "My", "shop"]
+    listed = lookalike("collections", "list", *data).stdout.splitlines()
+    assert line in [each.split() for each in listed]
+    assert running or len(listed) == 1
 
     unknown = lookalike("collections", "show", "nothing", *data)
     assert unknown.returncode == 1
@@ -52,9 +60,12 @@ def test_collections_on_the_command_line(
     assert by_name.returncode == 1
     gone = lookalike("collections", "delete", view["id"], "--yes", *data)
     assert gone.returncode == 0, gone.stderr
-    assert lookalike("collections", "list", *data).stdout == ""
+    left = lookalike("collections", "list", *data).stdout
+    assert view["id"] not in left
     if running:
-        assert connect(server.url).call("allRecords", view["id"]).status_code == 404
+        assert service.call("allRecords", view["id"]).status_code == 404
+    else:
+        assert left == ""
 
 
 def test_the_demo_and_the_line_that_it_prints(
@@ -85,16 +96,6 @@ def test_the_demo_and_the_line_that_it_prints(
     assert answer["answer_records"][0].keys() == {"_id", "name", "category", "price"}
     running = lookalike("demo", str(demo_wheel), environment=environment)
     assert line in running.stdout
-
-
-def test_no_demo_beside_other_collections(
-    new_server: NewServer, connect: Connect, demo_wheel: Path
-) -> None:
-    server = new_server()
-    environment = {"LOOKALIKE_DATA": str(server.data)}
-    lookalike("collections", "create", "shop", environment=environment)
-    demo = lookalike("demo", str(demo_wheel), environment=environment)
-    assert "no demo collection is made" in demo.stdout
 
 
 def test_help_is_there() -> None:
