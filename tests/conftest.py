@@ -1,4 +1,4 @@
-"""What the whole suite shares: real photos, a running service, a server of images."""
+"""What the whole suite shares: real images, a running service, a server of images."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ PLUGIN = Path(__file__).parent / "contract" / "plugin"
 
 @pytest.fixture(scope="session")
 def demo_wheel() -> Path:
-    """The wheel with the product photos; `make test` has downloaded it."""
+    """The wheel with the product images; `make test` has downloaded it."""
     wheel = Path(os.environ.get("SALEOR_WHEEL", ROOT / ".demo" / WHEEL))
     if not wheel.exists():
-        pytest.fail(f"the product photos are missing; run: {DOWNLOAD}")
+        pytest.fail(f"the product images are missing; run: {DOWNLOAD}")
     return wheel
 
 

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.conftest import (
-    Connect,
-    NewServer,
-)
+from tests.contract.conftest import Connect, NewServer
 from tests.live import LiveServer, lookalike
 from tests.service import Service
 from tests.waiting import PATIENCE_SECONDS

@@ -10,9 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.conftest import (
-    Connect,
-)
+from tests.contract.conftest import Connect
 from tests.service import Service
 
 pytestmark = pytest.mark.usefixtures("healthy_afterwards")

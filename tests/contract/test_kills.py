@@ -12,10 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.contract.conftest import (
-    Connect,
-    NewServer,
-)
+from tests.contract.conftest import Connect, NewServer
 from tests.contract.processes import alive, descendants, kill_all
 from tests.live import lookalike
 from tests.service import Service

@@ -14,12 +14,7 @@ from ximilar.client import search as clients
 
 from lookalike.demo_photos import DemoPhoto
 from tests.contract.images import MEBIBYTE, base64_of, jpeg, record
-from tests.contract.official import (
-    CLIENTS,
-    OF_EVERY_CLASS,
-    ClientClass,
-    connect_client,
-)
+from tests.contract.official import CLIENTS, OF_EVERY_CLASS, ClientClass, connect_client
 from tests.file_server import FileServer
 from tests.service import Service
 

@@ -11,9 +11,7 @@ from ximilar.client import search as clients
 
 from lookalike.demo_photos import DemoPhoto
 from tests.contract.images import record
-from tests.contract.official import (
-    connect_client,
-)
+from tests.contract.official import connect_client
 from tests.file_server import FileServer
 from tests.service import Service
 

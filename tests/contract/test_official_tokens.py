@@ -8,16 +8,8 @@ import pytest
 import requests
 from ximilar.client import search as clients
 
-from tests.contract.conftest import (
-    ADMIN_TOKEN,
-    LONG_TOKEN,
-    READ_TOKEN,
-)
-from tests.contract.official import (
-    OF_EVERY_CLASS,
-    ClientClass,
-    endpoint_of,
-)
+from tests.contract.conftest import ADMIN_TOKEN, LONG_TOKEN, READ_TOKEN
+from tests.contract.official import OF_EVERY_CLASS, ClientClass, endpoint_of
 from tests.live import LiveServer
 from tests.service import Service
 from tests.waiting import PATIENCE_SECONDS

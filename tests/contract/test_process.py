@@ -8,10 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.contract.conftest import (
-    Connect,
-    NewServer,
-)
+from tests.contract.conftest import Connect, NewServer
 from tests.contract.processes import alive, descendants, listens
 from tests.file_server import FileServer
 from tests.live import LiveServer, free_port, lookalike

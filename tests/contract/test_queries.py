@@ -34,8 +34,10 @@ def test_text_in_its_own_method_and_in_any_query(service: Service, paints: str) 
         response = service.call("text", paints, body, prefix)
         assert ids(response.json()) == ["yellow", "orange", "rose"]
     assert ids(service.answer("visualKNN", paints, body)) == ["yellow", "orange", "rose"]
-    mixed = {"query_record": {"_text_data": "blue", "_id": "red", "_base64": png((0, 9, 0))}}
-    assert ids(service.call("text", paints, mixed, "similarity/text/photo").json())[0] == "blue"
+    of_all_kinds = {"query_record": {"_text_data": "blue", "_id": "red", "_base64": png((0, 9, 0))}}
+    assert (
+        ids(service.call("text", paints, of_all_kinds, "similarity/text/photo").json())[0] == "blue"
+    )
     several = {"query_records": [{"_text_data": "blue"}, {"_id": "red"}], "k": 3}
     assert set(ids(service.answer("visualKNN", paints, several))) == {"blue", "navy", "red"}
     ranked = {"query_record": {"_text_data": "green"}, "records": [{"_id": "red"}, {"_id": "teal"}]}

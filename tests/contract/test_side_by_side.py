@@ -95,7 +95,7 @@ def test_a_header_picks_one_and_the_statistics_name_it(
     by_image = {"query_record": {"_base64": image}, "k": 3}
     for name, answer in answers.items():
         found = search(service, both, by_image, name)
-        assert ids(found) == ids(answer)[:3], "a picture is embedded for the vector it searches"
+        assert ids(found) == ids(answer)[:3], "an image is embedded for the vector it searches"
         assert found.json()["answer_distances"][0] == pytest.approx(0, abs=1e-6)
     ranked = {"query_record": {"_id": "p3"}, "records": [{"_id": f"p{n}"} for n in range(5)]}
     assert vector_of(search(service, both, ranked, "visual-2", "visualRankRecords")) == "visual-2"

@@ -111,7 +111,7 @@ def test_other_images_of_an_estate_are_near(client: Any, products: list[DemoPhot
     for id_ in several:
         answer = client.search({"_id": id_}, k=6)
         hits += owner[id_] in [owner[r["_id"]] for r in answer["answer_records"][1:]]
-    print(f"another picture of the same product among the next five: {hits} of {len(several)}")
+    print(f"another image of the same product among the next five: {hits} of {len(several)}")
     assert hits >= 0.5 * len(several)
 
 

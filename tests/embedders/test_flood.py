@@ -74,13 +74,11 @@ def test_the_largest_request_works_alone_and_never_decodes_far_ahead(
 def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
     collection = service.collection(embedder="slow")
     batches = [range(1000 + RECORDS * n, 1000 + RECORDS * (n + 1)) for n in range(INSERTS)]
-    before = notes(server)["pictures"]
+    bodies = [records(batch[0], batch[-1] + 1) for batch in batches]
+    before = notes(server)["images"]
     searched = 0
     with ThreadPoolExecutor(INSERTS) as pool:
-        flood = [
-            pool.submit(service.call, "insert", collection, records(batch[0], batch[-1] + 1))
-            for batch in batches
-        ]
+        flood = [pool.submit(service.call, "insert", collection, body) for body in bodies]
         while not all(done.done() for done in flood):
             query = {"query_record": {"_base64": image(60_000 + searched)}, "k": 1}
             assert service.answer("visualKNN", collection, query)["status"]["code"] == 200
@@ -99,7 +97,7 @@ def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
         check_refusal(answer)
     assert stored(service, collection) == taken
     # Nothing was done for what was refused.
-    assert notes(server)["pictures"] - before == len(taken) + 2 * searched
+    assert notes(server)["images"] - before == len(taken) + 2 * searched
     again = next(ids for ids, a in zip(batches, answers, strict=True) if a is refused[0])
     sent_again = service.answer("insert", collection, records(again[0], again[-1] + 1))
     assert sent_again["status"]["code"] == 210

@@ -127,8 +127,8 @@ def test_bodies(server: Server, tmp_path: Path) -> None:
     (path, image), (_, text) = sent("openai")
     assert path == "/v1/embeddings"
     assert (image["model"], image["modality"], len(image["input"])) == ("m", "image", 1)
-    picture = Image.open(io.BytesIO(base64.b64decode(image["input"][0].partition(",")[2])))
-    assert (picture.format, picture.size) == ("JPEG", (85, 64))
+    shown = Image.open(io.BytesIO(base64.b64decode(image["input"][0].partition(",")[2])))
+    assert (shown.format, shown.size) == ("JPEG", (85, 64))
     assert text == {"model": "m", "modality": "text", "input": ["red"]}
     (path, image), (_, text) = sent("jina")
     assert path == "/v1/embeddings"
@@ -214,14 +214,12 @@ def test_a_server_that_hangs(server: Server, tmp_path: Path) -> None:
     embedder.close()
 
 
-async def test_an_outage_is_not_asked_about_picture_by_picture(
-    server: Server, tmp_path: Path
-) -> None:
+async def test_an_outage_is_not_asked_about_image_by_image(server: Server, tmp_path: Path) -> None:
     embedder = BatchedEmbedder(remote.load(tmp_path, url=server.url))
     server.requests.clear()
     server.answers += [503] * 100
-    pictures = (embedder.embed_image(drawing(n)) for n in range(8))
-    answers = await asyncio.gather(*pictures, return_exceptions=True)
+    requests = (embedder.embed_image(drawing(n)) for n in range(8))
+    answers = await asyncio.gather(*requests, return_exceptions=True)
     assert all(isinstance(answer, EmbedderUnreachable) for answer in answers)
     assert len(server.requests) == 2 * remote.ATTEMPTS, "the first, and then all that waited"
     server.answers.clear()

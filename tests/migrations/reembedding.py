@@ -11,9 +11,7 @@ import pytest
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.store import Collection
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.errors import (
-    RecordRefused,
-)
+from lookalike.adapter.errors import RecordRefused
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.images import Embed, Embedded, ImageSource
 from lookalike.adapter.records.selection import EVERYTHING

@@ -12,23 +12,13 @@ import pytest
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.store import Collection
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.errors import (
-    RecordRefused,
-    Unavailable,
-)
+from lookalike.adapter.errors import RecordRefused, Unavailable
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.images import Embedded, ImageSource
 from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, nearest, stored_vectors
 from tests.engines.contract.records import embed, record, vector
-from tests.migrations.reembedding import (
-    COUNT,
-    TARGET,
-    contents,
-    embed_new,
-    migration,
-    new_vector,
-)
+from tests.migrations.reembedding import COUNT, TARGET, contents, embed_new, migration, new_vector
 
 REFRESH_SECONDS = 0.05
 

@@ -203,11 +203,11 @@ async def test_a_search_by_url_does_not_wait_behind_an_import(reader: ImageReade
         await done.wait()
 
     web.pages |= {"/photo": answer(PNG), "/never": never}
-    hanging, photo = web.url("/never", host="127.0.0.1"), web.url(host="127.0.0.1")
+    hanging, good = web.url("/never", host="127.0.0.1"), web.url(host="127.0.0.1")
     bulk = [asyncio.create_task(reader.read(url=hanging, image_px=32)) for _ in range(40)]
     await asked.wait()
     async with asyncio.timeout(PATIENCE_SECONDS / 2):
-        assert (await reader.read(url=photo, image_px=32, query=True)).image.mode == "RGB"
+        assert (await reader.read(url=good, image_px=32, query=True)).image.mode == "RGB"
     assert not any(task.done() for task in bulk)
     done.set()
     for task in bulk:
