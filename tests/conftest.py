@@ -32,6 +32,12 @@ def products(demo_wheel: Path) -> list[DemoPhoto]:
 
 
 @pytest.fixture(scope="session")
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where embedders keep what they have built."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     """One service for all tests that do not need their own. Its image hosts are on loopback.
 

@@ -19,10 +19,5 @@ def interiors() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(scope="session")
 def network(cache_folder: Path) -> lite0.Lite0:
     return lite0.load(cache_folder)
