@@ -173,7 +173,11 @@ def same(kept: object, sent: object) -> bool:
     return type(kept) is type(sent) and kept == sent
 
 
-NOT_STORED = {"_base64", "noresize", "_text_data", "_img_data"}
+NOT_STORED = {
+    *("_base64", "_img_data", "_color_space", "_crop", "noresize", "_text_data"),
+    *("_descriptor", "_distance", "_reason", "_status"),
+}
+"""What docs/compatibility.md says: images, how to read them, and fields of answers."""
 
 
 @pytest.fixture(scope="module")
