@@ -1,7 +1,7 @@
 """The port between collections and embedders: which embedder a collection has, and its vectors.
 
-Above both rooms, so that neither knows the other: the adapter says what it needs in
-`records.image_sources.EmbeddingPort` and `collections.service.EmbedderLookup`, and gets an `Embedding`.
+Above both rooms, so that neither knows the other. The adapter says what it needs in two protocols,
+`records.image_sources.EmbeddingPort` and `collections.service.EmbedderLookup`; `Embedding` is both.
 """
 
 from __future__ import annotations

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import os
 import socket
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
 
-START_SECONDS = 30.0
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 class LiveServer:
@@ -32,31 +29,29 @@ class LiveServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, *options: str) -> None:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("LOOKALIKE_")}
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "lookalike", "serve"),
                 *("--port", str(self.port), "--data", str(self.data)),
                 *options,
             ],
-            env=inherited | self.environment,
+            env=_environment(self.environment),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
         self.wait_ready()
 
     def wait_ready(self) -> None:
+        wait_until(self._ready, "the service is ready")
+
+    def _ready(self) -> bool:
         assert self.process is not None
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                assert self.process.stdout is not None
-                raise AssertionError(self.process.stdout.read().decode())
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200:
-                    return
-            time.sleep(0.02)
-        raise AssertionError("the service did not become ready")
+        if self.process.poll() is not None:
+            assert self.process.stdout is not None
+            raise AssertionError(self.process.stdout.read().decode())
+        with contextlib.suppress(httpx.TransportError):
+            return httpx.get(f"{self.url}/readyz", trust_env=False).status_code == 200
+        return False
 
     def stop(self) -> str:
         """Ends the service in order and answers what it printed."""
@@ -64,7 +59,7 @@ class LiveServer:
             return ""
         self.process.terminate()
         try:
-            output, _ = self.process.communicate(timeout=START_SECONDS)
+            output, _ = self.process.communicate(timeout=PATIENCE_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             output, _ = self.process.communicate()
@@ -90,37 +85,27 @@ def live_server(data: Path, environment: Mapping[str, str] | None = None) -> Ite
         server.stop()
 
 
-class FileServer:
-    """Serves images from memory over HTTP on loopback, as a shop serves its own."""
+def lookalike(
+    *arguments: str, environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs a command as a user does, in that folder; it never shows a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lookalike", *arguments],
+        env=_environment(environment or {}),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
 
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        files = self.files
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                body = files.get(self.path)
-                self.send_response(404 if body is None else 200)
-                self.send_header("Content-Length", str(len(body or b"")))
-                self.end_headers()
-                self.wfile.write(body or b"")
-
-            def log_message(self, *_: object) -> None:
-                """Quiet."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def add(self, path: str, body: bytes) -> str:
-        """The URL under which the bytes can be fetched from now on."""
-        self.files[path] = body
-        return f"http://127.0.0.1:{self._server.server_address[1]}{path}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
+    """That of the tests, less what would set up the service in another way."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LOOKALIKE_")}
+    return inherited | dict(more)
 
 
 def free_port() -> int:

@@ -100,7 +100,7 @@ def test_a_file(tmp_path: Path) -> None:
     made.grant("Token a").require("admin")
     with pytest.raises(Forbidden):
         made.grant("Token b").require("admin")
-    assert made.grant("Token c").collections == {"c1", "c2"}
+    assert made.grant("Token c").collections == frozenset({"c1", "c2"})
     for unknown in ("d", digests["a"]):  # the hash itself opens nothing
         with pytest.raises(Unauthorized):
             made.grant(f"Token {unknown}")

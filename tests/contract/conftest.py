@@ -1,19 +1,21 @@
-"""What the contract tests share: a loaded collection, and a service with tokens and two workers."""
+"""What the contract tests share: loaded collections, services of their own, and a guarded one."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import httpx
 import pytest
 
 from lookalike.demo_photos import DemoPhoto
-from tests.conftest import Service
-from tests.contract.images import base64_of, batches, jpeg, record
-from tests.live import LiveServer, live_server
+from tests.contract.images import base64_of, jpeg, record
+from tests.contract.palette import filled
+from tests.live import LiveServer, live_server, lookalike
+from tests.service import Service
 
 ADMIN_TOKEN = "an-admin-token"
 READ_TOKEN = "a-token-that-reads"
@@ -21,69 +23,32 @@ WRITE_TOKEN = "a-token-that-reads-and-writes"
 LONG_TOKEN = "eyJhbGciOiJIUzI1NiJ9." + "x" * 59
 FILE_TOKEN = "a-token-of-the-file"
 
+PREFIXES = [
+    "similarity/photos",
+    "photo/search",
+    "similarity/products-new",
+    "similarity/products",
+    "similarity/fashion-new",
+    "similarity/fashion",
+    "similarity/fashion-simple",
+    "similarity/products_tags",
+    "similarity/homedecor-new",
+    "similarity/homedeco-newr",
+    "similarity/homedecor",
+    "similarity/custom",
+    "similarity/colors",
+    "image_matching",
+]
+"""Every path that a client of the provider has had before its `/v2/`."""
 
-class Clean(Service):
-    """Plain HTTP that checks of every answer what must hold for all of them."""
-
-    def __init__(self, url: str, token: str | None = None) -> None:
-        super().__init__(url)
-        if token is not None:
-            self.http.headers["Authorization"] = f"Token {token}"
-        self.http.event_hooks["response"].append(check_answer)
-
-    def healthy(self) -> bool:
-        return self.http.get("/readyz").status_code == 200
-
-    def ids(self, collection: str) -> list[str]:
-        return [r["_id"] for r in self.answer("allIDs", collection)["answer_records"]]
-
-    def load(self, collection: str, records: list[dict[str, Any]]) -> None:
-        for batch in batches(records, 10):
-            answer = self.answer("insert", collection, {"records": batch})
-            assert answer["status"]["code"] == 210, answer
-
-
-def check_answer(response: httpx.Response) -> None:
-    """Never a redirect, never a traceback, always JSON; and what the envelope promises."""
-    assert not response.is_redirect, response.headers
-    response.read()
-    assert "Traceback" not in response.text
-    assert 'File "' not in response.text
-    if response.status_code == 204:
-        return
-    assert response.headers["content-type"].partition(";")[0] in (
-        "application/json",
-        "application/problem+json",
-        "application/vnd.oai.openapi+json",
-    )
-    body = response.json()
-    assert isinstance(body, dict)
-    if "answer_records" not in body:
-        assert response.status_code < 400 or isinstance(body["detail"], str)
-    else:
-        assert body["answer_count"] == len(body["answer_records"])
-        assert all(isinstance(r["_id"], str) and r["_id"] for r in body["answer_records"])
-        assert "OperationTime" in body["statistics"]
-    if "answer_distances" in body:
-        distances = body["answer_distances"]
-        assert len(distances) == len(body["answer_records"])
-        assert distances == sorted(distances)
-        assert all(distance >= 0 for distance in distances)
-    if "status" in body:
-        assert body.get("next", "") is not None
-
-
-@pytest.fixture(scope="session")
-def clean(server: LiveServer) -> Iterator[Clean]:
-    client = Clean(server.url)
-    yield client
-    client.http.close()
+Connect = Callable[..., Service]
+NewServer = Callable[..., LiveServer]
 
 
 @pytest.fixture(scope="session")
 def thumbnails(products: list[DemoPhoto]) -> dict[str, bytes]:
-    """Small JPEG copies of the product photos, by their id."""
-    return {photo.id: jpeg(photo.image) for photo in products}
+    """Small JPEG copies of the product images, by their id."""
+    return {product.id: jpeg(product.image) for product in products}
 
 
 @pytest.fixture(scope="session")
@@ -93,26 +58,96 @@ def image(thumbnails: dict[str, bytes]) -> str:
 
 
 @pytest.fixture(scope="session")
-def shop(clean: Clean, products: list[DemoPhoto], thumbnails: dict[str, bytes]) -> str:
-    """A collection of all product photos. Tests that share it do not write to it."""
-    collection = clean.collection(name="shop", fields_to_index=["category", "price"])
-    clean.load(collection, [record(photo, thumbnails[photo.id]) for photo in products])
+def shop(service: Service, products: list[DemoPhoto], thumbnails: dict[str, bytes]) -> str:
+    """A collection of all product images. Tests that share it do not write to it."""
+    collection = service.collection(name="shop", fields_to_index=["category", "price"])
+    service.load(collection, [record(product, thumbnails[product.id]) for product in products])
     return collection
 
 
+@pytest.fixture(scope="session")
+def paints(service: Service) -> str:
+    """A collection whose distances can be told by hand. Tests that share it do not write to it."""
+    return filled(service, fields_to_index=["hex"])
+
+
 @pytest.fixture
-def collection(clean: Clean) -> str:
+def collection(service: Service) -> str:
     """An empty collection of this test's own."""
-    return clean.collection()
+    return service.collection()
+
+
+@pytest.fixture
+def healthy_afterwards(service: Service) -> Iterator[None]:
+    """Whatever a test has sent, the service answers as before."""
+    yield
+    assert service.healthy()
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Clients with connections of their own: the URL of a service, and a token if there is one."""
+    clients: list[Service] = []
+
+    def make(url: str, token: str | None = None) -> Service:
+        clients.append(Service(url, token))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def new_server(tmp_path: Path) -> Iterator[NewServer]:
+    """Services on folders of this test's own, ended when it ends."""
+    servers: list[LiveServer] = []
+
+    def make(folder: str = "data", **environment: str) -> LiveServer:
+        servers.append(LiveServer(tmp_path / folder, environment))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.stop()
+
+
+class Bound(NamedTuple):
+    """A collection, and tokens that are good for this one only."""
+
+    collection: str
+    writer: str
+    reader: str
+    line: str
+    """That of the file of tokens, for the reader."""
 
 
 @pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def guarded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("guarded")
+
+
+@pytest.fixture(scope="session")
+def bound(guarded_folder: Path) -> Bound:
+    """Made on the command line, before the service starts."""
+    made = lookalike("collections", "create", "bound", "--data", str(guarded_folder / "data"))
+    collection = json.loads(made.stdout)["id"]
+    shown = lookalike("tokens", "create", "--scope", "read", "--collection", collection)
+    assert shown.returncode == 0
+    ((token, line),) = re.findall(r"^.*: (\S+)\n.*\n(.*)$", shown.stdout, re.MULTILINE)
+    assert line.split() == [hashlib.sha256(token.encode()).hexdigest(), "read", collection]
+    return Bound(collection, "bound-to-write", token, line)
+
+
+@pytest.fixture(scope="session")
+def guarded(guarded_folder: Path, bound: Bound) -> Iterator[LiveServer]:
     """Tokens inline and in a file, two API processes, and no private host to fetch from."""
-    folder: Path = tmp_path_factory.mktemp("guarded")
+    folder = guarded_folder
     digest = hashlib.sha256(FILE_TOKEN.encode()).hexdigest()
-    (folder / "tokens").write_text(f"# the shop's own\n\n{digest} read,write\n")
+    lines = ["# the shop's own", "", f"{digest} read,write", bound.line]
+    (folder / "tokens").write_text("\n".join(lines) + "\n")
     inline = [ADMIN_TOKEN, LONG_TOKEN, f"{READ_TOKEN}:read", f"{WRITE_TOKEN}:read+write"]
+    inline.append(f"{bound.writer}:read+write:{bound.collection}")
     environment = {
         "LOOKALIKE_TOKENS": ",".join(inline),
         "LOOKALIKE_TOKENS_FILE": str(folder / "tokens"),
@@ -123,7 +158,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 
 @pytest.fixture(scope="session")
-def admin(guarded: LiveServer) -> Iterator[Clean]:
-    client = Clean(guarded.url, ADMIN_TOKEN)
+def admin(guarded: LiveServer) -> Iterator[Service]:
+    client = Service(guarded.url, ADMIN_TOKEN)
     yield client
-    client.http.close()
+    client.close()

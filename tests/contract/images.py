@@ -1,4 +1,4 @@
-"""Real product photos in the forms in which clients send them."""
+"""Real product images in the forms in which clients send them."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ Record = dict[str, Any]
 MEBIBYTE = 1024 * 1024
 
 
-def jpeg(photo: bytes, side_px: int = 224, quality: int = 85) -> bytes:
+def jpeg(data: bytes, side_px: int = 224, quality: int = 85) -> bytes:
     """A smaller copy, as a shop's thumbnail server makes it."""
-    image = opened(photo)
+    image = opened(data)
     image.thumbnail((side_px, side_px))
     return encoded(image, "JPEG", quality=quality)
 
 
-def altered(photo: bytes) -> bytes:
+def altered(data: bytes) -> bytes:
     """What comes back from the web: cropped by a tenth, made smaller, compressed hard."""
-    image = opened(photo)
+    image = opened(data)
     width, height = image.size
     image = image.crop((width // 20, height // 10, width - width // 20, height))
     image.thumbnail((400, 400))
     return encoded(image, "JPEG", quality=35)
 
 
-def opened(photo: bytes) -> Image.Image:
+def opened(data: bytes) -> Image.Image:
     """RGB, on white where it is transparent."""
-    image = Image.open(io.BytesIO(photo)).convert("RGBA")
+    image = Image.open(io.BytesIO(data)).convert("RGBA")
     white = Image.new("RGB", image.size, "white")
     white.paste(image, mask=image.getchannel("A"))
     return white
@@ -53,6 +53,16 @@ def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def image_of(pattern: int, side_px: int = 96, quality: int = 0) -> str:
+    """Blocks of grey, different for each pattern; as JPEG where a quality is given."""
+    image = Image.new("L", (8, 8))
+    image.putdata([(pattern * 7919 * (i + 1) ** 2 // 31) % 256 for i in range(64)])
+    image = image.resize((side_px, side_px), Image.Resampling.BICUBIC).convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality) if quality else image.save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
 def bomb(side_px: int = 30_000) -> bytes:
     """A PNG of a hundred kilobytes that would take 900 million pixels."""
     rows = zlib.compress(bytes(side_px * (side_px // 8 + 1)), 9)
@@ -64,10 +74,10 @@ def bomb(side_px: int = 30_000) -> bytes:
     )
 
 
-def record(photo: DemoPhoto, image: bytes | None = None, **fields: Any) -> Record:
-    """A record to insert: the photo's own fields, and a small copy of it unless one is given."""
-    data = jpeg(photo.image) if image is None else image
-    return photo.record() | {"_base64": base64_of(data)} | fields
+def record(product: DemoPhoto, image: bytes | None = None, **fields: Any) -> Record:
+    """A record to insert: the product's own fields, and a small copy of it unless one is given."""
+    data = jpeg(product.image) if image is None else image
+    return product.record() | {"_base64": base64_of(data)} | fields
 
 
 def batches(records: Iterable[Record], size: int) -> Iterator[list[Record]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.contract.conftest import Clean
+from tests.service import Service
+from tests.waiting import wait_until
 
 PATH = "/similarity/v2/collection/"
 TYPES = {
@@ -25,8 +25,8 @@ TYPES = {
 
 
 @pytest.mark.parametrize("type_", TYPES)
-def test_create_and_show(type_: str, clean: Clean) -> None:
-    answer = clean.http.post(PATH, json={"name": f"of {type_}", "type": type_})
+def test_create_and_show(type_: str, service: Service) -> None:
+    answer = service.http.post(PATH, json={"name": f"of {type_}", "type": type_})
     assert answer.status_code == 201
     made = answer.json()
     assert str(uuid.UUID(made["id"])) == made["id"]
@@ -36,11 +36,11 @@ def test_create_and_show(type_: str, clean: Clean) -> None:
     assert (made["embedder"], made["dimension"]) == TYPES[type_]
     assert made["revision"]
     for path in (PATH + made["id"], f"{PATH}{made['id']}/", f"/localhost{PATH}{made['id']}"):
-        assert clean.http.get(path).json() == made
-    assert made in clean.http.get(PATH).json()["results"]
+        assert service.http.get(path).json() == made
+    assert made in service.http.get(PATH).json()["results"]
 
 
-def test_all_settings(clean: Clean) -> None:
+def test_all_settings(service: Service) -> None:
     body = {
         "name": "all",
         "type": "products",
@@ -49,7 +49,7 @@ def test_all_settings(clean: Clean) -> None:
         "embedder": "lite0",
         "capacity": 1000,
     }
-    made = clean.http.post(PATH, json=body).json()
+    made = service.http.post(PATH, json=body).json()
     assert made["fields_to_index"] == [
         {"field": "color", "type": None},
         {"field": "price", "type": "number"},
@@ -61,17 +61,17 @@ def test_all_settings(clean: Clean) -> None:
     assert made["embedder"] == "lite0"
 
 
-def test_an_index_gets_the_type_of_what_arrives(clean: Clean, image: str) -> None:
+def test_an_index_gets_the_type_of_what_arrives(service: Service, image: str) -> None:
     """Float for numbers, keyword for strings; it makes filters fast and never changes an answer."""
-    collection = clean.collection(fields_to_index=["color", "price"])
-    records = [
+    collection = service.collection(fields_to_index=["color", "price"])
+    records: list[dict[str, Any]] = [
         {"_id": "1", "color": "red", "price": 1},
         {"_id": "2", "color": 7, "price": 1.5},
         {"_id": "3", "color": ["red", "blue"], "price": "1"},
         {"_id": "4", "price": None},
     ]
-    clean.load(collection, [record | {"_base64": image} for record in records])
-    shown = clean.http.get(PATH + collection).json()
+    service.load(collection, [record | {"_base64": image} for record in records])
+    shown = service.http.get(PATH + collection).json()
     assert shown["fields_to_index"] == [
         {"field": "color", "type": "keyword"},
         {"field": "price", "type": "number"},
@@ -79,7 +79,7 @@ def test_an_index_gets_the_type_of_what_arrives(clean: Clean, image: str) -> Non
     assert shown["records_count"] == 4
 
     def matching(filter_: dict[str, Any]) -> list[str]:
-        answer = clean.answer("allRecords", collection, {"filter": filter_})
+        answer = service.answer("allRecords", collection, {"filter": filter_})
         return sorted(r["_id"] for r in answer["answer_records"])
 
     assert matching({"color": "red"}) == ["1", "3"]
@@ -91,45 +91,45 @@ def test_an_index_gets_the_type_of_what_arrives(clean: Clean, image: str) -> Non
     assert matching({"$and": [{"color": "red"}, {"price": 1.0}]}) == ["1"]
 
 
-def test_change(clean: Clean, image: str) -> None:
-    collection = clean.collection(name="before", fields_to_index=["a"], capacity=5)
-    clean.load(collection, [{"_id": "1", "_base64": image, "a": 1, "b": "x"}])
+def test_change(service: Service, image: str) -> None:
+    collection = service.collection(name="before", fields_to_index=["a"], capacity=5)
+    service.load(collection, [{"_id": "1", "_base64": image, "a": 1, "b": "x"}])
     path = PATH + collection
-    changed = clean.http.patch(path, json={"name": "after"}).json()
+    changed = service.http.patch(path, json={"name": "after"}).json()
     assert changed["name"] == "after"
     assert changed["capacity"] == 5
     assert changed["fields_to_index"] == [{"field": "a", "type": "number"}]
     body = {"fields_to_index": ["a", {"field": "b", "type": "keyword"}], "capacity": None}
-    changed = clean.http.put(f"{path}/", json=body).json()
+    changed = service.http.put(f"{path}/", json=body).json()
     assert changed["fields_to_index"] == [
         {"field": "a", "type": "number"},
         {"field": "b", "type": "keyword"},
     ]
     assert changed["capacity"] is None
-    assert clean.http.get(path).json() == changed
+    assert service.http.get(path).json() == changed
     for filter_ in ({"a": 1}, {"b": "x"}):
-        assert clean.answer("allRecords", collection, {"filter": filter_})["answer_count"] == 1
+        assert service.answer("allRecords", collection, {"filter": filter_})["answer_count"] == 1
 
 
-def test_delete(clean: Clean, image: str) -> None:
-    collection = clean.collection(name="to be deleted")
-    clean.load(collection, [{"_id": "1", "_base64": image}])
-    by_name = clean.http.delete(PATH + "to be deleted")
+def test_delete(service: Service, image: str) -> None:
+    collection = service.collection(name="to be deleted")
+    service.load(collection, [{"_id": "1", "_base64": image}])
+    by_name = service.http.delete(PATH + "to be deleted")
     assert by_name.status_code == 404  # a name is too easily a mistake
-    assert clean.ids(collection) == ["1"]
-    assert clean.http.delete(f"{PATH}{collection}/").status_code == 204
+    assert service.ids(collection) == ["1"]
+    assert service.http.delete(f"{PATH}{collection}/").status_code == 204
     for answer in (
-        clean.http.get(PATH + collection),
-        clean.http.delete(PATH + collection),
-        clean.call("allRecords", collection),
-        clean.call("visualKNN", collection, {"query_record": {"_id": "1"}}),
-        clean.call("insert", collection, {"records": [{"_id": "2", "_base64": image}]}),
+        service.http.get(PATH + collection),
+        service.http.delete(PATH + collection),
+        service.call("allRecords", collection),
+        service.call("visualKNN", collection, {"query_record": {"_id": "1"}}),
+        service.call("insert", collection, {"records": [{"_id": "2", "_base64": image}]}),
     ):
         assert answer.status_code == 404
         assert answer.json()["detail"] == "Collection not found."
 
 
-def test_one_process_deletes_what_another_knows(admin: Clean, image: str) -> None:
+def test_one_process_deletes_what_another_knows(admin: Service, image: str) -> None:
     collection = admin.collection(name="short-lived")
     for _ in range(4):  # both processes know it
         assert admin.ids(collection) == []
@@ -140,19 +140,20 @@ def test_one_process_deletes_what_another_knows(admin: Clean, image: str) -> Non
         assert answer.json()["detail"] == "Collection not found."
 
 
-def test_a_changed_capacity_reaches_every_process(admin: Clean, image: str) -> None:
+def test_a_changed_capacity_reaches_every_process(admin: Service, image: str) -> None:
     collection = admin.collection(capacity=0)
     assert admin.http.patch(PATH + collection, json={"capacity": 50}).status_code == 200
-    deadline = time.monotonic() + 10  # documented: a few seconds
-    inserted = 0
-    while inserted < 8 and time.monotonic() < deadline:
-        records = [{"_base64": image}]
-        inserted += admin.answer("insert", collection, {"records": records})["answer_count"]
-        time.sleep(0.1)
-    assert inserted == 8
+    inserted: list[int] = []
+
+    def enough() -> bool:
+        answer = admin.answer("insert", collection, {"records": [{"_base64": image}]})
+        inserted.append(answer["answer_count"])
+        return sum(inserted) == 8
+
+    wait_until(enough, "every process knows the capacity")  # documented: a few seconds
 
 
-def test_changes_by_several_processes_do_not_undo_each_other(admin: Clean, image: str) -> None:
+def test_changes_by_several_processes_do_not_undo_each_other(admin: Service, image: str) -> None:
     """Each request on a connection of its own, so that both processes get some."""
 
     def ask(verb: str, path: str, body: Any = None, **headers: str) -> Any:
@@ -178,10 +179,10 @@ def test_changes_by_several_processes_do_not_undo_each_other(admin: Clean, image
         ]
 
 
-def test_lists_by_name(clean: Clean) -> None:
+def test_lists_by_name(service: Service) -> None:
     name = f"name {uuid.uuid4()}"
-    made = [clean.collection(name=name) for _ in range(2)]
-    page = clean.http.get(PATH, params={"name": name}).json()
+    made = [service.collection(name=name) for _ in range(2)]
+    page = service.http.get(PATH, params={"name": name}).json()
     assert page["count"] == 2
     assert sorted(view["id"] for view in page["results"]) == sorted(made)
 
@@ -205,12 +206,12 @@ def test_lists_by_name(clean: Clean) -> None:
         ({"name": "x", "unknown": 1}, "unknown"),
     ],
 )
-def test_wrong_settings(body: dict[str, Any], place: str, clean: Clean) -> None:
-    before = clean.http.get(PATH).json()["count"]
-    answer = clean.http.post(PATH, json=body)
+def test_wrong_settings(body: dict[str, Any], place: str, service: Service) -> None:
+    before = service.http.get(PATH).json()["count"]
+    answer = service.http.post(PATH, json=body)
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/problem+json"
     problem = answer.json()
     assert problem["status"] == 400
     assert place in problem["detail"]
-    assert clean.http.get(PATH).json()["count"] == before
+    assert service.http.get(PATH).json()["count"] == before

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 
 from lookalike.demo_photos import DemoPhoto
-from tests.conftest import Service
+from tests.service import Service
 
 
 def test_colours_are_extracted_where_that_is_asked_for(
     service: Service, products: list[DemoPhoto]
 ) -> None:
     collection = service.collection(type="fashion")
-    red = next(photo for photo in products if photo.name.startswith("Red Dwarf"))
+    red = next(product for product in products if product.name.startswith("Red Dwarf"))
     record = {"_base64": base64.b64encode(red.image).decode()}
     for id_, asked in (("with", True), ("without", False), ("null", None)):
         body = {"records": [record | {"_id": id_}], "extract_colors": asked}

@@ -1,4 +1,4 @@
-"""A shop sends its photos again, recompressed: only those are refused, at the default radius."""
+"""A shop sends its images again, recompressed: only those are refused, at the default radius."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Any
 import pytest
 
 from lookalike.demo_photos import DemoPhoto
-from tests.contract.conftest import Clean
 from tests.contract.images import base64_of, batches, jpeg
+from tests.service import Service
 
 SIDE_PX, QUALITY = 480, 60
 
 
 @pytest.fixture(scope="module")
-def photos(products: list[DemoPhoto]) -> dict[str, dict[str, bytes]]:
-    """Real photos by the type of the collection that they belong in."""
+def images(products: list[DemoPhoto]) -> dict[str, dict[str, bytes]]:
+    """Real images by the type of the collection that they belong in."""
     rooms = sorted((files("interior_photos") / "images").iterdir(), key=lambda file: file.name)
     return {
-        "products": {photo.id: photo.image for photo in products},
+        "products": {product.id: product.image for product in products},
         "photos": {file.name: file.read_bytes() for file in rooms},
     }
 
 
 @pytest.mark.parametrize("type_", ["products", "photos"])
-def test_copies_are_refused_and_different_photos_are_not(
-    type_: str, clean: Clean, photos: dict[str, dict[str, bytes]]
+def test_copies_are_refused_and_different_images_are_not(
+    type_: str, service: Service, images: dict[str, dict[str, bytes]]
 ) -> None:
-    collection = clean.collection(type=type_)
-    sent = {id_: jpeg(photo, 800, 92) for id_, photo in photos[type_].items()}
-    refused = insert(clean, collection, sent)
-    print(f"\n{type_}: {len(refused)} of {len(sent)} different photos are taken for copies")
+    collection = service.collection(type=type_)
+    sent = {id_: jpeg(image, 800, 92) for id_, image in images[type_].items()}
+    refused = insert(service, collection, sent)
+    print(f"\n{type_}: {len(refused)} of {len(sent)} different images are taken for copies")
     assert not refused
-    copies = {id_: jpeg(photo, SIDE_PX, QUALITY) for id_, photo in photos[type_].items()}
-    refused = insert(clean, collection, {f"{id_} again": copy for id_, copy in copies.items()})
+    copies = {id_: jpeg(image, SIDE_PX, QUALITY) for id_, image in images[type_].items()}
+    refused = insert(service, collection, {f"{id_} again": copy for id_, copy in copies.items()})
     print(f"{len(refused)} of {len(copies)} copies are recognised")
     assert len(refused) >= 0.95 * len(copies)
     for record in refused:
@@ -42,12 +42,12 @@ def test_copies_are_refused_and_different_photos_are_not(
         assert record["_id"] == f"{nearest} again"
 
 
-def insert(clean: Clean, collection: str, photos: dict[str, bytes]) -> list[dict[str, Any]]:
+def insert(service: Service, collection: str, images: dict[str, bytes]) -> list[dict[str, Any]]:
     """The records that were refused as near duplicates."""
-    records = [{"_id": id_, "_base64": base64_of(photo)} for id_, photo in photos.items()]
+    records = [{"_id": id_, "_base64": base64_of(image)} for id_, image in images.items()]
     refused: list[dict[str, Any]] = []
     for batch in batches(records, 10):
-        answer = clean.answer("nearDupsInsert", collection, {"records": batch})
+        answer = service.answer("nearDupsInsert", collection, {"records": batch})
         refused += answer.get("skipped_records", [])
     assert all(record["_reason"]["status"]["text"] == "near duplicate" for record in refused)
     return refused

@@ -1,81 +1,43 @@
-"""The provider's own Python client, unmodified, against a live service.
-
-Its constructor asks the provider's host for permission unless `localhost` is in the endpoint; that
-is what `<url>/localhost/...` is for. One test lets it ask, and only tells it whom.
-"""
+"""The provider's own Python client, unmodified: every class, every method."""
 
 from __future__ import annotations
 
 import inspect
-import itertools
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-import requests
 from PIL import Image
-from ximilar.client import search
+from ximilar.client import search as clients
 
 from lookalike.demo_photos import DemoPhoto
-from tests.conftest import Service
-from tests.contract.conftest import ADMIN_TOKEN, LONG_TOKEN, READ_TOKEN, Clean
 from tests.contract.images import MEBIBYTE, base64_of, jpeg, record
-from tests.live import FileServer, LiveServer
-
-ClientClass = type[search.SimilarityPhotosClient]
-
-CLIENTS: list[tuple[ClientClass, str]] = [
-    (search.SimilarityPhotosClient, "photos"),
-    (search.SimilarityPhotosOldClient, "photos"),
-    (search.SimilarityProductsClient, "products"),
-    (search.SimilarityProductsOldClient, "products"),
-    (search.SimilarityCustomClient, "custom"),
-    (search.SimilarityColorsClient, "colors"),
-    (search.ImageMatchingSearchClient, "matching"),
-    (search.SimilarityHomeDecorClient, "homedecor"),
-    (search.SimilarityFashionClient, "fashion"),
-]
-OF_EVERY_CLASS = pytest.mark.parametrize(
-    ("client_class", "type_"), CLIENTS, ids=[cls.__name__ for cls, _ in CLIENTS]
-)
-
-
-def endpoint_of(client_class: ClientClass, host: str) -> str:
-    """The endpoint that the class has by default, at another host."""
-    default: str = inspect.signature(client_class).parameters["endpoint"].default
-    return default.replace("https://api.ximilar.com/", host)
-
-
-def connect(
-    client_class: ClientClass, service: Service, collection: str | None, token: str = "abc"
-) -> Any:
-    endpoint = endpoint_of(client_class, f"{service.url}/localhost/")
-    return client_class(token=token, collection_id=collection, endpoint=endpoint)
+from tests.contract.official import CLIENTS, OF_EVERY_CLASS, ClientClass, connect_client
+from tests.file_server import FileServer
+from tests.service import Service
 
 
 def test_the_list_of_classes_is_complete() -> None:
     classes = {
         cls
-        for _, cls in inspect.getmembers(search, inspect.isclass)
-        if issubclass(cls, search.SimilarityPhotosClient)
+        for _, cls in inspect.getmembers(clients, inspect.isclass)
+        if issubclass(cls, clients.SimilarityPhotosClient)
     }
     assert classes == {cls for cls, _ in CLIENTS}
 
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory, products: list[DemoPhoto]) -> tuple[Path, Path]:
-    """Two photos on disk: one that the client sends as it is, and one that it makes smaller."""
-    folder = tmp_path_factory.mktemp("photos")
+    """Two images on disk: one that the client sends as it is, and one that it makes smaller."""
+    folder = tmp_path_factory.mktemp("images")
     small, large = folder / "small.jpg", folder / "large.png"
     small.write_bytes(jpeg(products[0].image))
     rng = np.random.default_rng(0)
-    photo = Image.open(folder / "small.jpg").resize((900, 700))
+    first = Image.open(folder / "small.jpg").resize((900, 700))
     noise = rng.integers(0, 60, (700, 900, 3), dtype=np.uint8)
-    Image.fromarray((np.asarray(photo) // 2 + noise).astype(np.uint8)).save(large)
+    Image.fromarray((np.asarray(first) // 2 + noise).astype(np.uint8)).save(large)
     assert small.stat().st_size < 0.1 * MEBIBYTE < large.stat().st_size
     return small, large
 
@@ -84,18 +46,18 @@ def files(tmp_path_factory: pytest.TempPathFactory, products: list[DemoPhoto]) -
 def test_every_method_of_every_class(
     client_class: ClientClass,
     type_: str,
-    clean: Clean,
+    service: Service,
     products: list[DemoPhoto],
     thumbnails: dict[str, bytes],
     files: tuple[Path, Path],
     file_server: FileServer,
 ) -> None:
     small, large = files
-    client = connect(client_class, clean, clean.collection(type=type_))
+    client = connect_client(client_class, service, service.collection(type=type_))
     url = file_server.add("/footwear.jpg", thumbnails["26"])
-    pixels = cv2.cvtColor(
-        cv2.imdecode(np.frombuffer(thumbnails["9"], np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB
-    )
+    blue_first = cv2.imdecode(np.frombuffer(thumbnails["9"], np.uint8), cv2.IMREAD_COLOR)
+    assert blue_first is not None
+    pixels = cv2.cvtColor(blue_first, cv2.COLOR_BGR2RGB)
     records: list[dict[str, Any]] = [
         {"_id": "small", "_file": str(small), "price": 10, "tags": ["paint"]},
         {"_id": "large", "_file": str(large), "price": 20, "tags": ["paint", "noisy"]},
@@ -170,9 +132,9 @@ def test_every_method_of_every_class(
 
 
 def test_an_image_is_never_stored_or_returned(
-    clean: Clean, collection: str, files: tuple[Path, Path], image: str
+    service: Service, collection: str, files: tuple[Path, Path], image: str
 ) -> None:
-    client = connect(search.SimilarityPhotosClient, clean, collection)
+    client = connect_client(clients.SimilarityPhotosClient, service, collection)
     client.insert(
         [
             {"_id": "1", "_file": str(files[0]), "noresize": True, "_text_data": "words"},
@@ -184,130 +146,16 @@ def test_an_image_is_never_stored_or_returned(
     assert answer["answer_records"] == [{"_id": "1", "_file": str(files[0])}, {"_id": "2"}]
 
 
-def test_pages_of_all_records(clean: Clean, shop: str, products: list[DemoPhoto]) -> None:
-    client = connect(search.SimilarityProductsClient, clean, shop)
-    first = client.allRecords(size=20)
-    assert first["answer_count"] == 20
-    assert isinstance(first["next"], str)
-    last = client.allRecords(size=20, page=3, fields_to_return=[])
-    assert last["answer_count"] == 5
-    assert "next" not in last
-    beyond = client.allRecords(size=20, page=4)
-    assert beyond["answer_records"] == []
-    assert "next" not in beyond
-    unpaged = client.allRecords(size=0, fields_to_return=["*"])
-    assert unpaged["answer_count"] == len(products) == 45
-    assert "next" not in unpaged
-    by_id = {r["_id"]: r for r in unpaged["answer_records"]}
-    assert by_id == {photo.id: photo.record() for photo in products}
-
-
-@pytest.mark.parametrize("batch_size", [1, 7, 44, 45, 46, 1000])
-def test_the_iterator_over_all_records_ends(
-    batch_size: int, clean: Clean, shop: str, products: list[DemoPhoto]
-) -> None:
-    client = connect(search.SimilarityProductsClient, clean, shop)
-    # One more than there are: an iterator without an end is a failure and no hang.
-    found = list(itertools.islice(client.all_records_iter(batch_size=batch_size), 46))
-    assert len(found) == 45
-    assert {r["_id"] for r in found} == {photo.id for photo in products}
-    pages = list(
-        itertools.islice(client.all_records_iter(batch_size=batch_size, return_batch=True), 46)
-    )
-    assert [r for page in pages for r in page] == found
-    assert all(len(page) == batch_size for page in pages[:-1])
-
-
-def test_the_iterator_over_nothing_ends(clean: Clean, collection: str) -> None:
-    client = connect(search.SimilarityPhotosClient, clean, collection)
-    assert list(itertools.islice(client.all_records_iter(), 2)) == []
-    assert client.get_all_ids()["answer_records"] == []
-
-
-def loaded(output: str) -> dict[str, int]:
-    """The loader's own summary."""
-    (line,) = (line for line in output.splitlines() if line.startswith("Result of parallel:"))
-    summary: dict[str, int] = json.loads(line.partition(":")[2].replace("'", '"'))
-    return summary
-
-
-def test_the_parallel_loader_counts_right(
-    clean: Clean,
-    collection: str,
-    products: list[DemoPhoto],
-    thumbnails: dict[str, bytes],
-    file_server: FileServer,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    client = connect(search.SimilarityProductsClient, clean, collection)
-    broken = [
-        {"_id": "missing", "_url": file_server.add("/there.jpg", b"") + "-not", "price": 1},
-        {"_id": "text", "_url": file_server.add("/a.txt", b"no picture"), "price": 2},
-    ]
-    whole = [record(photo, thumbnails[photo.id]) for photo in products]
-    assert client.insert(whole[:3])["status"]["code"] == 210
-    records = [*whole[:30], broken[0], *whole[30:], broken[1]]
-    errors = tmp_path / "errors.json"
-    results = client.parallel_records_processing(
-        records, client.insert, max_workers=3, batch_size=10, output=True, error_file=str(errors)
-    )
-    assert loaded(capsys.readouterr().out) == {
-        "answer_records": 42,
-        "records": 0,
-        "skipped_records": 3,
-        "error": 2,
-    }
-    assert [answer["status"]["code"] for answer in results] == [211, 210, 210, 211, 211]
-    refused = {r["_id"]: r for r in json.loads(errors.read_text())}
-    assert {id_: r["_reason"]["status"]["code"] for id_, r in refused.items()} == {
-        "missing": 504,
-        "text": 422,
-    }
-    assert refused["text"]["_url"] == broken[1]["_url"]
-
-    again = client.parallel_records_processing(
-        whole, client.insert, max_workers=3, batch_size=10, output=True, error_file=str(errors)
-    )
-    assert loaded(capsys.readouterr().out) == {
-        "answer_records": 0,
-        "records": 0,
-        "skipped_records": 45,
-        "error": 0,
-    }
-    assert {answer["status"]["code"] for answer in again} == {411}
-    assert len(clean.ids(collection)) == 45
-
-
-def test_the_loader_counts_a_batch_of_nothing_but_errors(
-    clean: Clean,
-    collection: str,
-    file_server: FileServer,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    client = connect(search.SimilarityProductsClient, clean, collection)
-    url = file_server.add("/b.txt", b"no picture")
-    errors = tmp_path / "errors.json"
-    client.parallel_records_processing(
-        [{"_id": str(number), "_url": url} for number in range(4)],
-        client.insert,
-        batch_size=2,
-        output=True,
-        error_file=str(errors),
-    )
-    assert loaded(capsys.readouterr().out)["error"] == 4
-    assert [r["_id"] for r in json.loads(errors.read_text())] == ["0", "1", "2", "3"]
-
-
 @pytest.mark.parametrize("colors", [None, True])
 @pytest.mark.parametrize("tags", [None, True])
 def test_fashion_with_its_nulls(
-    colors: bool | None, tags: bool | None, clean: Clean, products: list[DemoPhoto]
+    colors: bool | None, tags: bool | None, service: Service, products: list[DemoPhoto]
 ) -> None:
-    client = connect(search.SimilarityFashionClient, clean, clean.collection(type="fashion"))
-    shirts = [photo for photo in products if photo.category in ("T-shirts", "Footwear")][:4]
-    records = [record(photo) for photo in shirts]
+    client = connect_client(
+        clients.SimilarityFashionClient, service, service.collection(type="fashion")
+    )
+    shirts = [product for product in products if product.category in ("T-shirts", "Footwear")][:4]
+    records = [record(product) for product in shirts]
     answer = client.insert(records, extract_colors=colors, extract_tags=tags)
     assert answer["status"]["code"] == 210
     assert client.PREDICT_ENDPOINT == "visualTagsKNN"
@@ -318,21 +166,21 @@ def test_fashion_with_its_nulls(
     assert answer["answer_records"][0] == {"_id": shirts[1].id}
 
 
-def test_unknown_keywords_are_sent_and_ignored(clean: Clean, shop: str) -> None:
-    client = connect(search.SimilarityProductsClient, clean, shop)
+def test_unknown_keywords_are_sent_and_ignored(service: Service, shop: str) -> None:
+    client = connect_client(clients.SimilarityProductsClient, service, shop)
     data = client.construct_data({"_id": "1"}, k=2, custom_flow="flow", something={"x": None})
     assert client.post("visualKNN", data=data)["answer_records"][0] == {"_id": "1"}
 
 
-def test_account_calls_on_a_similarity_client(clean: Clean, shop: str) -> None:
-    client = connect(search.SimilarityPhotosClient, clean, shop)
+def test_account_calls_on_a_similarity_client(service: Service, shop: str) -> None:
+    client = connect_client(clients.SimilarityPhotosClient, service, shop)
     assert client.get_user_details()["id"]
     assert isinstance(client.get_config("similarity"), dict)
     assert isinstance(client.get_config("similarity", version=3), dict)
 
 
-def test_a_client_without_a_collection(clean: Clean) -> None:
-    client = connect(search.ImageMatchingSearchClient, clean, None)
+def test_a_client_without_a_collection(service: Service) -> None:
+    client = connect_client(clients.ImageMatchingSearchClient, service, None)
     assert client.ping()["_service_info"]["_name"]
     answer = client.search({"_id": "1"})
     assert answer["status"]["code"] == 400
@@ -343,11 +191,11 @@ def test_a_client_without_a_collection(clean: Clean) -> None:
 def test_given_records_are_ranked(
     client_class: ClientClass,
     type_: str,
-    clean: Clean,
+    service: Service,
     thumbnails: dict[str, bytes],
     file_server: FileServer,
 ) -> None:
-    client = connect(client_class, clean, clean.collection(type=type_))
+    client = connect_client(client_class, service, service.collection(type=type_))
     client.insert([{"_id": "stored", "_base64": base64_of(thumbnails["26"]), "noresize": True}])
     url = file_server.add("/2.jpg", thumbnails["2"])
     records = [
@@ -364,9 +212,9 @@ def test_given_records_are_ranked(
     assert url in [r.get("_url") for r in answer["answer_records"]]
 
 
-def test_words_need_a_model_that_reads(clean: Clean, shop: str) -> None:
+def test_words_need_a_model_that_reads(service: Service, shop: str) -> None:
     """The bundled model knows images only: a clear no, and nothing else."""
-    client = connect(search.SimilarityProductsClient, clean, shop)
+    client = connect_client(clients.SimilarityProductsClient, service, shop)
     for method in ("visualKNN", "text"):
         client.PREDICT_ENDPOINT = method
         answer = client.search({"_text_data": "a red shoe"})
@@ -376,61 +224,3 @@ def test_words_need_a_model_that_reads(clean: Clean, shop: str) -> None:
     answer = client.insert([{"_id": "words", "_text_data": "a red shoe"}])
     assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
     assert answer["answer_records"] == []
-
-
-# With tokens: the check of its constructor, and the two forms of the header.
-
-
-@pytest.fixture
-def asked_for_permission(monkeypatch: pytest.MonkeyPatch, guarded: LiveServer) -> Iterator[str]:
-    """The one constant that says where the constructor asks; the client is otherwise as it is."""
-    monkeypatch.setattr("ximilar.client.client.ENDPOINT", f"{guarded.url}/")
-    return f"{guarded.url}/"
-
-
-@OF_EVERY_CLASS
-def test_the_constructor_asks_for_permission(
-    client_class: ClientClass, type_: str, asked_for_permission: str, admin: Clean
-) -> None:
-    endpoint = endpoint_of(client_class, asked_for_permission)
-    client = client_class(token=ADMIN_TOKEN, collection_id="-", endpoint=endpoint)
-    client.headers["collection-id"] = admin.collection(type=type_)
-    assert client.ping()["status"]["code"] == 200
-    assert f"{type_} similarity" in client.ping()["info"]
-
-
-def test_the_constructor_reports_a_wrong_token(asked_for_permission: str) -> None:
-    endpoint = endpoint_of(search.SimilarityPhotosClient, asked_for_permission)
-    with pytest.raises(Exception, match=r"^Invalid token\. photo-search\. Please contact"):
-        search.SimilarityPhotosClient(token="wrong", endpoint=endpoint)
-
-
-def test_a_token_of_80_characters(asked_for_permission: str, admin: Clean, image: str) -> None:
-    assert len(LONG_TOKEN) == 80
-    endpoint = endpoint_of(search.SimilarityPhotosClient, asked_for_permission)
-    client = search.SimilarityPhotosClient(LONG_TOKEN, admin.collection(), endpoint=endpoint)
-    assert client.headers["Authorization"].startswith("JWT ")
-    assert client.insert([{"_id": "1", "_base64": image}])["status"]["code"] == 210
-    assert client.search({"_id": "1"})["answer_records"] == [{"_id": "1"}]
-    client.update_token("x" * 80)
-    assert client.search({"_id": "1"})["detail"] == "Invalid token."
-
-
-def test_a_token_without_the_right(asked_for_permission: str, admin: Clean, image: str) -> None:
-    endpoint = endpoint_of(search.SimilarityPhotosClient, asked_for_permission)
-    client = search.SimilarityPhotosClient(READ_TOKEN, admin.collection(), endpoint=endpoint)
-    assert client.allRecords()["answer_records"] == []
-    answer = client.insert([{"_id": "1", "_base64": image}])
-    assert answer["status"]["code"] == 403
-    assert "permission" in answer["detail"]
-
-
-@pytest.mark.parametrize(
-    "call",
-    [requests.get, requests.post],
-    ids=["get", "post"],
-)
-def test_every_answer_is_json(call: Callable[..., requests.Response], guarded: LiveServer) -> None:
-    """The constructor dies of a TypeError where its check is not answered in JSON."""
-    for path in ("authorization/v2/authorize", "nothing/here", "", "similarity/photos/v2/ping"):
-        assert isinstance(call(f"{guarded.url}/{path}", timeout=10).json(), dict)

@@ -1,6 +1,6 @@
 """The provider's walk-through: a file of JSON lines, loaded in batches of ten, then searched.
 
-https://www.ximilar.com/blog/ shows it with images of estates; here they are product photos, which
+https://www.ximilar.com/blog/ shows it with images of estates; here they are product images, which
 have the same fields: `estate_id` for what several images belong to, `category`, `subcategory`.
 """
 
@@ -14,9 +14,9 @@ import pytest
 from ximilar.client.search import SimilarityPhotosClient
 
 from lookalike.demo_photos import DemoPhoto
-from tests.contract.conftest import Clean
 from tests.contract.images import altered, base64_of, batches, jpeg
-from tests.live import FileServer
+from tests.file_server import FileServer
+from tests.service import Service
 
 
 @pytest.fixture(scope="module")
@@ -27,29 +27,29 @@ def lines(
     path = tmp_path_factory.mktemp("walkthrough") / "estates.jsonl"
     records = [
         {
-            "_id": photo.id,
-            "_url": file_server.add(f"/estates/{photo.id}.jpg", jpeg(photo.image, 512)),
-            "estate_id": photo.product_id,
-            "category": photo.department,
-            "subcategory": photo.category,
-            "tags": photo.tags,
+            "_id": product.id,
+            "_url": file_server.add(f"/estates/{product.id}.jpg", jpeg(product.image, 512)),
+            "estate_id": product.product_id,
+            "category": product.department,
+            "subcategory": product.category,
+            "tags": product.tags,
         }
-        for photo in products
+        for product in products
     ]
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
 
 
 @pytest.fixture(scope="module")
-def client(clean: Clean, lines: Path) -> Any:
+def client(service: Service, lines: Path) -> Any:
     """The client, its collection loaded from the file."""
-    collection = clean.collection(
+    collection = service.collection(
         name="estates", type="photos", fields_to_index=["estate_id", "category", "subcategory"]
     )
     client = SimilarityPhotosClient(
         token="my-token",
         collection_id=collection,
-        endpoint=f"{clean.url}/localhost/similarity/photos/v2/",
+        endpoint=f"{service.url}/localhost/similarity/photos/v2/",
     )
     records = [json.loads(line) for line in lines.read_text().splitlines()]
     for batch in batches(records, 10):
@@ -92,10 +92,10 @@ def test_search_by_an_external_image(
 ) -> None:
     """An altered copy, as it comes back from the web, finds its original."""
     found = 0
-    for photo in products:
-        query = {"_base64": base64_of(altered(photo.image)), "noresize": True}
+    for product in products:
+        query = {"_base64": base64_of(altered(product.image)), "noresize": True}
         answer = client.search(query, k=3)
-        found += photo.id in [r["_id"] for r in answer["answer_records"]]
+        found += product.id in [r["_id"] for r in answer["answer_records"]]
     print(f"altered copies that find their original among three: {found} of {len(products)}")
     assert found >= 0.9 * len(products)
     url = file_server.add("/elsewhere.jpg", altered(products[0].image))
@@ -104,20 +104,20 @@ def test_search_by_an_external_image(
 
 def test_other_images_of_an_estate_are_near(client: Any, products: list[DemoPhoto]) -> None:
     """Of products with several images: how often another one is among the next five."""
-    owner = {photo.id: photo.product_id for photo in products}
+    owner = {product.id: product.product_id for product in products}
     several = [id_ for id_ in owner if list(owner.values()).count(owner[id_]) > 1]
     assert len(several) >= 10
     hits = 0
     for id_ in several:
         answer = client.search({"_id": id_}, k=6)
         hits += owner[id_] in [owner[r["_id"]] for r in answer["answer_records"][1:]]
-    print(f"another picture of the same product among the next five: {hits} of {len(several)}")
+    print(f"another image of the same product among the next five: {hits} of {len(several)}")
     assert hits >= 0.5 * len(several)
 
 
 def test_neighbours_are_sensible(client: Any, products: list[DemoPhoto]) -> None:
     """Leave-one-out: the nearest other image has the category of the query."""
-    category = {photo.id: photo.category for photo in products}
+    category = {product.id: product.category for product in products}
     right = 0
     for id_ in category:
         _, nearest = client.search({"_id": id_}, k=2)["answer_records"]

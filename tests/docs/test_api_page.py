@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,7 +12,8 @@ import httpx
 import pytest
 
 from lookalike.api.request_paths import ALIASES, METHODS
-from tests.live import live_server
+from tests.live import live_server, lookalike
+from tests.waiting import PATIENCE_SECONDS
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 EXAMPLE = re.compile(
@@ -52,7 +51,7 @@ class Reader:
     """Does what the page says, from the first example to the last."""
 
     def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, trust_env=False, timeout=60)
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=PATIENCE_SECONDS)
         listed = self.http.get("/similarity/v2/collection/").json()
         self.demo: str = listed["results"][0]["id"]
         self.shop = ""
@@ -93,8 +92,8 @@ def differences(expected: Any, found: Any, place: str = "$") -> list[str]:
 @pytest.fixture(scope="module")
 def reader(demo_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     data = tmp_path_factory.mktemp("demo") / "data"
-    command = [sys.executable, "-m", "lookalike", "demo", str(demo_wheel), "--data", str(data)]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    done = lookalike("demo", str(demo_wheel), "--data", str(data))
+    assert done.returncode == 0, done.stderr
     with live_server(data) as running:
         client = Reader(running.url)
         yield client

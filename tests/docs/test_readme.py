@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.live import LiveServer
+from tests.waiting import PATIENCE_SECONDS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 ADDRESS = "127.0.0.1:8000"
@@ -23,7 +24,7 @@ def run(command: list[str], script: str, server: LiveServer) -> str:
         [*command, script.replace(ADDRESS, f"127.0.0.1:{server.port}")],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     assert result.returncode == 0, result.stderr
     return result.stdout

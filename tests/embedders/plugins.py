@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from lookalike.embedders.protocol import Distance
+from tests.waiting import PATIENCE_SECONDS
 
 LOADED: list[str] = []
 
@@ -38,7 +39,7 @@ class Shade:
         self.called.set()
         self.threads.add(threading.current_thread().name)
         if self.gate is not None:
-            self.gate.wait(5)
+            self.gate.wait(PATIENCE_SECONDS)
         return np.stack([np.asarray(image).mean((0, 1)) for image in images])
 
     def close(self) -> None:

@@ -24,29 +24,30 @@ from lookalike.embedders.embedder_errors import (
     NoTextTower,
     Overloaded,
 )
+from tests.waiting import PATIENCE_SECONDS, until
 
 from .plugins import Answering, Shade, Talking
 
 
-def picture(red: int) -> Image.Image:
+def solid(red: int) -> Image.Image:
     return Image.new("RGB", (4, 4), (red, 0, 0))
 
 
 async def held(embedder: Shade, batched: BatchedEmbedder) -> asyncio.Task[Any]:
     """Puts image 0 into the worker, which waits at the gate: all others queue up behind it."""
-    task = asyncio.create_task(batched.embed_image(picture(0), query=True))
-    await asyncio.to_thread(embedder.called.wait, 5)
+    task = asyncio.create_task(batched.embed_image(solid(0), query=True))
+    await asyncio.to_thread(embedder.called.wait, PATIENCE_SECONDS)
     return task
 
 
 async def all_of(batched: BatchedEmbedder, *reds: int, query: bool = False) -> list[Any]:
-    return await asyncio.gather(*(batched.embed_image(picture(r), query=query) for r in reds))
+    return await asyncio.gather(*(batched.embed_image(solid(r), query=query) for r in reds))
 
 
 async def test_everyone_gets_their_own_vector() -> None:
     embedder = Shade(batch_size=4)
     batched = BatchedEmbedder(embedder)
-    tasks = [batched.embed_image(picture(red), query=red % 2 == 0) for red in range(50)]
+    tasks = [batched.embed_image(solid(red), query=red % 2 == 0) for red in range(50)]
     vectors = await asyncio.gather(*tasks)
     assert [vector[0] for vector in vectors] == list(range(50))
     assert all(vector.dtype == np.float32 and vector.shape == (3,) for vector in vectors)
@@ -62,8 +63,7 @@ async def test_what_waits_goes_together_and_searches_go_first() -> None:
     first = await held(embedder, batched)
     bulk = asyncio.create_task(all_of(batched, 101, 102, 103, 104))
     queries = asyncio.create_task(all_of(batched, 1, 2, 3, 4, query=True))
-    await asyncio.sleep(0.01)
-    assert batched.waiting == 8
+    await until(lambda: batched.waiting == 8, "all of them wait")
     assert embedder.gate is not None
     embedder.gate.set()
     await asyncio.gather(first, bulk, queries)
@@ -75,8 +75,8 @@ async def test_a_flood_of_searches_does_not_starve_the_inserts() -> None:
     embedder = Shade(gate=threading.Event())
     batched = BatchedEmbedder(embedder)
     first = await held(embedder, batched)
-    bulk = asyncio.create_task(batched.embed_image(picture(200)))
-    flood = [asyncio.create_task(batched.embed_image(picture(1), query=True)) for _ in range(40)]
+    bulk = asyncio.create_task(batched.embed_image(solid(200)))
+    flood = [asyncio.create_task(batched.embed_image(solid(1), query=True)) for _ in range(40)]
     await asyncio.sleep(0)
     assert embedder.gate is not None
     embedder.gate.set()
@@ -124,27 +124,25 @@ async def test_who_stops_waiting_leaves_the_queue_and_the_memory() -> None:
     embedder = Shade(gate=threading.Event())
     batched = BatchedEmbedder(embedder)
     first = await held(embedder, batched)
-    image = picture(66)
+    image = solid(66)
     gone = weakref.ref(image)
     tasks = [
         asyncio.create_task(batched.embed_image(image)),
         asyncio.create_task(all_of(batched, 67, 68)),
     ]
-    await asyncio.sleep(0.01)
-    assert batched.waiting == 3
+    await until(lambda: batched.waiting == 3, "all of them wait")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     del image, tasks, task
-    await asyncio.sleep(0.01)  # the loop itself remembers the last exception for a turn
-    gc.collect()
+    # The loop itself remembers the last exception for a turn.
+    await until(lambda: gc.collect() >= 0 and gone() is None, "nobody holds the image")
     assert batched.waiting == 0
-    assert gone() is None
     first.cancel()  # it is in the worker already: nobody may trip over its answer
     await asyncio.sleep(0)
     assert embedder.gate is not None
     embedder.gate.set()
-    assert (await batched.embed_image(picture(5)))[0] == 5
+    assert (await batched.embed_image(solid(5)))[0] == 5
     assert embedder.batches == [[0], [5]]
     await batched.close()
 
@@ -154,11 +152,11 @@ async def test_closing_finishes_the_running_batch_and_refuses_the_rest() -> None
     batched = BatchedEmbedder(embedder)
     running = await held(embedder, batched)
     waiting = asyncio.create_task(all_of(batched, 1, 2))
-    await asyncio.sleep(0.01)
+    await until(lambda: batched.waiting == 2, "both wait")
     closing = asyncio.create_task(batched.close())
     await asyncio.sleep(0)
     with pytest.raises(EmbedderClosed):
-        await batched.embed_image(picture(3))
+        await batched.embed_image(solid(3))
     assert embedder.gate is not None
     embedder.gate.set()
     await closing
@@ -175,7 +173,7 @@ async def test_text_goes_to_the_tower_or_is_refused() -> None:
     first = await held(embedder, talking)
     mixed = asyncio.gather(
         *(talking.embed_text(text) for text in ("abc", "de")),
-        talking.embed_image(picture(7), query=True),
+        talking.embed_image(solid(7), query=True),
         talking.embed_text("f"),
     )
     await asyncio.sleep(0)
@@ -216,11 +214,11 @@ async def test_answers_that_are_no_vectors(answer: Callable[[int], Any], says: s
 
 async def test_zero_is_a_vector_where_the_distance_can_tell_it() -> None:
     batched = BatchedEmbedder(Answering(lambda n: np.zeros((n, 3)), distance="manhattan"))
-    assert not (await batched.embed_image(picture(1))).any()
+    assert not (await batched.embed_image(solid(1))).any()
     await batched.close()
 
 
-async def test_one_bad_picture_does_not_take_its_neighbours_along() -> None:
+async def test_one_bad_image_does_not_take_its_neighbours_along() -> None:
     class Choosy(Shade):
         def embed_images(self, images: Any) -> Any:
             vectors = super().embed_images(images)
@@ -231,7 +229,7 @@ async def test_one_bad_picture_does_not_take_its_neighbours_along() -> None:
     embedder = Choosy(batch_size=4)
     batched = BatchedEmbedder(embedder)
     answers = await asyncio.gather(
-        *(batched.embed_image(picture(red)) for red in (1, 12, 13, 14)), return_exceptions=True
+        *(batched.embed_image(solid(red)) for red in (1, 12, 13, 14)), return_exceptions=True
     )
     assert [answer[0] for answer in answers if not isinstance(answer, BaseException)] == [1, 12, 14]
     assert isinstance(answers[2], EmbedderBroken)
@@ -243,22 +241,25 @@ async def test_memory_is_given_back_once_there_is_nothing_to_do(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     given: list[str] = []
-    monkeypatch.setattr(batching, "IDLE_S", 0.4)
+    monkeypatch.setattr(batching, "IDLE_S", PATIENCE_SECONDS)
     monkeypatch.setattr(
         batching, "give_back", lambda: given.append(threading.current_thread().name)
     )
     batched = BatchedEmbedder(Shade())
     for _ in range(20):
-        await batched.embed_image(picture(1))
+        await batched.embed_image(solid(1))
         await asyncio.sleep(0.005)
-    assert given == [], "not between two pictures"
-    await asyncio.sleep(0.7)
+    assert given == [], "not between two images"
+    monkeypatch.setattr(batching, "IDLE_S", 0.05)
+    await batched.embed_image(solid(1))
+    await until(lambda: given, "the memory is given back")
     assert len(given) == 1
     assert given[0].startswith("embed-shade")
-    await batched.embed_image(picture(1))
+    monkeypatch.setattr(batching, "IDLE_S", 0.3)
+    await batched.embed_image(solid(1))
     await batched.close()
-    await asyncio.sleep(0.7)
-    assert len(given) == 1
+    await asyncio.sleep(0.4)
+    assert len(given) == 1, "not after the end"
 
 
 Act = st.tuples(st.sampled_from(["query", "bulk", "many", "cancel", "breathe"]), st.integers(0, 9))
@@ -297,7 +298,7 @@ def test_whatever_happens_everyone_gets_an_answer_once(
     asyncio.run(run())
 
 
-async def test_a_picture_that_comes_again_is_not_embedded_again(
+async def test_an_image_that_comes_again_is_not_embedded_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(batching, "KNOWN_BYTES", 3 * 4 * 2)  # room for two vectors
@@ -305,7 +306,7 @@ async def test_a_picture_that_comes_again_is_not_embedded_again(
     batched = BatchedEmbedder(shade)
 
     async def embed(red: int, content_hash: str | None) -> float:
-        return float((await batched.embed_image(picture(red), content_hash=content_hash))[0])
+        return float((await batched.embed_image(solid(red), content_hash=content_hash))[0])
 
     assert [await embed(red, "a") for red in (1, 2)] == [1, 1]
     assert await embed(3, "b") == 3

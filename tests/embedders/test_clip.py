@@ -21,9 +21,10 @@ from lookalike.embedders import clip
 from lookalike.embedders.batching import BatchedEmbedder
 from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.registry import Registry
-from tests.conftest import Service
 from tests.embedders import clip_folders
-from tests.live import FileServer, live_server
+from tests.file_server import FileServer
+from tests.live import live_server
+from tests.service import Service
 
 NO_TORCH = "PyTorch or sentence-transformers is not installed (extra `clip`)"
 
@@ -49,7 +50,7 @@ def reference(folder: Path) -> Any:
     return CLIPModel.from_pretrained(folder).eval(), CLIPProcessor.from_pretrained(folder)
 
 
-def photo(seed: int, width: int = 80, height: int = 60) -> Image.Image:
+def drawn(seed: int, width: int = 80, height: int = 60) -> Image.Image:
     noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
     return Image.fromarray(noise)
 
@@ -75,7 +76,7 @@ def test_images_and_words_as_transformers_alone_embeds_them(
     network, processor = reference(publish(tmp_path))
     model = clip.load(tmp_path, model=str(tmp_path), device="cpu", precision="float32")
     assert isinstance(model, clip.ClipWithText)
-    images = [photo(seed, width) for seed, width in enumerate((32, 80, 300))]
+    images = [drawn(seed, width) for seed, width in enumerate((32, 80, 300))]
     texts = ["a red thing", "thing red a", "red " * 200]
     pixels = processor(images=images, return_tensors="pt")
     tokens = processor(text=texts, return_tensors="pt", padding=True, truncation=True)
@@ -83,7 +84,7 @@ def test_images_and_words_as_transformers_alone_embeds_them(
         seen = network.get_image_features(**pixels).pooler_output.numpy()
         said = network.get_text_features(**tokens).pooler_output.numpy()
     vectors = model.embed_images(images)
-    assert (vectors.dtype, vectors.shape) == (np.float32, (3, TINY.dimension))
+    assert (vectors.dtype, vectors.shape) == (np.dtype(np.float32), (3, TINY.dimension))
     np.testing.assert_allclose(vectors, unit(seen), atol=1e-5)
     np.testing.assert_allclose(model.embed_texts(texts), unit(said), atol=1e-5)
 
@@ -98,9 +99,9 @@ def test_a_text_is_a_text_whatever_it_looks_like(
 ) -> None:
     """The library fetches strings that are URLs, and opens those that are paths of images."""
     path = tmp_path / "picture.png"
-    photo(1).save(path)
+    drawn(1).save(path)
     url = file_server.add("/picture.png", path.read_bytes())
-    (image,) = model.embed_images([photo(1)])
+    (image,) = model.embed_images([drawn(1)])
     for text in (str(path), url, "data:image/png;base64,AAAA"):
         (vector,) = model.embed_texts([text])
         assert float(vector @ image) < 0.99
@@ -118,7 +119,7 @@ def test_half_precision_moves_vectors_a_little_and_the_revision_altogether(
 ) -> None:
     half = clip.load(folder, model=str(folder), device="cpu", precision="bfloat16")
     assert half.revision != model.revision
-    images = [photo(seed) for seed in range(8)]
+    images = [drawn(seed) for seed in range(8)]
     exact, rounded = model.embed_images(images), half.embed_images(images)
     np.testing.assert_allclose(np.linalg.norm(rounded, axis=1), 1, atol=1e-5)
     assert (exact * rounded).sum(1).min() > 0.99
@@ -137,8 +138,9 @@ def test_the_model_chooses_device_and_precision_itself(folder: Path) -> None:
 
     loaded = clip.load(folder, model=str(folder))
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    assert isinstance(loaded, clip.Clip)
     assert loaded._model.device.type == device
-    assert loaded.embed_images([photo(1)]).shape == (1, TINY.dimension)
+    assert loaded.embed_images([drawn(1)]).shape == (1, TINY.dimension)
     assert torch.get_num_threads() == 1
 
 
@@ -229,7 +231,7 @@ def test_text_search_end_to_end(http: httpx.Client, model: clip.ClipWithText) ->
     )
     assert (made.status_code, made.json()["embedder"]) == (201, "clip")
     headers = {"collection-id": made.json()["id"]}
-    images = [photo(seed) for seed in range(9)]
+    images = [drawn(seed) for seed in range(9)]
     records = [{"_id": str(number), "_base64": _png(image)} for number, image in enumerate(images)]
     url = "/similarity/photos/v2/"
     inserted = http.post(url + "insert", headers=headers, json={"records": records})

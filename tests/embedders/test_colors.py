@@ -1,4 +1,4 @@
-"""Images of like colours: on real photos labelled with their main colour, beside baselines."""
+"""Images of like colours: on real images labelled with their main colour, beside baselines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lookalike.embedders import cielab, lite0
 from lookalike.embedders.colors import foreground, load, palette
 from lookalike.embedders.images.decode import decode
 
-# The main colour of each product photo as two eyes see it, background not counted. Two photos
+# The main colour of each product image as two eyes see it, background not counted. Two images
 # have no main colour or one of their own, and are left out.
 MAIN_COLOUR = {
     "white": "22 27 28 29 30 34 35 42 49 50",
@@ -85,8 +85,8 @@ def test_the_background_does_not_count() -> None:
 
 
 def test_a_image_without_a_background_is_taken_whole(interiors: dict[str, bytes]) -> None:
-    photo = decode(next(iter(interiors.values())), max_pixels=2**24, image_px=64)
-    assert foreground(cielab.from_srgb(np.asarray(photo))).min() == 1
+    room = decode(next(iter(interiors.values())), max_pixels=2**24, image_px=64)
+    assert foreground(cielab.from_srgb(np.asarray(room))).min() == 1
 
 
 def test_the_palette_is_spread_over_all_colours() -> None:
@@ -97,7 +97,7 @@ def test_the_palette_is_spread_over_all_colours() -> None:
 
 
 def test_near_duplicates_have_the_same_colours_not_like_ones(products: list[DemoPhoto]) -> None:
-    apart = measure(load(Path()), decoded([photo.image for photo in products], 64))
+    apart = measure(load(Path()), decoded([product.image for product in products], 64))
     radius = NEAR_DUPLICATE_RADIUS["colors"]
     for change in ("half the size", "JPEG of quality 30", "5 % cut off", "mirrored"):
         assert (apart.copies[change] <= radius).mean() >= 0.95, change
@@ -106,7 +106,7 @@ def test_near_duplicates_have_the_same_colours_not_like_ones(products: list[Demo
 
 def test_main_colours_of_product_photos(products: list[DemoPhoto], network: lite0.Lite0) -> None:
     label_of = {key: name for name, keys in MAIN_COLOUR.items() for key in keys.split()}
-    labelled = [photo for photo in products if photo.id in label_of]
+    labelled = [product for product in products if product.id in label_of]
     assert len(labelled) == 43
     ask = leave_one_out([p.image for p in labelled], [label_of[p.id] for p in labelled])
     (histogram,) = (way for way in baselines() if way.name == "HSV histogram")

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.quality import Way, leave_one_out
 from lookalike.demo_photos import DemoPhoto
 from lookalike.embedders import compact, lite0
+from lookalike.embedders.protocol import Vectors
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_they_are_computed_once_and_again_when_damaged(
 ) -> None:
     computed: list[int] = []
 
-    def compute() -> compact.Vectors:
+    def compute() -> Vectors:
         computed.append(1)
         return np.eye(1280, 384, dtype=np.float32)
 

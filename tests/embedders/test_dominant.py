@@ -36,15 +36,15 @@ def test_images_of_any_shape(size: tuple[int, int]) -> None:
 
 def test_real_product_photos(products: list[DemoPhoto]) -> None:
     paints = {"Nebula": "blue", "Red Dwarf": "red", "Light Speed Yellow": "yellow"}
-    for photo in products:
-        image = decode(photo.image, max_pixels=10**8, image_px=64)
+    for product in products:
+        image = decode(product.image, max_pixels=10**8, image_px=64)
         found = dominant_colors(image)
         assert 1 <= len(found) <= MAX_COLORS
         assert all(color.share >= MIN_SHARE for color in found)
         assert sum(color.share for color in found) <= 1.0001
-        name = next((n for n in paints if photo.name.startswith(n)), None)
+        name = next((n for n in paints if product.name.startswith(n)), None)
         if name is not None:
-            assert any(is_like(color.rgb, paints[name]) for color in found), (photo.name, found)
+            assert any(is_like(color.rgb, paints[name]) for color in found), (product.name, found)
 
 
 def is_like(rgb: tuple[int, int, int], name: str) -> bool:

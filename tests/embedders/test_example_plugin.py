@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from lookalike.embedders.testing import check_embedder
-from tests.conftest import Service
 from tests.live import live_server
+from tests.service import Service
 
 SOURCE = Path(__file__).parents[1] / "example_plugin"
 NAME = "grid-colours"
@@ -42,7 +42,7 @@ def shop(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servi
     with live_server(tmp_path_factory.mktemp("data"), {"PYTHONPATH": paths}) as running:
         client = Service(running.url)
         yield client
-        client.http.close()
+        client.close()
 
 
 def test_it_keeps_the_contract(site: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

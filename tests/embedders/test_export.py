@@ -24,7 +24,7 @@ from lookalike.embedders.exported import ExportedClip, ExportedClipWithText
 from lookalike.embedders.testing import check_embedder, drawing
 
 NO_TORCH = "PyTorch or sentence-transformers is not installed (extra `clip`)"
-PHOTOS = [drawing(seed, 200 + 31 * seed, 150 + 17 * seed) for seed in range(12)]
+IMAGES = [drawing(seed, 200 + 31 * seed, 150 + 17 * seed) for seed in range(12)]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def models(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     cache = tmp_path_factory.mktemp("models")
     for precision in ("float32", "int8"):
-        report = export(cache, PHOTOS, model=str(folder), precision=precision)  # type: ignore[arg-type]
+        report = export(cache, IMAGES, model=str(folder), precision=precision)
         print(f"\n{precision}: {report}")
         assert report.file.exists()
         assert report.agreement >= report.least >= (0.9999 if precision == "float32" else 0.99)
@@ -59,7 +59,7 @@ def test_the_same_vectors_as_pytorch(models: Path, folder: Path, tmp_path: Path)
     assert isinstance(exported, ExportedClipWithText)
     assert type(original) is clip.ClipWithText
     odd = [Image.new("RGB", size, "teal") for size in ((1, 1), (1, 300), (33, 1000))]
-    for images in (PHOTOS, odd):
+    for images in (IMAGES, odd):
         ours, theirs = exported.embed_images(images), original.embed_images(images)
         assert ours.dtype == np.float32
         assert ours.shape == (len(images), TINY.dimension)
@@ -137,12 +137,12 @@ def test_images_need_no_pytorch(models: Path, folder: Path) -> None:
 
 def test_the_command(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOKALIKE_CLIP_MODEL", str(folder))
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    for number, photo in enumerate(PHOTOS[:3]):
-        photo.save(photos / f"{number}.jpg")
-    (photos / "notes.txt").write_text("no photo")
-    arguments = ["embedders", "export", "--int8", "--photos", str(photos), "--data", str(tmp_path)]
+    source = tmp_path / "photos"
+    source.mkdir()
+    for number, image in enumerate(IMAGES[:3]):
+        image.save(source / f"{number}.jpg")
+    (source / "notes.txt").write_text("no photo")
+    arguments = ["embedders", "export", "--int8", "--photos", str(source), "--data", str(tmp_path)]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 0, result.output
     assert "agreement on 3 photos" in result.output

@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 from lookalike.embedders.batching import MAX_WAITING, WINDOW
-from tests.conftest import Service
 from tests.live import LiveServer, live_server
+from tests.service import Service
 
 PLUGIN = Path(__file__).parent / "slow_plugin"
 MAX_RECORDS = 400
@@ -48,7 +48,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 def service(server: LiveServer) -> Iterator[Service]:
     client = Service(server.url)
     yield client
-    client.http.close()
+    client.close()
 
 
 def notes(server: LiveServer) -> dict[str, int]:
@@ -74,20 +74,18 @@ def test_the_largest_request_works_alone_and_never_decodes_far_ahead(
 def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
     collection = service.collection(embedder="slow")
     batches = [range(1000 + RECORDS * n, 1000 + RECORDS * (n + 1)) for n in range(INSERTS)]
-    before = notes(server)["pictures"]
+    bodies = [records(batch[0], batch[-1] + 1) for batch in batches]
+    before = notes(server)["images"]
     searched = 0
     with ThreadPoolExecutor(INSERTS) as pool:
-        flood = [
-            pool.submit(service.call, "insert", collection, records(batch[0], batch[-1] + 1))
-            for batch in batches
-        ]
+        flood = [pool.submit(service.call, "insert", collection, body) for body in bodies]
         while not all(done.done() for done in flood):
             query = {"query_record": {"_base64": image(60_000 + searched)}, "k": 1}
             assert service.answer("visualKNN", collection, query)["status"]["code"] == 200
             ranked = {"_id": "other", "_base64": image(70_000 + searched)}
             ranking = {"query_record": query["query_record"], "records": [ranked]}
-            answer = service.answer("visualRankRecords", collection, ranking)
-            assert [r["_id"] for r in answer["answer_records"]] == ["other"]
+            ranks = service.answer("visualRankRecords", collection, ranking)
+            assert [r["_id"] for r in ranks["answer_records"]] == ["other"]
             searched += 1
     answers = [done.result() for done in flood]
     taken = {str(n) for ids, a in zip(batches, answers, strict=True) if a.is_success for n in ids}
@@ -99,10 +97,10 @@ def test_a_flood_of_inserts(service: Service, server: LiveServer) -> None:
         check_refusal(answer)
     assert stored(service, collection) == taken
     # Nothing was done for what was refused.
-    assert notes(server)["pictures"] - before == len(taken) + 2 * searched
+    assert notes(server)["images"] - before == len(taken) + 2 * searched
     again = next(ids for ids, a in zip(batches, answers, strict=True) if a is refused[0])
-    answer = service.answer("insert", collection, records(again[0], again[-1] + 1))
-    assert answer["status"]["code"] == 210
+    sent_again = service.answer("insert", collection, records(again[0], again[-1] + 1))
+    assert sent_again["status"]["code"] == 210
     assert len(stored(service, collection)) == len(taken) + RECORDS
 
 

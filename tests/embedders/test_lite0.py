@@ -188,11 +188,11 @@ class TestStart:
     ) -> None:
         assert network
         code = (
-            "import json, sys, time; start = time.perf_counter()\n"
+            "import json, sys, time; start = time.process_time()\n"
             "from pathlib import Path; from PIL import Image\n"
             "from lookalike.embedders.lite0 import load\n"
             f"network = load(Path({str(cache_folder)!r}))\n"
-            "ready_s = time.perf_counter() - start\n"
+            "ready_s = time.process_time() - start\n"
             "network.embed_images([Image.new('RGB', (500, 500))] * 3)\n"
             "status = Path('/proc/self/status')  # of Linux; elsewhere the memory is not judged\n"
             "lines = status.read_text().splitlines() if status.exists() else ['VmHWM: 0']\n"
@@ -201,10 +201,10 @@ class TestStart:
         )
         out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout
         ready_s, peak_mib, modules = json.loads(out)
-        print(f"\nimport and load: {ready_s:.2f} s, peak memory {peak_mib:.0f} MiB")
+        print(f"\nimport and load: {ready_s:.2f} s of CPU, peak memory {peak_mib:.0f} MiB")
         assert not {"onnx", "torch", "google.protobuf"} & set(modules)
         assert peak_mib < 150
-        assert ready_s < 3  # 0.3 s on an idle machine
+        assert ready_s < 3  # 0.3 s; CPU time, since the machine may be busy with other work
 
     def test_the_graph_is_kept_and_named_by_its_revision(self, tmp_path: Path) -> None:
         folder = tmp_path / "not" / "there" / "yet"

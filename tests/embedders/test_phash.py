@@ -1,4 +1,4 @@
-"""Copies are found, different products are not taken for copies: rates on 84 real photos."""
+"""Copies are found, different products are not taken for copies: rates on 84 real images."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def mixed() -> Image.Image:
     ],
 )
 def test_structure_is_the_phash_of_imagehash(image: Image.Image, expected: str) -> None:
-    """Answers of imagehash 4.3.2; all 84 photos below agree with it too, bit for bit."""
+    """Answers of imagehash 4.3.2; all 84 images below agree with it too, bit for bit."""
     assert np.packbits(structure(image)).tobytes().hex() == expected
 
 
@@ -121,7 +121,7 @@ def test_copies_are_found_and_different_images_are_not_merged(
     count = len(originals)
     apart = np.abs(originals[:, None] - originals[None]).sum(axis=2)
     different = apart[np.triu_indices(count, 1)]
-    print(f"\n{count} different photos: the nearest two are {different.min():.0f} bits apart,")
+    print(f"\n{count} different images: the nearest two are {different.min():.0f} bits apart,")
     print(f"the median pair {np.median(different):.0f}; found within {RADIUS} bits, false alarms:")
     assert different.min() > RADIUS
     for name, (change, least) in CHANGES.items():
@@ -135,9 +135,9 @@ def test_copies_are_found_and_different_images_are_not_merged(
         assert false <= 0.001, name
 
 
-def test_photos_in_two_colours_need_the_colour_bits(network_free: list[Image.Image]) -> None:
+def test_images_in_two_colours_need_the_colour_bits(network_free: list[Image.Image]) -> None:
     """Why 64 bits are not enough: without colour, one hoodie in three colours is one product."""
     bits = np.stack([structure(image) for image in network_free])
     apart = (bits[:, None] != bits[None]).sum(axis=2)[np.triu_indices(len(bits), 1)]
-    print(f"\nstructure alone: {(apart <= RADIUS).sum()} pairs of different photos are merged")
+    print(f"\nstructure alone: {(apart <= RADIUS).sum()} pairs of different images are merged")
     assert (apart == 0).sum() >= 3

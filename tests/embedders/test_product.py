@@ -1,4 +1,4 @@
-"""Product photos: colours count, backgrounds do not, and the same product is found more often."""
+"""Product images: colours count, backgrounds do not, and the same product is found more often."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def embedder(cache_folder: Path) -> product.Product:
 def test_same_product_and_category(
     products: list[DemoPhoto], network: lite0.Lite0, embedder: product.Product
 ) -> None:
-    """Another photo of the product is found far more often, the category no less."""
-    data = [photo.image for photo in products]
+    """Another image of the product is found far more often, the category no less."""
+    data = [product.image for product in products]
     ways = [Way(e.name, 224, "cosine", e.embed_images) for e in (network, embedder)]
     print()
     scores = {}
     for what in ("product_id", "category"):
-        ask = leave_one_out(data, [getattr(photo, what) for photo in products])
+        ask = leave_one_out(data, [getattr(product, what) for product in products])
         scores[what] = plain, ours = [ask(way).first.mean() for way in ways]
         print(f"recall@1 for the {what}: lite0 {plain:.3f}, product {ours:.3f}")
     plain, ours = scores["product_id"]

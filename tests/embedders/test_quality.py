@@ -1,6 +1,6 @@
-"""How sensible the neighbours are: numbers, on real photos, beside what needs no embedder.
+"""How sensible the neighbours are: numbers, on real images, beside what needs no embedder.
 
-Of the embedders that new collections get: `product` for products, `lite0-384` for photos.
+Of the embedders that new collections get: `product` for products, `lite0-384` for all others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def embedder(request: pytest.FixtureRequest, cache_folder: Path) -> Embedder:
 
 
 def test_categories_of_product_photos(products: list[DemoPhoto], embedder: Embedder) -> None:
-    """Leave-one-out: each of the 45 photos asks for its category, one of eight."""
+    """Leave-one-out: each of the 45 images asks for its category, one of eight."""
     ask = leave_one_out([p.image for p in products], [p.category for p in products])
     ways = [Way(embedder.name, embedder.image_px, "cosine", embedder.embed_images), *baselines()]
     scores = {way.name: ask(way) for way in ways}
@@ -50,7 +50,7 @@ def test_categories_of_product_photos(products: list[DemoPhoto], embedder: Embed
 def test_rooms_of_one_series_find_each_other(
     interiors: dict[str, bytes], embedder: Embedder
 ) -> None:
-    """Three photos of one room among 39 of rooms: each has another one as its nearest."""
+    """Three images of one room among 39 of rooms: each has another one as its nearest."""
     images = [decode(d, max_pixels=2**24, image_px=embedder.image_px) for d in interiors.values()]
     vectors = embedder.embed_images(images)
     similarity = vectors @ vectors.T
@@ -83,7 +83,7 @@ def test_an_altered_copy_finds_its_original(
 
 
 def test_scores_by_hand() -> None:
-    """Four photos ask: found at once; second; third and fourth; one has nothing to find."""
+    """Four images ask: found at once; second; third and fourth; one has nothing to find."""
     similarity = np.array([[4, 3, 2, 1, 0, -np.inf]] * 4, float)
     relevant = np.zeros((4, 6), bool)
     relevant[0, 0] = relevant[1, 1] = relevant[2, 2] = relevant[2, 3] = True
@@ -97,13 +97,13 @@ def test_scores_by_hand() -> None:
     ("distance", "nearest"), [("cosine", 0), ("dot", 1), ("euclid", 2), ("manhattan", 2)]
 )
 def test_every_distance(distance: str, nearest: int) -> None:
-    photos = np.array([[0.1, 0.1], [9, 0], [1, 0.4]])
-    found = similarities(np.array([[1.0, 1.0]]), photos, distance)
+    rows = np.array([[0.1, 0.1], [9, 0], [1, 0.4]])
+    found = similarities(np.array([[1.0, 1.0]]), rows, distance)
     assert found.shape == (1, 3)
     assert int(found.argmax()) == nearest
 
 
-def test_an_interval_holds_the_mean_and_shrinks_with_more_photos() -> None:
+def test_an_interval_holds_the_mean_and_shrinks_with_more_images() -> None:
     few, many = np.array([0.0, 1.0] * 10), np.array([0.0, 1.0] * 1000)
     low, high = interval(few)
     assert 0.2 < low < 0.4 < 0.6 < high < 0.8

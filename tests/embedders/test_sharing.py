@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lookalike.embedders import compact, lite0, product
+from lookalike.embedders import compact, lite0, product, sessions
 from lookalike.embedders.shared_networks import shared
 
 
@@ -59,11 +59,10 @@ def test_the_bundled_embedders_have_one_network(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[object] = []
-    open_session = lite0.open_session
 
     def counted(model: Path | bytes) -> Any:
         opened.append(model)
-        return open_session(model)
+        return sessions.open_session(model)
 
     monkeypatch.setattr(lite0, "open_session", counted)
     embedders = [module.load(tmp_path) for module in (product, compact, lite0)]

@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmarks.random_clip import save_clip
 from lookalike.embedders import clip, colors, compact, lite0, phash, product
+from lookalike.embedders.exported import ExportedClip
 from lookalike.embedders.testing import ContractBroken, check_embedder, drawing, findings
 
 
@@ -29,7 +30,7 @@ def test_clip_keeps_it(tmp_path: Path, precision: Any) -> None:
     pytest.importorskip("sentence_transformers", reason="it is not installed (extra `clip`)")
     folder = str(save_clip(tmp_path))
 
-    def load(cache_folder: Path) -> clip.Clip:
+    def load(cache_folder: Path) -> clip.Clip | ExportedClip:
         return clip.load(cache_folder, model=folder, device="cpu", precision=precision)
 
     assert len(list(findings(load, "clip", tmp_path))) == 10

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.collection_settings import Collection
+from lookalike.adapter.records.writer import Writer
 from tests.engines.contract.conftest import (
     collection,
     collection_cache,
@@ -10,5 +15,16 @@ from tests.engines.contract.conftest import (
     subject,
     writer,
 )
+from tests.engines.contract.records import embed, record
+from tests.migrations.reembedding import COUNT
 
 __all__ = ["collection", "collection_cache", "collection_of", "engine", "subject", "writer"]
+
+
+@pytest.fixture
+async def filled(
+    writer: Writer, collection: Collection, collection_cache: CollectionCache
+) -> Collection:
+    """A collection that is in use, for another embedder."""
+    await writer.insert(collection, [record(n) for n in range(COUNT)], embed, None)
+    return await collection_cache.find(collection.id)

@@ -16,7 +16,8 @@ from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import Collection, Storage
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, CollectionNotFound
-from lookalike.adapter.records import listing, selection
+from lookalike.adapter.records import listing
+from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, find_nearest
 from lookalike.migrations.archive import ArchiveDamaged, export_collection, import_collection
@@ -98,7 +99,7 @@ async def test_an_existing_collection_is_not_touched_and_a_copy_gets_its_own_id(
     assert copy.id != filled.id
     assert msgspec.structs.replace(copy, id=filled.id, physical=filled.physical) == filled
     await store.delete_collection(engine, copy.id)
-    assert await listing.count_records(engine, filled, selection.Selection()) == COUNT
+    assert await listing.count_records(engine, filled, EVERYTHING) == COUNT
 
 
 @pytest.mark.parametrize("cut", [1, 40, 9_000])

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,16 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from tests.conftest import Service
-from tests.live import FileServer, live_server
+from tests.file_server import FileServer
+from tests.live import live_server, lookalike
+from tests.service import Service
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 COUNT = 60
-KILLS = 3
+KILLED_AFTER_FETCHES = (1, COUNT // 2, COUNT)
 
 
-def picture(number: int) -> bytes:
+def drawn(number: int) -> bytes:
     file = io.BytesIO()
     tiles = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     Image.fromarray(tiles).resize((48, 48), Image.Resampling.NEAREST).save(file, "PNG")
@@ -57,12 +61,12 @@ class Shop:
             self.searches += 1
             if answer.status_code != 200 or answer.json()["answer_records"][0]["_id"] != "p7":
                 self.faults.append(answer.text)
-        service.http.close()
+        service.close()
 
     def _insert(self) -> None:
         service, number = Service(self._url), 1000
         while not self._stop.wait(0.3):
-            image = base64.b64encode(picture(number)).decode()
+            image = base64.b64encode(drawn(number)).decode()
             body = {"records": [{"_id": f"p{number}", "_base64": image, "n": number}]}
             answer = service.call("insert", self._collection, body)
             if answer.status_code == 503:
@@ -72,14 +76,14 @@ class Shop:
             elif answer.json()["skipped_records"][0]["_status"]["code"] != 211:
                 self.faults.append(answer.text)
             number += 1
-        service.http.close()
+        service.close()
 
 
-def migrate(data: Path, collection: str, kill_after: float | None) -> subprocess.Popen[str]:
+def migrate(data: Path, collection: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "lookalike", "migrate", "up", collection]
     command += ["--embedder", "phash", "--data", str(data), "--skip-unreadable"]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("LOOKALIKE_")}
-    process = subprocess.Popen(
+    return subprocess.Popen(
         command,
         env=inherited | {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1"},
         cwd=data,
@@ -87,11 +91,14 @@ def migrate(data: Path, collection: str, kill_after: float | None) -> subprocess
         stderr=subprocess.STDOUT,
         text=True,
     )
-    if kill_after is not None:
-        time.sleep(kill_after)
-        process.kill()
-    process.output = process.communicate()[0]  # type: ignore[attr-defined]
-    return process
+
+
+def kill_after(process: subprocess.Popen[str], reached: Callable[[], bool], later_s: float) -> None:
+    """Kills the process that long after it has reached a point, unless it has ended before."""
+    wait_until(lambda: reached() or process.poll() is not None, "the migration has got that far")
+    time.sleep(later_s)
+    process.kill()
+    process.communicate()
 
 
 def test_a_shop_goes_on_while_its_migration_is_killed_and_started_again(
@@ -102,21 +109,27 @@ def test_a_shop_goes_on_while_its_migration_is_killed_and_started_again(
         service = Service(live.url)
         collection = service.collection(embedder="colors", type="colors")
         records = [
-            {"_id": f"p{n}", "_url": file_server.add(f"/{n}.png", picture(n)), "n": n}
+            {"_id": f"p{n}", "_url": file_server.add(f"/{n}.png", drawn(n)), "n": n}
             for n in range(COUNT)
         ]
         for begin in range(0, COUNT, 20):
             service.answer("insert", collection, {"records": records[begin : begin + 20]})
+        before = len(file_server.requests)
         shop = Shop(live.url, collection)
-        for _ in range(KILLS):
-            migrate(live.data, collection, chance.uniform(1.0, 7.0))
-        done = migrate(live.data, collection, None)
-        time.sleep(3)
+        for fetches in KILLED_AFTER_FETCHES:
+            reached = partial(file_server.has_served, before + fetches)
+            kill_after(migrate(live.data, collection), reached, chance.uniform(0, 2))
+        done = migrate(live.data, collection)
+        output, _ = done.communicate(timeout=PATIENCE_SECONDS)
+        inserted = len(shop.inserted)
+        wait_until(
+            lambda: len(shop.inserted) >= inserted + 8 and shop.searches > 100,
+            "the shop goes on when the migration is done",
+        )
         shop.close()
 
-        assert done.returncode == 0, done.output  # type: ignore[attr-defined]
+        assert done.returncode == 0, output
         assert shop.faults == []
-        assert shop.searches > 100
         view = service.http.get(f"/similarity/v2/collection/{collection}").json()
         assert view["embedder"] == "phash"
         listed = service.answer("allRecords", collection, {"fields_to_return": ["n"]})
@@ -129,21 +142,20 @@ def test_a_shop_goes_on_while_its_migration_is_killed_and_started_again(
         assert unread == sorted(shop.inserted)[: len(unread)]
         assert len(shop.inserted) > len(unread) + 3, "the later ones are embedded by both"
         for number in [3, 41, *shop.inserted[len(unread) :: 5]]:
-            image = base64.b64encode(picture(number)).decode()
+            image = base64.b64encode(drawn(number)).decode()
             body = {"query_record": {"_base64": image}, "k": 1}
             answer = service.answer("visualKNN", collection, body)
             assert answer["answer_records"][0]["_id"] == f"p{number}"
             assert answer["answer_distances"][0] == 0
 
-        assert "searched by visual, colors" in command(live.data, "switch", collection)
-        assert "visual-2: phash" in command(live.data, "status")
-        assert "visual-2 is deleted." in command(live.data, "drop", collection, "--yes")
-        assert "Nothing is left to do." in command(live.data, "up", collection)
+        def done_by(*arguments: str) -> str:
+            ran = lookalike("migrate", *arguments, "--data", str(live.data))
+            assert ran.returncode == 0, ran.stderr
+            return ran.stdout
+
+        assert "searched by visual, colors" in done_by("switch", collection)
+        assert "visual-2: phash" in done_by("status")
+        assert "visual-2 is deleted." in done_by("drop", collection, "--yes")
+        assert "Nothing is left to do." in done_by("up", collection)
         assert service.answer("get", collection, {"records": [{"_id": "p7"}]})["answer_records"]
-        service.http.close()
-
-
-def command(data: Path, *arguments: str) -> str:
-    line = [sys.executable, "-m", "lookalike", "migrate", *arguments, "--data", str(data)]
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("LOOKALIKE_")}
-    return subprocess.run(line, env=inherited, check=True, capture_output=True, text=True).stdout
+        service.close()

@@ -21,7 +21,7 @@ WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
 IMAGE = "image"
 """The hash of the image that the vectors were made of."""
 CROP = "crop"
-"""The part of the image that counts, where that is not all of it: `image_sources.ImageSource.crop`."""
+"""The part of the image that counts, where that is not all of it; see `ImageSource.crop`."""
 
 
 def stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:

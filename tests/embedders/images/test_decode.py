@@ -138,10 +138,10 @@ def test_a_image_waits_no_larger_than_its_model_needs(kind: str, size: tuple[int
 
 def test_shrinking_keeps_the_image(interiors: dict[str, bytes]) -> None:
     """JPEG shrinks inside its decoder, PNG after it: the model must see the same."""
-    photo = next(iter(interiors.values()))
-    with Image.open(io.BytesIO(photo)) as image:
+    room = next(iter(interiors.values()))
+    with Image.open(io.BytesIO(room)) as image:
         full = image.convert("RGB")
-    small = [read(data, 64) for data in (photo, encoded(full, "PNG"))]
+    small = [read(data, 64) for data in (room, encoded(full, "PNG"))]
     assert small[0].size == small[1].size
     assert difference(small[0], small[1]) < 3
     assert difference(small[1], full.resize(small[1].size, Image.Resampling.BOX)) < 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import ssl
-import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator
@@ -23,6 +23,7 @@ from lookalike.embedders.images.image_errors import (
     UrlRefused,
 )
 from lookalike.embedders.images.image_settings import ImageSettings
+from tests.waiting import PATIENCE_SECONDS
 
 from .web import Names, Web, Writer, answer
 
@@ -41,7 +42,11 @@ class Client:
 
     def __init__(self, tls: ssl.SSLContext | None = None, **settings: Any) -> None:
         self.names = Names(photos_test=LOOPBACK, cdn_test=LOOPBACK, evil_test=LOOPBACK)
-        options = {"allowed_hosts": ("photos.test", "cdn.test"), "fetch_timeout_s": 5.0, **settings}
+        options = {
+            "allowed_hosts": ("photos.test", "cdn.test"),
+            "fetch_timeout_s": PATIENCE_SECONDS,
+            **settings,
+        }
         self.fetcher = Fetcher(ImageSettings(**options), resolve=self.names, tls=tls)
 
     async def __aenter__(self) -> Client:
@@ -63,7 +68,15 @@ async def refusal(url: str, kind: type[ImageError], **settings: Any) -> str:
         return caught.value.text
 
 
-async def test_a_image_is_fetched(web: Web) -> None:
+async def fetched_in_the_end(client: Client, url: str) -> bytes:
+    """Asks again where the time was too short: the machine may be busy with other work."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            with contextlib.suppress(ImageNotFetched):
+                return await client.fetch(url)
+
+
+async def test_an_image_is_fetched(web: Web) -> None:
     web.pages["/a%20b.jpg?w=1"] = answer(b"bytes")
     async with Client() as client:
         assert await client.fetch(web.url("/a b.jpg?w=1#part")) == b"bytes"
@@ -85,12 +98,15 @@ async def test_connections_are_used_again_and_names_asked_once_for_each(web: Web
 
 
 async def test_fetches_are_bounded_in_number(web: Web) -> None:
-    most = 0
+    most, all_open = 0, asyncio.Event()
 
     async def slow(writer: Writer) -> None:
         nonlocal most
         most = max(most, web.open)
-        await asyncio.sleep(0.05)
+        if most >= 3:
+            all_open.set()
+        await all_open.wait()
+        await asyncio.sleep(0.02)  # in which a fourth would come
         writer.write(answer(b"bytes"))
 
     web.pages["/photo"] = slow
@@ -263,9 +279,8 @@ class TestHostileServers:
                 await asyncio.sleep(0.05)
 
         web.pages["/photo"] = drip
-        start = time.monotonic()
-        assert "0.4 s" in await refusal(web.url(), ImageNotFetched, fetch_timeout_s=0.4)
-        assert time.monotonic() - start < 4
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert "0.4 s" in await refusal(web.url(), ImageNotFetched, fetch_timeout_s=0.4)
 
     async def test_silence(self, web: Web) -> None:
         async def silence(writer: Writer) -> None:
@@ -292,7 +307,7 @@ class TestHostileServers:
         async with Client(fetch_timeout_s=0.3, fetch_connections=1) as client:
             with pytest.raises(ImageNotFetched):
                 await client.fetch(web.url())
-            assert await client.fetch(web.url("/good")) == b"bytes"
+            assert await fetched_in_the_end(client, web.url("/good")) == b"bytes"
 
     @pytest.mark.parametrize(
         "page",

@@ -9,6 +9,7 @@ import itertools
 import threading
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +17,10 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lookalike.embedders.images import image_settings
 from lookalike.embedders.images import reader as reader_module
 from lookalike.embedders.images.base64 import decode_base64
+from lookalike.embedders.images.decode import decode
 from lookalike.embedders.images.image_errors import (
     ImageError,
     ImageNotFetched,
@@ -26,6 +29,7 @@ from lookalike.embedders.images.image_errors import (
 )
 from lookalike.embedders.images.image_settings import ImageSettings
 from lookalike.embedders.images.reader import ImageReader
+from tests.waiting import PATIENCE_SECONDS, until
 
 from .images import difference, gradient, in_format
 from .web import Web, answer
@@ -36,7 +40,9 @@ TEXT = base64.b64encode(PNG).decode()
 
 @pytest_asyncio.fixture
 async def reader() -> AsyncIterator[ImageReader]:
-    reader = ImageReader(ImageSettings(allowed_hosts=("127.0.0.1",)))
+    reader = ImageReader(
+        ImageSettings(allowed_hosts=("127.0.0.1",), fetch_timeout_s=PATIENCE_SECONDS)
+    )
     yield reader
     await reader.close()
 
@@ -134,17 +140,19 @@ async def test_the_limits_are_those_of_the_settings() -> None:
 async def test_decoding_is_limited_in_time_and_off_the_event_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def slow(*_: Any, **__: Any) -> None:
-        time.sleep(1.2)
+    begun, gate = threading.Event(), threading.Event()
 
-    monkeypatch.setattr(reader_module, "decode", slow)
+    def held(*_: Any, **__: Any) -> None:
+        begun.set()
+        gate.wait(PATIENCE_SECONDS)
+
+    monkeypatch.setattr(reader_module, "decode", held)
     reader = ImageReader(ImageSettings(decode_timeout_s=0.1))
-    start = time.monotonic()
-    ticks = asyncio.create_task(asyncio.sleep(0.05))
+    reading = asyncio.create_task(reader.read(base64=TEXT, image_px=224))
+    await until(begun.is_set, "the event loop goes on while an image is decoded")
     with pytest.raises(ImageTooLarge, match=r"0\.1 s"):
-        await reader.read(base64=TEXT, image_px=224)
-    assert ticks.done()
-    assert time.monotonic() - start < 1
+        await reading
+    gate.set()
     await reader.close()
 
 
@@ -152,11 +160,11 @@ async def test_waiting_for_others_does_not_count_as_decoding(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def slow(*_: Any, **__: Any) -> None:
-        time.sleep(0.2)
+        time.sleep(0.1)
 
     monkeypatch.setattr(reader_module, "decode", slow)
-    reader = ImageReader(ImageSettings(decode_timeout_s=0.5, decode_threads=1))
-    waiting = [asyncio.create_task(reader.read(base64=TEXT, image_px=224)) for _ in range(6)]
+    reader = ImageReader(ImageSettings(decode_timeout_s=1.5, decode_threads=1))
+    waiting = [asyncio.create_task(reader.read(base64=TEXT, image_px=224)) for _ in range(20)]
     waiting.pop().cancel()
     await asyncio.gather(*waiting)
     await reader.close()
@@ -176,16 +184,17 @@ async def test_a_search_does_not_wait_behind_an_import(
     reader: ImageReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While every thread of the import is busy, and more wait, a search's image is decoded."""
-    gate, decode = threading.Event(), reader_module.decode
+    gate, busy = threading.Event(), threading.Event()
 
     def held(data: bytes, **options: Any) -> Any:
         if threading.current_thread().name.startswith("decode_"):
-            gate.wait(20)
+            busy.set()
+            gate.wait(PATIENCE_SECONDS)
         return decode(data, **options)
 
     monkeypatch.setattr(reader_module, "decode", held)
     bulk = [asyncio.create_task(reader.read(base64=TEXT, image_px=32)) for _ in range(20)]
-    await asyncio.sleep(0.05)
+    await until(busy.is_set, "the import is at work")
     assert (await reader.read(base64=TEXT, image_px=32, query=True)).image.mode == "RGB"
     assert not any(task.done() for task in bulk)
     gate.set()
@@ -194,18 +203,20 @@ async def test_a_search_does_not_wait_behind_an_import(
 
 async def test_a_search_by_url_does_not_wait_behind_an_import(reader: ImageReader) -> None:
     """While the import waits for a server that does not answer, on every connection it may have."""
-    web, asked = await Web().start(), asyncio.Event()
+    web, asked, done = await Web().start(), asyncio.Event(), asyncio.Event()
 
     async def never(_: Any) -> None:
         asked.set()
-        await asyncio.sleep(20)
+        await done.wait()
 
     web.pages |= {"/photo": answer(PNG), "/never": never}
-    hanging, photo = web.url("/never", host="127.0.0.1"), web.url(host="127.0.0.1")
+    hanging, good = web.url("/never", host="127.0.0.1"), web.url(host="127.0.0.1")
     bulk = [asyncio.create_task(reader.read(url=hanging, image_px=32)) for _ in range(40)]
-    await asyncio.wait_for(asked.wait(), 5)
-    async with asyncio.timeout(5):
-        assert (await reader.read(url=photo, image_px=32, query=True)).image.mode == "RGB"
+    await asked.wait()
+    async with asyncio.timeout(PATIENCE_SECONDS / 2):
+        assert (await reader.read(url=good, image_px=32, query=True)).image.mode == "RGB"
+    assert not any(task.done() for task in bulk)
+    done.set()
     for task in bulk:
         task.cancel()
     await asyncio.gather(*bulk, return_exceptions=True)
@@ -213,9 +224,7 @@ async def test_a_search_by_url_does_not_wait_behind_an_import(reader: ImageReade
 
 
 def test_every_setting_says_what_it_is() -> None:
-    source = (reader_module.__file__ or "").replace("reader.py", "settings.py")
-    with open(source) as file:
-        lines = file.read().splitlines()
+    lines = Path(image_settings.__file__).read_text().splitlines()
     fields = ImageSettings.__struct_fields__
     documented = [
         line.split(":")[0].strip()

@@ -32,7 +32,7 @@ class Slow:
         self._images += len(images)
         if self._images % 10 == 0:
             self._most_decoded = max(self._most_decoded, _decoded())
-        notes = {"pictures": self._images, "most_decoded": self._most_decoded}
+        notes = {"images": self._images, "most_decoded": self._most_decoded}
         self._notes.write_text(json.dumps(notes))
         return np.stack([np.asarray(image, np.float32).mean((0, 1)) for image in images])
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.conftest import Service
 from tests.engines.server.rest import RestServer
 from tests.live import LiveServer, live_server
+from tests.service import Service
 
 
 def picture(side_px: int = 32) -> str:
@@ -42,7 +42,7 @@ def live(qdrant: RestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 def service(live: LiveServer) -> Iterator[Service]:
     client = Service(live.url)
     yield client
-    client.http.close()
+    client.close()
 
 
 def test_no_engine_process_is_started(live: LiveServer, service: Service) -> None:
@@ -80,7 +80,7 @@ def test_a_server_that_goes_away_is_a_503_until_it_is_back(tmp_path: Path) -> No
         assert client.http.get("/readyz").status_code == 503
         qdrant.back()
         assert client.call("allRecords", collection, {}).status_code == 200
-        client.http.close()
+        client.close()
 
 
 def test_the_start_gives_up_with_a_clear_word(tmp_path: Path) -> None:

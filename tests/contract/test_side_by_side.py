@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import base64
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,58 +10,35 @@ import httpx
 import pytest
 
 from lookalike.demo_photos import DemoPhoto
-from tests.conftest import Service
-from tests.live import FileServer, LiveServer, live_server
+from tests.file_server import FileServer
+from tests.live import LiveServer, lookalike
+from tests.service import Service
 
 COUNT = 40
 ALLOW = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1"}
 HEADER = "lookalike-vector"
-SEEN_SECONDS = 5.0
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with live_server(tmp_path_factory.mktemp("data"), ALLOW) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def service(live: LiveServer) -> Iterator[Service]:
-    client = Service(live.url)
-    yield client
-    client.http.close()
-
-
-def migrate(live: LiveServer, *arguments: str) -> str:
-    command = [sys.executable, "-m", "lookalike", "migrate", *arguments, "--data", str(live.data)]
-    done = subprocess.run(command, env=ALLOW, capture_output=True, text=True)
+def migrate(server: LiveServer, *arguments: str) -> str:
+    done = lookalike("migrate", *arguments, "--data", str(server.data), environment=ALLOW)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def both(
-    live: LiveServer, service: Service, file_server: FileServer, products: list[DemoPhoto]
+    server: LiveServer, service: Service, file_server: FileServer, products: list[DemoPhoto]
 ) -> str:
-    """A collection of real photos, searched by their hashes, with their colours beside."""
+    """A collection of real images, searched by their hashes, with their colours beside."""
     collection = service.collection(embedder="phash", type="matching")
     records = [
-        {"_id": f"p{n}", "_url": file_server.add(f"/side/{n}.jpg", photo.image), "n": n}
-        for n, photo in enumerate(products[:COUNT])
+        {"_id": f"p{n}", "_url": file_server.add(f"/side/{n}.jpg", product.image), "n": n}
+        for n, product in enumerate(products[:COUNT])
     ]
     service.answer("insert", collection, {"records": records})
-    migrate(live, "up", collection, "--embedder", "colors", "--beside")
-    assert view(service, collection)["alternative"]["complete"]
+    migrate(server, "up", collection, "--embedder", "colors", "--beside")
+    assert service.view(collection)["alternative"]["complete"]
     return collection
-
-
-def view(service: Service, collection: str) -> dict[str, Any]:
-    found: dict[str, Any] = service.http.get(f"/similarity/v2/collection/{collection}").json()
-    return found
-
-
-def change(service: Service, collection: str, **settings: Any) -> httpx.Response:
-    return service.http.patch(f"/similarity/v2/collection/{collection}", json=settings)
 
 
 def search(
@@ -94,7 +68,7 @@ def vector_of(response: httpx.Response) -> str:
 
 
 def test_the_collection_shows_both(service: Service, both: str) -> None:
-    shown = view(service, both)
+    shown = service.view(both)
     assert (shown["vector"], shown["embedder"], shown["distance"]) == (
         *("visual", "phash"),
         "manhattan",
@@ -121,7 +95,7 @@ def test_a_header_picks_one_and_the_statistics_name_it(
     by_image = {"query_record": {"_base64": image}, "k": 3}
     for name, answer in answers.items():
         found = search(service, both, by_image, name)
-        assert ids(found) == ids(answer)[:3], "a picture is embedded for the vector it searches"
+        assert ids(found) == ids(answer)[:3], "an image is embedded for the vector it searches"
         assert found.json()["answer_distances"][0] == pytest.approx(0, abs=1e-6)
     ranked = {"query_record": {"_id": "p3"}, "records": [{"_id": f"p{n}"} for n in range(5)]}
     assert vector_of(search(service, both, ranked, "visual-2", "visualRankRecords")) == "visual-2"
@@ -133,13 +107,13 @@ def test_a_wrong_name_is_refused(service: Service, both: str) -> None:
     assert HEADER in answer.text
     alone = service.collection(embedder="colors", type="colors")
     assert search(service, alone, {"query_record": {"_id": "x"}}, "visual-2").status_code == 400
-    assert change(service, alone, alternative_share=0.5).status_code == 409
+    assert service.change(alone, alternative_share=0.5).status_code == 409
 
 
 def test_a_share_of_the_queries_goes_to_the_other_and_pages_fit_together(
     service: Service, both: str
 ) -> None:
-    assert change(service, both, alternative_share=0.5).json()["alternative"]["share"] == 0.5
+    assert service.change(both, alternative_share=0.5).json()["alternative"]["share"] == 0.5
     chosen = [vector_of(search(service, both, by_id(n, k=5))) for n in range(COUNT)]
     assert 8 <= chosen.count("visual-2") <= 32, "half of 40, by a hash"
     for number in range(0, COUNT, 4):
@@ -149,7 +123,7 @@ def test_a_share_of_the_queries_goes_to_the_other_and_pages_fit_together(
         assert together == ids(search(service, both, by_id(number, k=15), chosen[number]))
     assert vector_of(search(service, both, by_id(3), "visual")) == "visual", "a header goes before"
     for share, vector in ((1.0, "visual-2"), (0.0, "visual")):
-        change(service, both, alternative_share=share)
+        service.change(both, alternative_share=share)
         assert {vector_of(search(service, both, by_id(n))) for n in range(8)} == {vector}
     headers = {"collection-id": both}
     broken = service.http.post("/similarity/photos/v2/visualKNN", content=b"{", headers=headers)
@@ -174,18 +148,15 @@ def test_inserts_go_into_both_and_deletes_out_of_both(
 
 
 def test_a_vector_that_is_being_filled_answers_nothing_yet(
-    live: LiveServer, service: Service, products: list[DemoPhoto], tmp_path: Path
+    server: LiveServer, service: Service, products: list[DemoPhoto], tmp_path: Path
 ) -> None:
     collection = service.collection(embedder="phash", type="matching")
     image = base64.b64encode(products[0].image).decode()
     service.answer("insert", collection, {"records": [{"_id": "gone", "_base64": image}]})
-    command = ["up", collection, "--embedder", "colors", "--data", str(live.data)]
-    done = subprocess.run(
-        [sys.executable, "-m", "lookalike", "migrate", *command],
-        env=ALLOW,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
+    done = lookalike(
+        *("migrate", "up", collection, "--embedder", "colors", "--data", str(server.data)),
+        environment=ALLOW,
+        folder=tmp_path,
     )
     assert done.returncode == 1
     assert "unreadable.jsonl" in done.stderr
@@ -193,10 +164,10 @@ def test_a_vector_that_is_being_filled_answers_nothing_yet(
         search(service, collection, {"query_record": {"_id": "gone"}}, "visual-2").status_code
         == 409
     )
-    assert change(service, collection, alternative_share=0.5).status_code == 409
-    assert "being filled, 1 records without it" in migrate(live, "status")
-    assert "visual-2 is deleted." in migrate(live, "drop", collection, "--yes")
-    assert view(service, collection)["alternative"] is None
+    assert service.change(collection, alternative_share=0.5).status_code == 409
+    assert "being filled, 1 records without it" in migrate(server, "status")
+    assert "visual-2 is deleted." in migrate(server, "drop", collection, "--yes")
+    assert service.view(collection)["alternative"] is None
     answer = search(service, collection, {"query_record": {"_id": "gone"}})
     assert ids(answer) == ["gone"]
     assert "vector" not in answer.json()["statistics"]

@@ -1,0 +1,83 @@
+"""Image matching by perceptual hashes, with and without a collection; colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ximilar.client import search as clients
+
+from tests.contract.answers import ids
+from tests.contract.images import image_of
+from tests.contract.palette import COLOURS, png
+from tests.service import Service
+
+
+def test_image_matching_without_a_collection(service: Service) -> None:
+    records = [
+        {"_id": "1", "_base64": image_of(1)},
+        {"_id": "broken", "_base64": "no picture"},
+        {"_id": "1 again", "_base64": image_of(1, 80, 80)},
+        {"_id": "2", "_base64": image_of(2), "note": "mine"},
+    ]
+
+    def call(method: str, body: dict[str, Any]) -> dict[str, Any]:
+        response = service.call(method, None, body, "image_matching")
+        assert response.status_code == 200, response.text
+        content: dict[str, Any] = response.json()
+        return content
+
+    hashes = call("visual_hash", {"records": records})["records"]
+    assert [r["_id"] for r in hashes] == ["1", "broken", "1 again", "2"]
+    assert hashes[1]["_status"]["code"] == 422
+    assert len(bytes.fromhex(hashes[0]["_visual_hash"]["bmh1"])) == 16
+    named = call("visual_hash", {"records": records[:1], "hash_type": "mine"})["records"]
+    assert named[0]["_visual_hash"] == {"mine": hashes[0]["_visual_hash"]["bmh1"]}
+
+    merged = call("remove_duplicates", {"records": records})
+    assert [r["_ids"] for r in merged["answer_records"]] == [["1", "1 again"], ["2"]]
+    assert [r["_id"] for r in merged["skipped_records"]] == ["broken"]
+    everything = call("remove_duplicates", {"records": records, "radius": 128})
+    assert everything["answer_count"] == 1
+
+    ranked = call("rank_images", {"query_record": records[2], "records": records})
+    assert ids(ranked)[:2] in (["1", "1 again"], ["1 again", "1"])
+    assert ranked["answer_records"][2] == {"_id": "2", "note": "mine"}
+    assert ranked["answer_distances"] == sorted(ranked["answer_distances"])
+    assert ranked["answer_distances"][0] == 0
+    assert all(distance == int(distance) for distance in ranked["answer_distances"])
+    response = service.call(
+        "rank_images", None, {"query_record": records[1], "records": records}, "image_matching"
+    )
+    assert response.status_code == 400
+
+
+def test_image_matching_with_a_collection_through_the_official_client(service: Service) -> None:
+    collection = service.collection(type="matching")
+    client = clients.ImageMatchingSearchClient(
+        token="any",
+        collection_id=collection,
+        endpoint=f"{service.url}/localhost/image_matching/v2/",
+    )
+    client.insert([{"_id": str(n), "_base64": image_of(n), "noresize": True} for n in (1, 2, 3)])
+    answer = client.search({"_base64": image_of(2, 80, 80), "noresize": True}, k=3)
+    assert answer["answer_records"][0]["_id"] == "2"
+    assert answer["answer_distances"][0] <= 5 < answer["answer_distances"][1]
+    near = service.answer("nearDuplicates", collection, {"query_record": {"_id": "2"}})
+    assert ids(near) == ["2"]
+    refused = service.answer(
+        "nearDupsInsert", collection, {"records": [{"_id": "2b", "_base64": image_of(2, 80, 80)}]}
+    )
+    assert refused["skipped_records"][0]["_reason"]["near_duplicates"] == [{"_id": "2"}]
+
+
+def test_colours(service: Service) -> None:
+    collection = service.collection(type="colors")
+    client = clients.SimilarityColorsClient(
+        token="any",
+        collection_id=collection,
+        endpoint=f"{service.url}/localhost/similarity/colors/v2/",
+    )
+    client.insert([{"_id": n, "_base64": png(c, 64), "noresize": True} for n, c in COLOURS.items()])
+    answer = client.search({"_base64": png((245, 5, 5), 64), "noresize": True}, k=3)
+    assert answer["answer_records"][0]["_id"] == "red"
+    assert "blue" not in ids(answer)

@@ -1,0 +1,94 @@
+"""Images as clients send them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.contract.answers import codes, ids, search
+from tests.contract.images import base64_of, encoded, opened
+from tests.contract.palette import COLOURS
+from tests.file_server import FileServer
+from tests.service import Service
+
+
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
+def test_formats_with_and_without_data_header(
+    format_: str, service: Service, shop: str, thumbnails: dict[str, bytes]
+) -> None:
+    data = base64_of(encoded(opened(thumbnails["26"]), format_))
+    for text in (data, f"data:image/{format_.lower()};base64,{data}"):
+        answer = search(service, shop, {"_base64": text}, k=1)
+        assert ids(answer) == ["26"]
+        assert answer["answer_distances"][0] < 0.05
+
+
+def test_orientation_is_applied(service: Service, shop: str, thumbnails: dict[str, bytes]) -> None:
+    upright = opened(thumbnails["26"])
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    query = {"_base64": base64_of(encoded(turned, "PNG", exif=exif.tobytes()))}
+    assert search(service, shop, query, k=1)["answer_distances"][0] < 0.01
+
+
+def test_images_are_fetched(
+    service: Service, collection: str, thumbnails: dict[str, bytes], file_server: FileServer
+) -> None:
+    records = [
+        {"_id": id_, "_url": file_server.add(f"/photos/{id_}.jpg", data)}
+        for id_, data in itertools.islice(thumbnails.items(), 10)
+    ]
+    body = {"records": records, "fields_to_return": ["_url"]}
+    assert service.answer("insert", collection, body)["answer_records"] == records
+    answer = search(
+        service, collection, {"_url": records[4]["_url"]}, k=1, fields_to_return=["_url"]
+    )
+    assert answer["answer_records"] == [records[4]]
+
+
+def test_ten_images_of_seven_megabytes(service: Service, collection: str) -> None:
+    rng = np.random.default_rng(1)
+    records = []
+    for number in range(10):
+        noise = rng.integers(0, 256, (700, 900, 3), dtype=np.uint8)
+        data = encoded(Image.fromarray(noise), "JPEG", quality=92)
+        records.append({"_id": str(number), "_base64": base64_of(data)})
+    body = json.dumps({"records": records}).encode()
+    assert len(body) > 7_000_000
+    answer = service.http.post(
+        "/similarity/photos/v2/insert", content=body, headers={"collection-id": collection}
+    ).json()
+    assert codes(answer) == (210, [str(number) for number in range(10)], [])
+
+
+def test_a_redirect_within_what_is_allowed(
+    service: Service,
+    collection: str,
+    thumbnails: dict[str, bytes],
+    file_server: FileServer,
+) -> None:
+    url = file_server.redirect("/moved", file_server.add("/redirected.jpg", thumbnails["2"]))
+    service.load(collection, [{"_id": "1", "_url": url}])
+
+
+def test_a_part_of_an_image(service: Service, paints: str) -> None:
+    image = Image.new("RGB", (40, 20), COLOURS["blue"])
+    image.paste(COLOURS["red"], (0, 0, 20, 20))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    half = {"_base64": base64.b64encode(buffer.getvalue()).decode()}
+    for crop, name in (([0, 0, 0.5, 1], "red"), ([20, 0, 40, 20], "blue")):
+        for query in (half, half | {"_id": "green"}):
+            body = {"query_record": query | {"_crop": crop}, "k": 1}
+            assert ids(service.answer("visualKNN", paints, body)) == [name]
+    response = service.call(
+        "visualKNN", paints, {"query_record": {"_id": "red", "_crop": [0, 0, 1, 1]}}
+    )
+    assert response.status_code == 400
