@@ -12,7 +12,7 @@ from qdrant_client import AsyncQdrantClient, models
 
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from tests.engines.embedded.points import DIMENSION
+from tests.engines.points import DIMENSION
 
 _numbers = itertools.count()
 

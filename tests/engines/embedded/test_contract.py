@@ -9,7 +9,7 @@ import pytest
 from qdrant_client import models
 
 from tests.engines.embedded.conftest import make_collection
-from tests.engines.embedded.points import DIMENSION, payload, point_id, points, vectors
+from tests.engines.points import DIMENSION, payload, point_id, points, vectors
 
 COUNT = 40
 

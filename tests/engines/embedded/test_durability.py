@@ -34,7 +34,7 @@ from tests.engines.embedded.owners import (
     running,
     wait_for,
 )
-from tests.engines.embedded.points import DIMENSION, point_id, vectors
+from tests.engines.points import DIMENSION, point_id, vectors
 
 RESTLESS = EngineSettings(
     flush_seconds=0.1,

@@ -34,7 +34,7 @@ from tests.engines.embedded.owners import (
     running,
     wait_for,
 )
-from tests.engines.embedded.points import point_id, points, vectors
+from tests.engines.points import point_id, points, vectors
 
 
 async def test_it_starts_quickly_and_ends_in_order(data: Path) -> None:
@@ -255,7 +255,7 @@ async def test_several_processes_share_one_worker(
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from lookalike.adapter.engines.embedded.client import EmbeddedEngine\n"
-        "from tests.engines.embedded.points import points\n"
+        "from tests.engines.points import points\n"
         "async def main():\n"
         "    engine = await EmbeddedEngine.connect(Path(sys.argv[1]))\n"
         "    await engine.upsert(sys.argv[2], points(100, start=int(sys.argv[3])))\n"

@@ -20,7 +20,7 @@ from lookalike.adapter.engines.embedded.worker.write_plans import write
 from lookalike.adapter.engines.engine_settings import EngineSettings
 from tests.engines.embedded.conftest import make_collection
 from tests.engines.embedded.owners import FaultySupervisor, running, wait_for
-from tests.engines.embedded.points import CATEGORIES, DIMENSION, payload, point_id, points, vectors
+from tests.engines.points import CATEGORIES, DIMENSION, payload, point_id, points, vectors
 
 COUNT = 3000
 GRAPH = EngineSettings(

@@ -22,7 +22,7 @@ from lookalike.adapter.errors import (
     RecordsNotFound,
 )
 from tests.engines.embedded.conftest import make_collection
-from tests.engines.embedded.points import DIMENSION, payload, point_id, points, vectors
+from tests.engines.points import DIMENSION, payload, point_id, points, vectors
 
 Call = Callable[[EmbeddedEngine, str], Awaitable[Any]]
 ROW = vectors(1)[0].tolist()

@@ -14,8 +14,8 @@ from lookalike.adapter.engines.engine_settings import EngineSettings
 from lookalike.adapter.errors import EngineFailed
 from tests.engines.embedded.conftest import make_collection
 from tests.engines.embedded.owners import kill, running
-from tests.engines.embedded.points import DIMENSION, point_id, points, vectors
 from tests.engines.embedded.test_rebuild import home, manifest, rebuilt
+from tests.engines.points import DIMENSION, point_id, points, vectors
 
 COUNT, OTHER_DIMENSION = 600, 24
 OTHER = np.random.default_rng(8).normal(size=(COUNT, OTHER_DIMENSION)).astype(np.float32)

@@ -17,9 +17,9 @@ import numpy as np
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
-from lookalike.adapter.engines.embedded import convert
+from lookalike.adapter.engines.embedded import conversion
 from lookalike.adapter.engines.embedded.connection import Connection
-from lookalike.adapter.engines.embedded.convert import Plain
+from lookalike.adapter.engines.embedded.conversion import Plain
 from lookalike.adapter.errors import CollectionNotFound
 
 READ_TIMEOUT_SECONDS = 30.0
@@ -35,8 +35,8 @@ class EmbeddedEngine:
     a search does not wait behind the bytes of a bulk insert."""
 
     def __init__(self, socket_path: Path) -> None:
-        self._reads = Connection(socket_path, convert.encode)
-        self._writes = Connection(socket_path, convert.encode)
+        self._reads = Connection(socket_path, conversion.encode)
+        self._writes = Connection(socket_path, conversion.encode)
 
     @classmethod
     async def connect(cls, socket_path: Path) -> Self:
@@ -112,7 +112,7 @@ class EmbeddedEngine:
         )
 
     async def get_collection(self, collection_name: str, **_: Any) -> models.CollectionInfo:
-        return convert.collection_info(await self._read("get_collection", collection_name))
+        return conversion.collection_info(await self._read("get_collection", collection_name))
 
     async def update_collection_aliases(
         self, change_aliases_operations: Sequence[models.AliasOperations], **_: Any
@@ -186,7 +186,7 @@ class EmbeddedEngine:
         return await self._write(
             "upsert",
             collection_name,
-            points=convert.points(points),
+            points=conversion.points(points),
             update_mode=update_mode,
             update_filter=update_filter,
         )
@@ -201,7 +201,7 @@ class EmbeddedEngine:
         return await self._write(
             "update_vectors",
             collection_name,
-            points=convert.points(points),
+            points=conversion.points(points),
             update_filter=update_filter,
         )
 
@@ -209,7 +209,7 @@ class EmbeddedEngine:
         self, collection_name: str, vectors: Sequence[str], points: Selector, **_: Any
     ) -> models.UpdateResult:
         return await self._write(
-            "delete_vectors", collection_name, vector=list(vectors), **convert.selected(points)
+            "delete_vectors", collection_name, vector=list(vectors), **conversion.selected(points)
         )
 
     async def set_payload(
@@ -221,40 +221,40 @@ class EmbeddedEngine:
         **_: Any,
     ) -> models.UpdateResult:
         return await self._write(
-            "set_payload", collection_name, payload=payload, key=key, **convert.selected(points)
+            "set_payload", collection_name, payload=payload, key=key, **conversion.selected(points)
         )
 
     async def overwrite_payload(
         self, collection_name: str, payload: Plain, points: Selector, **_: Any
     ) -> models.UpdateResult:
         return await self._write(
-            "overwrite_payload", collection_name, payload=payload, **convert.selected(points)
+            "overwrite_payload", collection_name, payload=payload, **conversion.selected(points)
         )
 
     async def delete_payload(
         self, collection_name: str, keys: Sequence[str], points: Selector, **_: Any
     ) -> models.UpdateResult:
         return await self._write(
-            "delete_payload", collection_name, keys=list(keys), **convert.selected(points)
+            "delete_payload", collection_name, keys=list(keys), **conversion.selected(points)
         )
 
     async def clear_payload(
         self, collection_name: str, points_selector: Selector, **_: Any
     ) -> models.UpdateResult:
         return await self._write(
-            "clear_payload", collection_name, **convert.selected(points_selector)
+            "clear_payload", collection_name, **conversion.selected(points_selector)
         )
 
     async def delete(
         self, collection_name: str, points_selector: Selector, **_: Any
     ) -> models.UpdateResult:
-        return await self._write("delete", collection_name, **convert.selected(points_selector))
+        return await self._write("delete", collection_name, **conversion.selected(points_selector))
 
     async def batch_update_points(
         self, collection_name: str, update_operations: Sequence[models.UpdateOperation], **_: Any
     ) -> list[models.UpdateResult]:
         """All operations in order; they are checked together before the first is applied."""
-        operations = [convert.operation(operation) for operation in update_operations]
+        operations = [conversion.operation(operation) for operation in update_operations]
         result = await self._write("batch", collection_name, operations=operations)
         return [result] * len(operations)
 
@@ -275,7 +275,7 @@ class EmbeddedEngine:
             with_payload=with_payload,
             with_vector=with_vectors,
         )
-        return [convert.record(row) for row in rows]
+        return [conversion.record(row) for row in rows]
 
     async def scroll(
         self,
@@ -298,7 +298,7 @@ class EmbeddedEngine:
             with_payload=with_payload,
             with_vector=with_vectors,
         )
-        return [convert.record(row) for row in rows], after
+        return [conversion.record(row) for row in rows], after
 
     async def count(
         self,
@@ -345,7 +345,7 @@ class EmbeddedEngine:
         rows = await self._read(
             "query",
             collection_name,
-            query=convert.dense(query) if isinstance(query, list | np.ndarray) else query,
+            query=conversion.dense(query) if isinstance(query, list | np.ndarray) else query,
             using=using,
             prefetch=prefetch,
             filter=query_filter,
@@ -357,24 +357,24 @@ class EmbeddedEngine:
             score_threshold=score_threshold,
             lookup_from=lookup_from,
         )
-        return QueryResponse.model_construct(points=[convert.scored_point(row) for row in rows])
+        return QueryResponse.model_construct(points=[conversion.scored_point(row) for row in rows])
 
     async def query_batch_points(
         self, collection_name: str, requests: Sequence[models.QueryRequest], **_: Any
     ) -> list[QueryResponse]:
         answers = await self._read("query_batch", collection_name, requests=list(requests))
         return [
-            QueryResponse.model_construct(points=[convert.scored_point(row) for row in rows])
+            QueryResponse.model_construct(points=[conversion.scored_point(row) for row in rows])
             for rows in answers
         ]
 
     async def _read(self, method: str, collection: str, **args: Any) -> Any:
         return await self._reads.request(
-            method, convert.arguments(collection, args), READ_TIMEOUT_SECONDS
+            method, conversion.arguments(collection, args), READ_TIMEOUT_SECONDS
         )
 
     async def _write(self, method: str, collection: str, **args: Any) -> models.UpdateResult:
         await self._writes.request(
-            method, convert.arguments(collection, args), WRITE_TIMEOUT_SECONDS
+            method, conversion.arguments(collection, args), WRITE_TIMEOUT_SECONDS
         )
         return _COMPLETED
