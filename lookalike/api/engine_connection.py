@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
-from lookalike.adapter.engines.engine_settings import ServerSettings
 from lookalike.adapter.engines.server.engine import ServerEngine
+from lookalike.adapter.engines.server.server_settings import ServerSettings
 from lookalike.api.settings import Settings
 
 

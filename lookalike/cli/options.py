@@ -6,7 +6,7 @@ import os
 
 import click
 
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.api.settings import PREFIX, Settings, SettingsError, from_environment
 
 
@@ -21,5 +21,5 @@ def settings_with(**options: str | int | None) -> Settings:
         raise click.ClickException(str(error)) from None
 
 
-def engine_settings(settings: Settings) -> EngineSettings:
-    return EngineSettings(hnsw_threshold_elements=settings.hnsw_threshold_elements)
+def engine_settings(settings: Settings) -> WorkerSettings:
+    return WorkerSettings(hnsw_threshold_elements=settings.hnsw_threshold_elements)

@@ -15,8 +15,8 @@ import pytest
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.adapter.engines.engine_settings import ServerSettings
 from lookalike.adapter.engines.server.engine import ServerEngine
+from lookalike.adapter.engines.server.server_settings import ServerSettings
 from tests.engines.server.rest import RestServer
 
 QDRANT_IMAGE = os.environ.get("LOOKALIKE_TEST_QDRANT_IMAGE", "qdrant/qdrant:v1.20.0")

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 START_SECONDS = 20.0
 
@@ -36,7 +36,7 @@ class FaultySupervisor(Supervisor):
 
 @contextlib.contextmanager
 def running(
-    data: Path, settings: EngineSettings | None = None, kind: type[Supervisor] = Supervisor
+    data: Path, settings: WorkerSettings | None = None, kind: type[Supervisor] = Supervisor
 ) -> Iterator[Supervisor]:
     """An engine on a folder, ready."""
     owner = kind(data, settings)
@@ -49,7 +49,7 @@ def running(
 
 
 @contextlib.contextmanager
-def killable(data: Path, settings: EngineSettings) -> Iterator[subprocess.Popen[str]]:
+def killable(data: Path, settings: WorkerSettings) -> Iterator[subprocess.Popen[str]]:
     """An owner in a process of its own, ready."""
     owner = subprocess.Popen(
         [sys.executable, "-m", __name__, str(data), msgspec.json.encode(settings).decode()],
@@ -98,7 +98,7 @@ def kill(pid: int | None) -> None:
 
 
 def main() -> None:
-    owner = Supervisor(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=EngineSettings))
+    owner = Supervisor(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=WorkerSettings))
     owner.start()
     owner.wait_ready(START_SECONDS)
     print("ready", flush=True)

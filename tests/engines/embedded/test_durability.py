@@ -23,7 +23,7 @@ from qdrant_client import models
 
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import running_socket
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.errors import EngineUnavailable
 from tests.engines.embedded.conftest import make_collection
 from tests.engines.embedded.owners import (
@@ -36,7 +36,7 @@ from tests.engines.embedded.owners import (
 )
 from tests.engines.points import DIMENSION, point_id, vectors
 
-RESTLESS = EngineSettings(
+RESTLESS = WorkerSettings(
     flush_seconds=0.1,
     hnsw_threshold_elements=400 * DIMENSION,
     vacuum_fraction=0.05,

@@ -13,13 +13,13 @@ from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, E
 from lookalike.adapter.engines.embedded.worker.loading import MAX_FAILURES, PASSING, load_shard
 from lookalike.adapter.engines.embedded.worker.validation import Refused
 from lookalike.adapter.engines.embedded.worker.write_plans import write
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 DENSE = {"vectors": {"visual": {"size": 4, "distance": "Cosine"}}}
 
 
 def engine_on(data: Path) -> Engine:
-    engine = Engine(data, EngineSettings())
+    engine = Engine(data, WorkerSettings())
     engine.load(faulted=False)
     return engine
 

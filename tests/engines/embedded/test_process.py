@@ -22,7 +22,7 @@ from lookalike.adapter.engines.embedded.supervisor import (
     Supervisor,
     running_socket,
 )
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.errors import EngineUnavailable
 from tests.engines.embedded.conftest import make_collection
 from tests.engines.embedded.owners import (
@@ -117,7 +117,7 @@ async def test_a_panic_is_answered_and_cured_by_a_restart(
     it is put aside, and what was flushed before is there, and can be changed."""
     monkeypatch.setenv("FAULT", "unchecked")
     bad = models.SparseVector.model_construct(indices=[5, 6], values=[1.0])
-    with running(data, EngineSettings(flush_seconds=0.1), FaultySupervisor) as owner:
+    with running(data, WorkerSettings(flush_seconds=0.1), FaultySupervisor) as owner:
         engine = await EmbeddedEngine.connect(owner.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(20))
@@ -144,7 +144,7 @@ async def test_a_panic_is_answered_and_cured_by_a_restart(
 
 
 async def test_a_worker_without_an_owner_ends(data: Path) -> None:
-    with killable(data, EngineSettings()) as owner:
+    with killable(data, WorkerSettings()) as owner:
         path = running_socket(data)
         assert path is not None
         [worker] = children(owner.pid)

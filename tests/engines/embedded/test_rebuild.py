@@ -17,16 +17,16 @@ from lookalike.adapter.engines.embedded.worker.database import Engine
 from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.write_plans import write
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from tests.engines.embedded.conftest import make_collection
 from tests.engines.embedded.owners import FaultySupervisor, running, wait_for
 from tests.engines.points import CATEGORIES, DIMENSION, payload, point_id, points, vectors
 
 COUNT = 3000
-GRAPH = EngineSettings(
+GRAPH = WorkerSettings(
     flush_seconds=0.1, hnsw_threshold_elements=2000 * DIMENSION, build_niceness=0
 )
-VACUUM = EngineSettings(
+VACUUM = WorkerSettings(
     flush_seconds=0.1, hnsw_threshold_elements=0, vacuum_min_points=500, build_niceness=0
 )
 

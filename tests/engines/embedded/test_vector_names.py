@@ -10,7 +10,7 @@ import pytest
 from qdrant_client import models
 
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.errors import EngineFailed
 from tests.engines.embedded.conftest import make_collection
 from tests.engines.embedded.owners import kill, running
@@ -19,7 +19,7 @@ from tests.engines.points import DIMENSION, point_id, points, vectors
 
 COUNT, OTHER_DIMENSION = 600, 24
 OTHER = np.random.default_rng(8).normal(size=(COUNT, OTHER_DIMENSION)).astype(np.float32)
-QUICK = EngineSettings(flush_seconds=0.1, hnsw_threshold_elements=0, build_niceness=0)
+QUICK = WorkerSettings(flush_seconds=0.1, hnsw_threshold_elements=0, build_niceness=0)
 
 
 def config(size: int = OTHER_DIMENSION) -> models.DenseVectorNameConfig:
@@ -107,7 +107,7 @@ async def test_it_is_quantized_by_a_rebuild_and_is_there_after_a_kill(data: Path
 
 
 async def test_a_worker_killed_between_shard_and_manifest_leaves_neither_half(data: Path) -> None:
-    with running(data, EngineSettings(flush_seconds=60)) as owner:
+    with running(data, WorkerSettings(flush_seconds=60)) as owner:
         engine = await EmbeddedEngine.connect(owner.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(20))
@@ -115,7 +115,7 @@ async def test_a_worker_killed_between_shard_and_manifest_leaves_neither_half(da
         await engine.create_vector_name(name, "other", config())
         await engine.update_vectors(name, others(range(20)))
     home(data).folder.joinpath("manifest.json").write_text(before)
-    with running(data, EngineSettings(flush_seconds=60)) as owner:
+    with running(data, WorkerSettings(flush_seconds=60)) as owner:
         engine = await EmbeddedEngine.connect(owner.socket_path)
         assert set((await engine.get_collection(name)).config.params.vectors) == {"visual"}
         row = vectors(20)[3]

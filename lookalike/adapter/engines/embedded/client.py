@@ -17,12 +17,13 @@ import numpy as np
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
+from lookalike.adapter.deadline import READ_TIMEOUT_S
 from lookalike.adapter.engines.embedded import conversion
 from lookalike.adapter.engines.embedded.connection import Connection
 from lookalike.adapter.engines.embedded.conversion import Plain
 from lookalike.adapter.errors import CollectionNotFound
 
-READ_TIMEOUT_SECONDS = 30.0
+READ_TIMEOUT_SECONDS = READ_TIMEOUT_S
 WRITE_TIMEOUT_SECONDS = 300.0
 Ids = Sequence[models.ExtendedPointId]
 Selector = Ids | models.Filter | models.PointIdsList | models.FilterSelector

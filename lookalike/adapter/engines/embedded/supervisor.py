@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from lookalike.adapter.engines.embedded import wire
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.errors import EngineUnavailable
 
 log = logging.getLogger("lookalike.engine")
@@ -59,9 +59,9 @@ class Supervisor:
     max_backoff_seconds = 10.0
     """The longest wait before a worker that keeps crashing is started again."""
 
-    def __init__(self, data: Path, settings: EngineSettings | None = None) -> None:
+    def __init__(self, data: Path, settings: WorkerSettings | None = None) -> None:
         self.data = data
-        self.settings = settings or EngineSettings()
+        self.settings = settings or WorkerSettings()
         self._stopping = threading.Event()
         self._changing = threading.Lock()
         """Held while a worker is started, and while it is decided that none will be any more."""

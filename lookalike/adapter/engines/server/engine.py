@@ -22,8 +22,8 @@ import tenacity
 from qdrant_client import AsyncQdrantClient, models
 
 from lookalike.adapter import deadline
-from lookalike.adapter.engines.engine_settings import ServerSettings
 from lookalike.adapter.engines.server.client_errors import CLIENT_ERRORS, NotSent, translated
+from lookalike.adapter.engines.server.server_settings import ServerSettings
 from lookalike.adapter.errors import EngineFailed, EngineUnavailable
 
 MIN_VERSION = (1, 20)

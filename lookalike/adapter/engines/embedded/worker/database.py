@@ -23,7 +23,7 @@ from lookalike.adapter.engines.embedded.worker.schema import (
 )
 from lookalike.adapter.engines.embedded.worker.shard import Collection
 from lookalike.adapter.engines.embedded.worker.validation import Refused
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 
 class NoCollection(Exception):
@@ -36,7 +36,7 @@ BYTES_PER_ELEMENT = 4
 class Engine:
     """The collections by name; those that could not be loaded are `broken`."""
 
-    def __init__(self, data: Path, settings: EngineSettings) -> None:
+    def __init__(self, data: Path, settings: WorkerSettings) -> None:
         self.settings = settings
         self.catalog = Catalog(data)
         self.collections: dict[str, Collection] = {}

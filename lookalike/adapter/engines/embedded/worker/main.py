@@ -33,7 +33,7 @@ from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.shard import READS
 from lookalike.adapter.engines.embedded.worker.validation import Missing, Refused
 from lookalike.adapter.engines.embedded.worker.write_plans import PLANS, write
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 log = logging.getLogger("lookalike.engine")
 
@@ -219,7 +219,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     # A Ctrl-C reaches the whole process group; the owner decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    engine = Engine(Path(data), msgspec.json.decode(settings, type=EngineSettings))
+    engine = Engine(Path(data), msgspec.json.decode(settings, type=WorkerSettings))
     try:
         engine.load(faulted=faulted == "1")
     except BaseException as error:

@@ -23,12 +23,13 @@ from lookalike.adapter.engines.embedded.worker.conditions import (
 )
 from lookalike.adapter.engines.embedded.worker.schema import Schema, member
 from lookalike.adapter.engines.embedded.worker.validation import PointId, Refused
+from lookalike.adapter.engines.embedded.worker_settings import TURBO_OVERSAMPLING
 
 MAX_PREFETCH_DEPTH = 8
 MAX_PREFETCHES = 64
 MAX_EXPRESSION_DEPTH = 32
 MAX_EXPRESSIONS = 1000
-OVERSAMPLING = 4.0
+
 HNSW_EF = 256
 RRF_K = 2
 """The server's default: https://github.com/qdrant/qdrant, `DEFAULT_RRF_K`."""
@@ -345,7 +346,7 @@ def search_params(plain: Plain | None) -> edge.SearchParams:
         quantization=edge.QuantizationSearchParams(
             ignore=bool(quantization.get("ignore", False)),
             rescore=bool(quantization.get("rescore", True)),
-            oversampling=validation.number(quantization.get("oversampling", OVERSAMPLING)),
+            oversampling=validation.number(quantization.get("oversampling", TURBO_OVERSAMPLING)),
         ),
         acorn=None
         if acorn is None

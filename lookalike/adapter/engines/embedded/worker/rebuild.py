@@ -34,7 +34,7 @@ from lookalike.adapter.engines.embedded.worker.index_builder import Job
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.shard import Collection, plain_id
 from lookalike.adapter.engines.embedded.worker.validation import PointId
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 log = logging.getLogger("lookalike.engine")
 
@@ -68,7 +68,7 @@ class Slots(msgspec.Struct, frozen=True):
         return cls(fixed // 8, sum(f.stat().st_size for f in growing) // 8)
 
 
-def due(collection: Collection, settings: EngineSettings) -> str | None:
+def due(collection: Collection, settings: WorkerSettings) -> str | None:
     """Why the shard should be built anew, or None. Meaningful after a flush."""
     slots = Slots.of(collection.home.shard)
     manifest = collection.home.manifest
@@ -90,7 +90,7 @@ def due(collection: Collection, settings: EngineSettings) -> str | None:
     return "more points" if grown and slots.appendable > GROWTH * slots.fixed else None
 
 
-def wants_graph(collection: Collection, settings: EngineSettings) -> bool:
+def wants_graph(collection: Collection, settings: WorkerSettings) -> bool:
     elements = collection.shard.info().points_count * collection.schema.largest_vector
     return 0 < settings.hnsw_threshold_elements < elements
 
@@ -101,7 +101,7 @@ class Rebuild:
     builder_module = "lookalike.adapter.engines.embedded.worker.index_builder"
 
     def __init__(
-        self, collection: Collection, scheduler: Scheduler, settings: EngineSettings
+        self, collection: Collection, scheduler: Scheduler, settings: WorkerSettings
     ) -> None:
         self._collection = collection
         self._scheduler = scheduler
