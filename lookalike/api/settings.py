@@ -39,7 +39,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     qdrant_wait_s: Annotated[float, Meta(ge=0)] = 60.0
     """Seconds that the start waits for the Qdrant server."""
     request_timeout_s: Annotated[float, Meta(gt=0)] = 300.0
-    """Seconds after which a request no longer waits for the Qdrant server."""
+    """Seconds after which a request no longer waits for the engine."""
     workers: Positive = 1
     """API processes. All of them share one engine."""
     tokens: tuple[str, ...] = ()

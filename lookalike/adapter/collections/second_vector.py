@@ -22,7 +22,6 @@ from lookalike.adapter.collections import storage as storages
 from lookalike.adapter.collections import store as collections
 from lookalike.adapter.collections.store import Collection, SecondVector
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
 from lookalike.adapter.point_layout import VISUAL_VECTOR
 from lookalike.adapter.records.images import ImageSource
@@ -105,7 +104,7 @@ async def add(
         ),
     )
     options = storages.added_vector_options(collection.storage, collection.distance, distance)
-    if options is not None and isinstance(engine, ServerEngine):
+    if options is not None and engine.capabilities.storage_options:
         await engine.update_collection(collection.physical, vectors_config={second.vector: options})
     return await replace(engine, collection, second)
 

@@ -22,7 +22,6 @@ from qdrant_client import models
 from lookalike.adapter.collections import storage as storages
 from lookalike.adapter.collections.storage import Storage
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from lookalike.adapter.filters import SHADOW_PATH, engine_key, split
 from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
@@ -171,7 +170,7 @@ async def create(engine: Engine, collection: Collection) -> None:
 
 async def create_physical(engine: Engine, collection: Collection) -> None:
     """Makes the physical collection, with its indexes, before any record arrives."""
-    on_server = isinstance(engine, ServerEngine)
+    on_server = engine.capabilities.storage_options
     options = storages.create_options(collection.storage, collection.distance) if on_server else {}
     await engine.create_collection(
         collection.physical,

@@ -5,13 +5,14 @@ python -m tests.engines.embedded.owners <data> <settings>     says `ready` and w
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,7 +20,8 @@ import msgspec
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
+"""Generous, as every limit here: a test waits for what is to come, on a machine with other work."""
 
 
 class EagerSupervisor(Supervisor):
@@ -80,15 +82,12 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def wait_for(condition: object, seconds: float = 10.0) -> bool:
-    """Whether a condition, called again and again, comes true in time."""
-    assert callable(condition)
+async def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait until a condition, called again and again, is true; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
+        assert time.monotonic() < end, "what was waited for did not happen"
+        await asyncio.sleep(0.02)
 
 
 def kill(pid: int | None) -> None:
