@@ -172,7 +172,7 @@ def point_query(request: models.QueryRequest) -> messages.PointQuery:
 
 def _query(query: Any) -> Any:
     if isinstance(query, list | np.ndarray):
-        return messages.ByVector(float32_bytes(query))
+        return messages.ByDenseVector(float32_bytes(query))
     if query is None:
         return None
     if isinstance(query, str | int | UUID):

@@ -41,7 +41,7 @@ Vectors = dict[str, bytes | SparseVector]
 # Queries: https://qdrant.tech/documentation/concepts/search/
 
 
-class ByVector(Struct, frozen=True, array_like=True, tag="vector"):
+class ByDenseVector(Struct, frozen=True, array_like=True, tag="vector"):
     vector: bytes
 
 
@@ -69,7 +69,7 @@ class SearchParams(Struct, frozen=True, array_like=True):
 class Prefetch(Struct, frozen=True, array_like=True):
     """The candidates among which a query searches."""
 
-    query: ByVector | BySparseVector
+    query: ByDenseVector | BySparseVector
     using: str
     filter: Filter | None
     params: SearchParams | None
@@ -90,7 +90,7 @@ VectorSelection = bool | list[str]
 
 
 class PointQuery(Struct, frozen=True, array_like=True):
-    query: ByVector | BySparseVector | ByPoint | RandomSample | None
+    query: ByDenseVector | BySparseVector | ByPoint | RandomSample | None
     """None answers points in the order of their ids."""
     using: str
     prefetch: list[Prefetch]
@@ -326,8 +326,8 @@ def decode_request(body: bytes) -> WorkerRequest[Any]:
     """Raises msgspec.DecodeError, or its subclass ValidationError, for what is no request."""
     try:
         request: WorkerRequest[Any] = _decode_request(body)
-    except RecursionError:
-        raise msgspec.DecodeError("the request is nested too deep") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(type(error).__name__) from None
     return request
 
 
