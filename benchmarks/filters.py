@@ -18,7 +18,7 @@ from qdrant_client import models
 from benchmarks.vectors import Matrix, clustered
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.filters import (
     SHADOW_KEY,
     SHADOW_PATH,
@@ -55,8 +55,8 @@ def main() -> None:
     records = list(_records())
     _print_tokens(records)
     for storage, settings in {
-        "flat": EngineSettings(hnsw_threshold_elements=0),
-        "HNSW": EngineSettings(hnsw_threshold_elements=1),
+        "flat": WorkerSettings(hnsw_threshold_elements=0),
+        "HNSW": WorkerSettings(hnsw_threshold_elements=1),
     }.items():
         print(f"\n{storage}")
         with tempfile.TemporaryDirectory() as folder:

@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from qdrant_client import models
+import qdrant_edge as edge
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.collection_settings import Collection, IndexedField, Storage
-from lookalike.adapter.collections.storage import create_options
+from lookalike.adapter.collections.collection_settings import Collection, IndexedField
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.records.image_sources import Embedded
@@ -101,28 +100,27 @@ async def measure(folder: Path, records: int, dimension: int) -> None:
         print(f"  memory, {name:<12}  {(full[name] - empty[name]) / records:9.0f}")
 
 
-async def measure_vectors(folder: Path, kind: str, distance: models.Distance) -> None:
-    """Bytes on disk of a vector alone, with one quantization."""
+QUANTIZATIONS: dict[str, Any] = {
+    "none": None,
+    "turbo": edge.TurboQuantQuantizationConfig(bits=edge.TurboQuantBitSize.Bits4),
+    "binary": edge.BinaryQuantizationConfig(),
+}
+
+
+def measure_vectors(folder: Path, kind: str) -> None:
+    """Bytes on disk of a vector alone, with one quantization, by the engine without our worker."""
     records, dimension = 6_000, 1280
-    owner = Supervisor(folder)
-    owner.start()
-    engine = await EmbeddedEngine.connect(owner.socket_path)
-    options = create_options(Storage(quantization=kind), "cosine")  # type: ignore[arg-type]
-    await engine.create_collection(
-        "vectors",
-        vectors_config={"visual": models.VectorParams(size=dimension, distance=distance)},
-        quantization_config=options["quantization_config"],
+    params = edge.EdgeVectorParams(
+        dimension, edge.Distance.Cosine, quantization_config=QUANTIZATIONS[kind]
     )
+    shard = edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors={"visual": params}))
     generator = np.random.default_rng(1)
     for begin in range(0, records, 500):
         rows = generator.standard_normal((500, dimension)).tolist()
-        points = [
-            models.PointStruct.model_construct(id=begin + n, vector={"visual": row}, payload={})
-            for n, row in enumerate(rows)
-        ]
-        await engine.upsert("vectors", points=points)
-    await engine.close()
-    owner.stop()
+        points = [edge.Point(begin + n, {"visual": row}, {}) for n, row in enumerate(rows)]
+        shard.update(edge.UpdateOperation.upsert_points(points))
+    shard.flush()
+    shard.close()
     files = on_disk(folder, "*") - on_disk(folder, "wal/*")
     print(f"  {kind:<8}  {files / records:9.0f}")
 
@@ -144,14 +142,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(measure(Path(folder), records, dimension))
     print("a vector of 1280 dimensions alone, on disk:")
-    # Of the Manhattan distance the embedded engine makes no quantized copy of its own accord.
-    for kind, distance in [
-        ("none", models.Distance.MANHATTAN),
-        ("turbo", models.Distance.COSINE),
-        ("binary", models.Distance.COSINE),
-    ]:
+    for kind in QUANTIZATIONS:
         with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(measure_vectors(Path(folder), kind, distance))
+            measure_vectors(Path(folder), kind)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from __future__ import annotations
 import time
 from contextvars import ContextVar
 
+READ_TIMEOUT_S = 30.0
+"""The most that a read waits for an engine, however much time its request has left."""
+
 _ends: ContextVar[float | None] = ContextVar("lookalike_deadline", default=None)
 _seconds: ContextVar[float] = ContextVar("lookalike_deadline_seconds")
 

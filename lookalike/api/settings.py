@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, field
 
-from lookalike.adapter.engines.engine_settings import EngineSettings as WorkerSettings
-from lookalike.adapter.engines.engine_settings import ServerSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
+from lookalike.adapter.engines.server.server_settings import ServerSettings
 from lookalike.adapter.limits import Limits, Positive
 from lookalike.embedders.images.image_settings import ImageSettings
 
@@ -44,7 +44,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     workers: Positive = 1
     """API processes. All of them share one engine."""
     request_timeout_s: Annotated[float, Meta(gt=0)] = 300.0
-    """Seconds after which a request no longer waits for the Qdrant server."""
+    """Seconds after which a request no longer waits for the engine."""
     strict: bool = False
     """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
     any_prefix: bool = False

@@ -24,7 +24,6 @@ from lookalike.adapter.collections.collection_settings import (
     SecondVector,
 )
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
 from lookalike.adapter.point_layout import VISUAL_VECTOR
 
@@ -91,7 +90,7 @@ async def add_second_vector(
         ),
     )
     options = storage.added_vector_options(collection.storage, collection.distance, second.distance)
-    if options is not None and isinstance(engine, ServerEngine):
+    if options is not None and engine.capabilities.storage_options:
         await engine.update_collection(collection.physical, vectors_config={second.vector: options})
     return await save_second_vector(engine, collection, second)
 

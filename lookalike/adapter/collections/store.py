@@ -26,7 +26,6 @@ from lookalike.adapter.collections.collection_settings import (
 )
 from lookalike.adapter.collections.indexes import change_indexes, ensure_indexes
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.errors import CollectionNotFound
 from lookalike.adapter.point_layout import TAGS_VECTOR
 
@@ -64,7 +63,7 @@ async def create_collection(engine: Engine, collection: Collection) -> None:
 
 async def create_physical(engine: Engine, collection: Collection) -> None:
     """Makes the physical collection, with its indexes, before any record arrives."""
-    on_server = isinstance(engine, ServerEngine)
+    on_server = engine.capabilities.storage_options
     options = storage.create_options(collection.storage, collection.distance) if on_server else {}
     await engine.create_collection(
         collection.physical,

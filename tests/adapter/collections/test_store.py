@@ -181,7 +181,7 @@ async def test_a_refresh_forgets_what_is_gone(engine: EmbeddedEngine) -> None:
 
 async def test_collections_of_others_are_left_alone(engine: EmbeddedEngine) -> None:
     name = f"foreign-{time.monotonic_ns()}"
-    vectors = models.VectorParams(size=3, distance=models.Distance.COSINE)
+    vectors = {"": models.VectorParams(size=3, distance=models.Distance.COSINE)}
     await engine.create_collection(name, vectors_config=vectors)
     collection_cache = CollectionCache(engine)
     await collection_cache.refresh()

@@ -57,7 +57,10 @@ class Subject:
         subject.name = name
         subject.run(
             engine.create_collection(
-                name, vectors_config=models.VectorParams(size=2, distance=models.Distance.COSINE)
+                name,
+                vectors_config={
+                    "visual": models.VectorParams(size=2, distance=models.Distance.COSINE)
+                },
             )
         )
         fields = {SHADOW_PATH: "keyword"} | {
@@ -74,7 +77,7 @@ class Subject:
 
     def write(self, records: Mapping[int, dict[str, Any]]) -> None:
         points = [
-            models.PointStruct(id=i, vector=[1.0, 0.0], payload=stored(record))
+            models.PointStruct(id=i, vector={"visual": [1.0, 0.0]}, payload=stored(record))
             for i, record in records.items()
         ]
         if points:
@@ -82,14 +85,20 @@ class Subject:
         self.records |= records
 
     def overwrite(self, point: int, record: dict[str, Any]) -> None:
-        self.run(self._engine.overwrite_payload(self.name, payload=stored(record), points=[point]))
+        change = models.OverwritePayloadOperation(
+            overwrite_payload=models.SetPayload(
+                payload=stored(record),
+                filter=models.Filter(must=[models.HasIdCondition(has_id=[point])]),
+            )
+        )
+        self.run(self._engine.batch_update_points(self.name, [change]))
         self.records[point] = record
 
     def delete(self, points: Iterable[int]) -> None:
         ids = list(points)
         if not ids:
             return
-        self.run(self._engine.delete(self.name, models.PointIdsList(points=[*ids])))
+        self.run(self._engine.delete(self.name, ids))
         for point in ids:
             del self.records[point]
 

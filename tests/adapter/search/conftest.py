@@ -16,6 +16,7 @@ from qdrant_client import AsyncQdrantClient
 
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from lookalike.adapter.engines.server.engine import ServerEngine
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
@@ -41,10 +42,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory, run: Run[Any]) -> Iterator[
 
 
 @pytest.fixture(scope="session")
-def memory(run: Run[Any]) -> Iterator[AsyncQdrantClient]:
+def memory(run: Run[Any]) -> Iterator[ServerEngine]:
     """The client's own engine in memory. It warns of what it has no use for: indexes."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        client = AsyncQdrantClient(":memory:")
+        client = ServerEngine(AsyncQdrantClient(":memory:"))
         yield client
         run(client.close())

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from qdrant_client import AsyncQdrantClient
 
 from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.search.grouping import Grouping, Groups, group_keys
 from lookalike.adapter.search.nearest import weighted_sum
 from lookalike.adapter.search.ranking import Hit
@@ -82,7 +82,7 @@ def shelf(engine: Any, run: Run[Shelf]) -> Shelf:
 
 
 @pytest.fixture(scope="module")
-def in_memory(memory: AsyncQdrantClient, run: Run[Shelf]) -> Shelf:
+def in_memory(memory: ServerEngine, run: Run[Shelf]) -> Shelf:
     return run(_shelf(memory, 120))
 
 

@@ -13,6 +13,7 @@ from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.writer import Writer
 from tests.engines.contract.records import DIMENSION
 from tests.engines.contract.subjects import SUBJECTS, Subject
+from tests.engines.points import FILLED_POINTS, make_collection, points
 
 
 @pytest.fixture(params=SUBJECTS, scope="session")
@@ -31,31 +32,44 @@ async def engine(subject: Subject) -> AsyncIterator[Engine]:
 
 
 @pytest.fixture
+async def collection_name(engine: Engine) -> AsyncIterator[str]:
+    """An empty collection of `points`, without settings of ours."""
+    name = await make_collection(engine)
+    yield name
+    await engine.delete_collection(name)
+
+
+@pytest.fixture
+async def filled_name(engine: Engine, collection_name: str) -> str:
+    """A collection with the first FILLED_POINTS points."""
+    await engine.upsert(collection_name, points(FILLED_POINTS))
+    return collection_name
+
+
+@pytest.fixture
 def collection_of(engine: Engine) -> Any:
     """Makes a collection of a test's own, with these settings."""
 
     def settings(**wanted: Any) -> Collection:
         id_ = store.new_collection_id()
-        return Collection(
-            **{
-                "id": id_,
-                "physical": store.physical_name(id_),
-                "name": f"test {uuid.uuid4().hex[:8]}",
-                "type": "products",
-                "embedder": "none",
-                "revision": "1",
-                "dimension": DIMENSION,
-                "distance": "cosine",
-                "created": store.now(),
-                "fields_to_index": (
-                    IndexedField("category"),
-                    IndexedField("price"),
-                    IndexedField("product_id"),
-                ),
-                "product_id_field": "product_id",
-            }
-            | wanted
-        )
+        defaults: dict[str, Any] = {
+            "id": id_,
+            "physical": store.physical_name(id_),
+            "name": f"test {uuid.uuid4().hex[:8]}",
+            "type": "products",
+            "embedder": "none",
+            "revision": "1",
+            "dimension": DIMENSION,
+            "distance": "cosine",
+            "created": store.now(),
+            "fields_to_index": (
+                IndexedField("category"),
+                IndexedField("price"),
+                IndexedField("product_id"),
+            ),
+            "product_id_field": "product_id",
+        }
+        return Collection(**defaults | wanted)
 
     return settings
 

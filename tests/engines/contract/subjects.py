@@ -14,9 +14,9 @@ import pytest
 
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
-from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.adapter.engines.engine_settings import ServerSettings
 from lookalike.adapter.engines.server.engine import ServerEngine
+from lookalike.adapter.engines.server.server_settings import ServerSettings
+from tests.engines.embedded.owners import running
 from tests.engines.server.rest import RestServer
 
 QDRANT_IMAGE = os.environ.get("LOOKALIKE_TEST_QDRANT_IMAGE", "qdrant/qdrant:v1.20.0")
@@ -47,12 +47,8 @@ class Subject:
 
 @contextlib.contextmanager
 def embedded(folder: Path) -> Iterator[Subject]:
-    owner = Supervisor(folder)
-    owner.start()
-    try:
+    with running(folder) as owner:
         yield Subject("embedded", socket=owner.socket_path)
-    finally:
-        owner.stop()
 
 
 @contextlib.contextmanager

@@ -102,7 +102,10 @@ async def test_concurrent_updates_of_a_record_are_all_in_it(
 async def test_an_update_keeps_the_vector_and_changes_the_tags(
     engine: Engine, writer: Writer, filled: Collection
 ) -> None:
-    changes = [{"_id": "r1", "tags": ["rare"], "price": None}, {"_id": "unknown", "price": 1}]
+    changes: list[dict[str, Any]] = [
+        {"_id": "r1", "tags": ["rare"], "price": None},
+        {"_id": "unknown", "price": 1},
+    ]
     outcome = await writer.update(filled, changes, EVERY)
     assert outcome.done == [record(1, tags=["rare"], price=None)]
     hits = await find_nearest(engine, filled, Query(vectors=(vector(1),), k=1))
@@ -335,7 +338,8 @@ async def test_every_kind_of_storage_is_searched_exactly(
         models.PointVectors(id=point_id(f"r{n}"), vector={both.second_vector.vector: vector(n)})
         for n in ALL
     ]
-    await engine.update_vectors(made.physical, points=points)
+    change = models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=points))
+    await engine.batch_update_points(made.physical, [change])
     hits = await find_nearest(engine, second_vector.swapped(both), Query(record_id="r5", k=3))
     assert ids(hits.records) == nearest_to(5, other)[:3]
     await store.delete_collection(engine, made.id)

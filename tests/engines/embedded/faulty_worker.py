@@ -1,6 +1,7 @@
 """The worker, with the faults that the environment variable FAULT names.
 
 unchecked       sparse vectors reach the engine as they are, and make it panic
+bug             a count raises KeyError
 kill:<moment>   the worker kills itself at this moment of a rebuild, once per data folder
 """
 
@@ -13,8 +14,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.worker import data_folder, main, validation
 from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild
+from lookalike.adapter.engines.embedded.worker.shard import SHARD_READS, Shard
 
 
 def kill_once() -> None:
@@ -63,7 +66,14 @@ def killed_in_swap(patch: Callable[[Callable[..., Any]], Callable[..., Any]]) ->
 
 
 def unchecked() -> None:
-    validation.sparse = lambda value: (value["indices"], value["values"])
+    validation.check_sparse = lambda vector: (vector.indices, vector.values)
+
+
+def bug() -> None:
+    def count(_: Shard, request: messages.CountPoints) -> int:
+        raise KeyError(request.collection)
+
+    SHARD_READS[messages.CountPoints] = count
 
 
 def no_builder() -> None:
@@ -77,6 +87,7 @@ def patch_rebuild(name: str, patch: Callable[[Any], Any]) -> None:
 FAULTS: dict[str, Callable[[], None]] = {
     "unchecked": unchecked,
     "no builder": no_builder,
+    "bug": bug,
     "kill:before copying": lambda: patch_rebuild("_begin", killed_after_first_step),
     "kill:loaded": lambda: patch_rebuild("_catch_up", killed_after_first_step),
     "kill:catching up": lambda: patch_rebuild("_catch_up_page", killed_after),
@@ -88,4 +99,4 @@ FAULTS: dict[str, Callable[[], None]] = {
 
 if __name__ == "__main__":
     FAULTS[os.environ["FAULT"]]()
-    main.main()
+    main.run_worker()

@@ -5,21 +5,23 @@ python -m tests.engines.embedded.owners <data> <settings>     says `ready` and w
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
-START_SECONDS = 20.0
+START_SECONDS = 120.0
+"""Generous, as every limit here: a test waits for what is to come, on a machine with other work."""
 
 
 class EagerSupervisor(Supervisor):
@@ -36,7 +38,7 @@ class FaultySupervisor(Supervisor):
 
 @contextlib.contextmanager
 def running(
-    data: Path, settings: EngineSettings | None = None, kind: type[Supervisor] = Supervisor
+    data: Path, settings: WorkerSettings | None = None, kind: type[Supervisor] = Supervisor
 ) -> Iterator[Supervisor]:
     """An engine on a folder, ready."""
     owner = kind(data, settings)
@@ -49,7 +51,7 @@ def running(
 
 
 @contextlib.contextmanager
-def killable(data: Path, settings: EngineSettings) -> Iterator[subprocess.Popen[str]]:
+def killable(data: Path, settings: WorkerSettings) -> Iterator[subprocess.Popen[str]]:
     """An owner in a process of its own, ready."""
     owner = subprocess.Popen(
         [sys.executable, "-m", __name__, str(data), msgspec.json.encode(settings).decode()],
@@ -80,15 +82,12 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def wait_for(condition: object, seconds: float = 10.0) -> bool:
-    """Whether a condition, called again and again, comes true in time."""
-    assert callable(condition)
+async def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
+    """Wait until a condition, called again and again, is true; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.02)
-    return True
+        assert time.monotonic() < end, "what was waited for did not happen"
+        await asyncio.sleep(0.02)
 
 
 def kill(pid: int | None) -> None:
@@ -98,7 +97,7 @@ def kill(pid: int | None) -> None:
 
 
 def main() -> None:
-    owner = Supervisor(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=EngineSettings))
+    owner = Supervisor(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=WorkerSettings))
     owner.start()
     owner.wait_ready(START_SECONDS)
     print("ready", flush=True)

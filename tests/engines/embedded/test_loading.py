@@ -6,54 +6,79 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from lookalike.adapter.engines.embedded.worker.data_folder import Catalog, Home
-from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Engine
+from lookalike.adapter.engines.embedded import messages
+from lookalike.adapter.engines.embedded.worker.data_folder import DataFolder, Home
+from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Database
 from lookalike.adapter.engines.embedded.worker.loading import MAX_FAILURES, PASSING, load_shard
 from lookalike.adapter.engines.embedded.worker.validation import Refused
 from lookalike.adapter.engines.embedded.worker.write_plans import write
-from lookalike.adapter.engines.engine_settings import EngineSettings
-
-DENSE = {"vectors": {"visual": {"size": 4, "distance": "Cosine"}}}
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 
-def engine_on(data: Path) -> Engine:
-    engine = Engine(data, EngineSettings())
-    engine.load(faulted=False)
-    return engine
+def opened(data: Path) -> Database:
+    database = Database(data, WorkerSettings())
+    database.load(faulted=False)
+    return database
 
 
-def administer(engine: Engine, method: str, name: str, args: dict[str, Any] | None = None) -> None:
-    for _ in ADMINISTRATION[method](engine, name, args or {}):
+def administer(database: Database, request: messages.WorkerRequest[None]) -> None:
+    for _ in ADMINISTRATION[type(request)](database, request):
         pass
 
 
-def upsert(engine: Engine, name: str, *ids: int) -> None:
-    points = [{"id": i, "vector": {"visual": [1.0, i, 0, 0]}, "payload": {"n": i}} for i in ids]
-    for _ in write(engine.collection(name), "upsert", {"points": points}):
+def create(database: Database, name: str) -> None:
+    dense = {"visual": messages.VectorParams(4, "Cosine")}
+    administer(database, messages.CreateCollection(name, dense, [], {}))
+
+
+def write_all(database: Database, name: str, request: messages.WorkerRequest[None]) -> None:
+    for _ in write(database.shard(name), request):
         pass
+
+
+def upsert(database: Database, name: str, *ids: int) -> None:
+    points = [
+        messages.NewPoint(i, {"visual": np.array([1, i, 0, 0], "<f4").tobytes()}, {"n": i})
+        for i in ids
+    ]
+    write_all(database, name, messages.UpsertPoints(name, points, insert_only=False))
+
+
+def stored(database: Database, name: str, *, vectors: bool = False) -> list[messages.FoundPoint]:
+    request = messages.ScrollPoints(name, None, 10, None, True, vectors)
+    return database.shard(name).scroll(request).points
+
+
+def count(database: Database, name: str) -> int:
+    return database.shard(name).count(messages.CountPoints(name, None))
+
+
+def names(database: Database) -> list[str]:
+    return sorted(database.names(messages.GetCollections()))
 
 
 def home(data: Path, name: str) -> Home:
-    [found] = [home for home in Catalog(data).homes() if home.manifest.name == name]
+    [found] = [home for home in DataFolder(data).homes() if home.manifest.name == name]
     return found
 
 
 @pytest.fixture
 def two(data: Path) -> Path:
     """A folder with two closed collections, `good` and `bad`, of three points each."""
-    engine = engine_on(data)
+    database = opened(data)
     for name in ("good", "bad"):
-        administer(engine, "create_collection", name, DENSE)
-        administer(engine, "create_payload_index", name, {"field": "n", "field_schema": "integer"})
-        upsert(engine, name, 1, 2, 3)
-    engine.close()
+        create(database, name)
+        administer(database, messages.CreatePayloadIndex(name, "n", "float"))
+        upsert(database, name, 1, 2, 3)
+    database.close()
     return data
 
 
 def damage(home: Home) -> None:
-    for file in home.shard.glob("segments/*/segment.json"):
+    for file in home.shard_folder.glob("segments/*/segment.json"):
         file.write_text("{")
 
 
@@ -62,18 +87,18 @@ def test_a_damaged_collection_does_not_keep_the_others_down(two: Path) -> None:
     # Each failure ends the worker, for the engine may have panicked: the next one tries again.
     for failures in range(1, MAX_FAILURES + 2):
         with pytest.raises(Exception, match=r"."):
-            engine_on(two)
+            opened(two)
         assert home(two, "bad").load_failures() == failures
-    engine = engine_on(two)
-    assert engine.health()["broken"] == ["bad"]
-    assert engine.collection("good").count({}) == 3
+    database = opened(two)
+    assert database.health(messages.GetHealth()).broken == ["bad"]
+    assert count(database, "good") == 3
     with pytest.raises(Refused):
-        engine.collection("bad")
+        database.shard("bad")
     # Its files are kept for whoever wants to try, until it is deleted.
     assert home(two, "bad").logs_aside() != []
-    administer(engine, "delete_collection", "bad")
-    assert engine.get_collections() == ["good"]
-    engine.close()
+    administer(database, messages.DeleteCollection("bad"))
+    assert names(database) == ["good"]
+    database.close()
 
 
 def test_a_process_killed_while_loading_says_nothing_about_the_files(two: Path) -> None:
@@ -93,45 +118,42 @@ def test_a_fault_while_loading_counts(two: Path) -> None:
     assert len(bad.logs_aside()) == 1
     # Loaded without its log, the points were copied to a shard in which they can be changed.
     assert bad.manifest.shard == "shard-2"
-    engine = engine_on(two)
-    collection = engine.collection("bad")
-    upsert(engine, "bad", 3, 4)
-    for _ in write(collection, "delete", {"points": [1]}):
-        pass
-    rows, _after = collection.scroll({})
-    assert [(row[0], row[1]) for row in rows] == [(n, {"n": n}) for n in (2, 3, 4)]
-    assert set(collection.shard.info().payload_schema) == {"n"}
-    assert engine.health()["logs_aside"] == {"bad": bad.logs_aside()}
-    engine.close()
+    database = opened(two)
+    upsert(database, "bad", 3, 4)
+    write_all(database, "bad", messages.DeletePoints("bad", [1]))
+    found = stored(database, "bad")
+    assert [(point.id, point.payload) for point in found] == [(n, {"n": n}) for n in (2, 3, 4)]
+    assert set(database.shard("bad").edge_shard.info().payload_schema) == {"n"}
+    assert database.health(messages.GetHealth()).logs_aside == {"bad": bad.logs_aside()}
+    database.close()
     # A fault in another collection says nothing about one that was not being loaded.
     load_shard(home(two, "good"), faulted=True).close()
     assert home(two, "good").logs_aside() == []
 
 
-@pytest.mark.parametrize("method", ["create_vector_name", "delete_vector_name"])
+@pytest.mark.parametrize("dropped", [False, True])
 def test_a_vector_is_there_or_gone_even_if_the_log_is_lost(
-    two: Path, tmp_path: Path, method: str
+    two: Path, tmp_path: Path, dropped: bool
 ) -> None:
-    engine = engine_on(two)
-    other = {"vector": "other", "params": {"size": 2, "distance": "Dot"}}
-    administer(engine, "create_vector_name", "bad", other)
-    if method == "delete_vector_name":
-        administer(engine, method, "bad", other)
+    database = opened(two)
+    other = messages.VectorParams(2, "Dot")
+    administer(database, messages.CreateVectorName("bad", "other", other))
+    if dropped:
+        administer(database, messages.DeleteVectorName("bad", "other"))
     # As a kill leaves it: nothing is flushed at an orderly end.
     killed = tmp_path / "killed"
     shutil.copytree(two, killed)
-    engine.close()
+    database.close()
     bad = home(killed, "bad")
     bad.note_loading(MAX_FAILURES - 1)
     load_shard(bad, faulted=True).close()
     assert len(bad.logs_aside()) == 1
-    engine = engine_on(killed)
-    collection = engine.collection("bad")
-    expected = {"visual", "other"} if method == "create_vector_name" else {"visual"}
-    assert set(collection.get_collection({})["vectors"]) == expected
-    rows, _after = collection.scroll({"with_vector": True})
-    assert [(row[0], set(row[2])) for row in rows] == [(n, {"visual"}) for n in (1, 2, 3)]
-    engine.close()
+    database = opened(killed)
+    state = database.shard("bad").state(messages.GetCollection("bad"))
+    assert set(state.vectors) == ({"visual"} if dropped else {"visual", "other"})
+    found = stored(database, "bad", vectors=True)
+    assert [(p.id, set(p.vectors or {})) for p in found] == [(n, {"visual"}) for n in (1, 2, 3)]
+    database.close()
 
 
 @pytest.mark.parametrize(
@@ -154,12 +176,12 @@ def test_what_no_manifest_names_is_removed_at_the_start(two: Path) -> None:
     for folder in abandoned:
         folder.mkdir(parents=True)
         (folder / "file").touch()
-    (good.shard / "temp_segments" / "segment_builder_1").mkdir(parents=True)
-    engine = engine_on(two)
+    (good.shard_folder / "temp_segments" / "segment_builder_1").mkdir(parents=True)
+    database = opened(two)
     assert not any(folder.exists() for folder in abandoned)
-    assert not (good.shard / "temp_segments" / "segment_builder_1").exists()
-    assert sorted(engine.get_collections()) == ["bad", "good"]
-    engine.close()
+    assert not (good.shard_folder / "temp_segments" / "segment_builder_1").exists()
+    assert names(database) == ["bad", "good"]
+    database.close()
 
 
 def test_a_manifest_that_cannot_be_written_changes_nothing(
@@ -168,16 +190,16 @@ def test_a_manifest_that_cannot_be_written_changes_nothing(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    engine = engine_on(two)
+    database = opened(two)
     monkeypatch.setattr("lookalike.adapter.engines.embedded.worker.data_folder.os.replace", full)
     with pytest.raises(OSError, match="No space"):
-        administer(engine, "update_collection", "good", {"metadata": {"a": 1}})
+        administer(database, messages.UpdateCollection("good", {"a": 1}))
     with pytest.raises(OSError, match="No space"):
-        administer(engine, "create_collection", "new", DENSE)
+        create(database, "new")
     monkeypatch.undo()
-    assert engine.collection("good").home.manifest.metadata == {}
-    assert sorted(engine.get_collections()) == ["bad", "good"]
-    engine.close()
-    engine = engine_on(two)
-    assert sorted(engine.get_collections()) == ["bad", "good"]
-    engine.close()
+    assert database.shard("good").home.manifest.metadata == {}
+    assert names(database) == ["bad", "good"]
+    database.close()
+    database = opened(two)
+    assert names(database) == ["bad", "good"]
+    database.close()

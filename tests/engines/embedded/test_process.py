@@ -12,19 +12,19 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from qdrant_client import models
 
-from lookalike.adapter.engines.embedded import wire
+from lookalike.adapter.engines.embedded import messages, wire
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import (
     DataFolderLocked,
     Supervisor,
     running_socket,
 )
-from lookalike.adapter.engines.engine_settings import EngineSettings
-from lookalike.adapter.errors import EngineUnavailable
-from tests.engines.embedded.conftest import make_collection
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
+from lookalike.adapter.errors import EngineFailed, EngineUnavailable
 from tests.engines.embedded.owners import (
     FaultySupervisor,
     alive,
@@ -32,24 +32,42 @@ from tests.engines.embedded.owners import (
     kill,
     killable,
     running,
-    wait_for,
+    wait_until,
 )
-from tests.engines.embedded.points import point_id, points, vectors
+from tests.engines.points import (
+    make_collection,
+    numbers,
+    overwriting,
+    point_id,
+    points,
+    search,
+    vectors,
+)
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has used of the processor since it began."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def framed(request: object) -> bytes:
+    return wire.frame(1, msgspec.msgpack.encode(request))
 
 
 async def test_it_starts_quickly_and_ends_in_order(data: Path) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     owner = Supervisor(data)
     owner.start()
-    started = time.perf_counter() - start
-    health = owner.wait_ready(10)
-    assert started < 0.2
-    assert time.perf_counter() - start < 1.5
-    assert health["ready"] is True
-    assert health["broken"] == []
+    # In seconds of the processor, which other work on the machine does not lengthen.
+    assert time.process_time() - start < 0.2
+    health = owner.wait_ready(120)
+    assert health.ready
+    assert health.broken == []
     assert running_socket(data) == owner.socket_path
     worker = owner.worker_pid
     assert worker is not None
+    assert processor_seconds(worker) < 1.5
     owner.stop()
     owner.stop()
     assert not alive(worker)
@@ -117,34 +135,51 @@ async def test_a_panic_is_answered_and_cured_by_a_restart(
     it is put aside, and what was flushed before is there, and can be changed."""
     monkeypatch.setenv("FAULT", "unchecked")
     bad = models.SparseVector.model_construct(indices=[5, 6], values=[1.0])
-    with running(data, EngineSettings(flush_seconds=0.1), FaultySupervisor) as owner:
+    with running(data) as owner:  # Its end flushes.
         engine = await EmbeddedEngine.connect(owner.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(20))
-        await asyncio.sleep(1.0)
+        await engine.close()
+    with running(data, kind=FaultySupervisor) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
         worker = owner.worker_pid
         poison = points(1, start=20)[0]
         poison.vector = {"tags": bad}
-        call: Awaitable[Any]
-        if write:
-            call = engine.upsert(name, [poison])
-        else:
-            call = engine.query_points(name, query=bad, using="tags")
+        call: Awaitable[Any] = (
+            engine.upsert(name, [poison]) if write else search(engine, name, bad, using="tags")
+        )
         with pytest.raises(EngineUnavailable):
             await call
-        assert await asyncio.to_thread(wait_for, lambda: owner.worker_pid != worker)
+        await wait_until(lambda: owner.worker_pid != worker)
         assert (await engine.count(name)).count == 20
         assert (name in (await engine.health())["logs_aside"]) is write
-        await engine.overwrite_payload(name, {"n": -1}, points=[point_id(3)])
+        await engine.batch_update_points(name, [overwriting({"n": -1}, 3)])
         await engine.delete(name, [point_id(4)])
         await engine.upsert(name, points(1, start=5))
         records = await engine.retrieve(name, [point_id(n) for n in (3, 4, 5)])
-        assert [record.payload["n"] for record in records if record.payload] == [-1, 5]
+        assert numbers(records) == [-1, 5]
         await engine.close()
 
 
+async def test_a_fault_of_the_worker_is_told_as_its_own(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FAULT", "bug")
+    with running(data, kind=FaultySupervisor) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
+        name = await make_collection(engine)
+        with pytest.raises(EngineFailed, match="the engine's worker has a fault"):
+            await engine.count(name)
+        await engine.upsert(name, points(2))
+        assert len((await engine.scroll(name))[0]) == 2
+        await engine.close()
+    logged = capfd.readouterr().err
+    assert "Traceback" in logged
+    assert "KeyError" in logged
+
+
 async def test_a_worker_without_an_owner_ends(data: Path) -> None:
-    with killable(data, EngineSettings()) as owner:
+    with killable(data, WorkerSettings()) as owner:
         path = running_socket(data)
         assert path is not None
         [worker] = children(owner.pid)
@@ -152,9 +187,10 @@ async def test_a_worker_without_an_owner_ends(data: Path) -> None:
         name = await make_collection(engine)
         await engine.upsert(name, points(50))
         kill(owner.pid)
-        ended = await asyncio.to_thread(wait_for, lambda: not alive(worker))
-        kill(worker)
-        assert ended
+        try:
+            await wait_until(lambda: not alive(worker))
+        finally:
+            kill(worker)
         with pytest.raises(EngineUnavailable):
             await engine.count(name)
         await engine.close()
@@ -173,20 +209,22 @@ async def test_searches_go_before_bulk_writes_and_both_go_on(
     name = await make_collection(embedded)
     await embedded.upsert(name, points(1000))
     row = vectors(1)[0].tolist()
+    begun = time.perf_counter()
     bulk = asyncio.create_task(embedded.upsert(name, points(8000)))
     waits: list[float] = []
 
-    async def search() -> None:
+    async def go_on_searching() -> None:
         while not bulk.done():
             start = time.perf_counter()
             await embedded.query_points(name, query=row, using="visual", with_payload=False)
             waits.append(time.perf_counter() - start)
 
     # More searches than the worker can answer: the write must get its turns nevertheless.
-    await asyncio.gather(*[search() for _ in range(8)], asyncio.wait_for(bulk, 60))
+    await asyncio.gather(*[go_on_searching() for _ in range(8)], bulk)
+    taken = time.perf_counter() - begun
     assert len(waits) > 20
-    assert sorted(waits)[len(waits) // 2] < 0.1
-    assert max(waits) < 1.0
+    assert sorted(waits)[len(waits) // 2] < taken / 10
+    assert max(waits) < taken / 2
     assert (await embedded.count(name)).count == 8000
 
 
@@ -194,12 +232,12 @@ async def test_writes_of_a_collection_keep_their_order(embedded: EmbeddedEngine)
     name = await make_collection(embedded)
     await asyncio.gather(
         embedded.upsert(name, points(2000)),
-        embedded.set_payload(name, {"n": -1}, points=[point_id(1999)]),
+        embedded.batch_update_points(name, [overwriting({"n": -1}, 1999)]),
         embedded.delete(name, [point_id(0)]),
         embedded.upsert(name, points(1)),
     )
     records = await embedded.retrieve(name, [point_id(0), point_id(1999)])
-    assert {r.payload["n"] for r in records if r.payload} == {0, -1}
+    assert set(numbers(records)) == {0, -1}
 
 
 async def test_a_client_that_does_not_read_stops_nobody(
@@ -207,15 +245,13 @@ async def test_a_client_that_does_not_read_stops_nobody(
 ) -> None:
     name = await make_collection(embedded)
     await embedded.upsert(name, points(1000))
-    ask = wire.frame(1, wire.encode(["scroll", {"collection": name, "limit": 1000}]))
+    ask = framed(messages.ScrollPoints(name, None, 1000, None, True, False))
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.connect(str(process.socket_path))
         deaf.settimeout(0.2)
         with pytest.raises(OSError, match=r"timed out|Broken pipe|reset"):
             deaf.sendall(ask * 20_000)
-        start = time.perf_counter()
         assert (await embedded.count(name)).count == 1000
-        assert time.perf_counter() - start < 5.0
 
 
 @pytest.mark.parametrize(
@@ -223,11 +259,15 @@ async def test_a_client_that_does_not_read_stops_nobody(
     [
         wire.HEADER.pack(wire.MAX_FRAME_BYTES + 1, 1),
         wire.frame(1, b"\xc1"),
-        wire.frame(1, wire.encode(["count"])),
-        wire.frame(1, wire.encode(["no_such_method", {}])),
-        wire.frame(1, wire.encode(["count", {"collection": 7}])),
-        wire.frame(1, wire.encode(["upsert", {"collection": "c", "points": 1}])),
-        wire.frame(1, wire.encode(["query", None])),
+        framed(["count"]),
+        framed(["no_such_method", "c"]),
+        framed(["count", 7, None]),
+        framed(["upsert", "c", 1, False]),
+        framed(["query", "c", [None]]),
+        framed(["scroll", "c", None, 2**40, None, True, False]),
+        framed(None),
+        framed(["count", "c", None]).replace(b"\xa1c", b"\xa1\xff"),
+        wire.frame(1, b"\x91" * 100_000),
     ],
 )
 async def test_nonsense_on_the_wire_is_answered_or_cut_off(
@@ -235,15 +275,16 @@ async def test_nonsense_on_the_wire_is_answered_or_cut_off(
 ) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(process.socket_path))
-        client.settimeout(5)
+        client.settimeout(60)
         client.sendall(data_sent)
         answer = client.recv(1 << 16)
     if answer:
         [(number, body)] = wire.Frames().feed(answer)
-        kind, text = wire.decode(body)
         assert number == 1
-        assert kind in ("EngineFailed", "CollectionNotFound")
-        assert text
+        failed = messages.decode_answer(messages.CountPoints, body)
+        assert failed == messages.Failed("EngineFailed", "the request is malformed")
+    else:
+        assert data_sent[: wire.HEADER.size] == data_sent, "only what is no frame is cut off"
     assert (await embedded.health())["ready"]
 
 
@@ -255,7 +296,7 @@ async def test_several_processes_share_one_worker(
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from lookalike.adapter.engines.embedded.client import EmbeddedEngine\n"
-        "from tests.engines.embedded.points import points\n"
+        "from tests.engines.points import make_collection, points\n"
         "async def main():\n"
         "    engine = await EmbeddedEngine.connect(Path(sys.argv[1]))\n"
         "    await engine.upsert(sys.argv[2], points(100, start=int(sys.argv[3])))\n"
@@ -268,7 +309,7 @@ async def test_several_processes_share_one_worker(
         )
         for start in (0, 100, 200)
     ]
-    assert [await asyncio.wait_for(child.wait(), 30) for child in processes] == [0, 0, 0]
+    assert [await asyncio.wait_for(child.wait(), 120) for child in processes] == [0, 0, 0]
     assert (await embedded.count(name)).count == 300
 
 
@@ -277,4 +318,4 @@ def test_the_worker_does_not_import_the_client() -> None:
         "import sys, lookalike.adapter.engines.embedded.worker.main\n"
         "assert not {'qdrant_client', 'pydantic', 'httpx'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

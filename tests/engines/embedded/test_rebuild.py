@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,37 +12,58 @@ import numpy as np
 import pytest
 from qdrant_client import models
 
+from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
-from lookalike.adapter.engines.embedded.worker.data_folder import Catalog, Home
-from lookalike.adapter.engines.embedded.worker.database import Engine
-from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots
+from lookalike.adapter.engines.embedded.worker.data_folder import DataFolder, Home
+from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Database
+from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots, due
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.write_plans import write
-from lookalike.adapter.engines.engine_settings import EngineSettings
-from tests.engines.embedded.conftest import make_collection
-from tests.engines.embedded.owners import FaultySupervisor, running, wait_for
-from tests.engines.embedded.points import CATEGORIES, DIMENSION, payload, point_id, points, vectors
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
+from tests.engines.embedded.owners import FaultySupervisor, children, running, wait_until
+from tests.engines.points import (
+    CATEGORIES,
+    DIMENSION,
+    make_collection,
+    numbers,
+    overwriting,
+    payload,
+    point_id,
+    points,
+    vectors,
+    where,
+)
 
 COUNT = 3000
-GRAPH = EngineSettings(
+GRAPH = WorkerSettings(
     flush_seconds=0.1, hnsw_threshold_elements=2000 * DIMENSION, build_niceness=0
 )
-VACUUM = EngineSettings(
+VACUUM = WorkerSettings(
     flush_seconds=0.1, hnsw_threshold_elements=0, vacuum_min_points=500, build_niceness=0
 )
 
 
 def home(data: Path) -> Home:
     """The one collection of a folder, from its files; must not be called while it is rebuilt."""
-    [found] = list(Catalog(data).homes())
+    [found] = list(DataFolder(data).homes())
     return found
 
 
 async def rebuilt(data: Path, times: int = 1) -> None:
     """Wait for the n-th swap."""
     shard = f"shard-{times + 1}"
-    done = lambda: f'"shard": "{shard}"' in manifest(data)  # noqa: E731
-    assert await asyncio.to_thread(wait_for, done, 30)
+    await wait_until(lambda: f'"shard": "{shard}"' in manifest(data))
+
+
+def due_on(data: Path, settings: WorkerSettings) -> str | None:
+    """Why the one collection of a folder should be rebuilt; nobody else may have it open."""
+    database = Database(data, settings)
+    database.load(faulted=False)
+    [shard] = database.shards.values()
+    try:
+        return due(shard, settings)
+    finally:
+        database.close()
 
 
 def manifest(data: Path) -> str:
@@ -53,17 +75,14 @@ async def recall(engine: EmbeddedEngine, name: str, category: str | None = None)
     """Mean part of the true 10 nearest neighbours that are found, over 50 queries."""
     rows, queries = vectors(COUNT), vectors(50, seed=5)
     allowed = [n for n in range(COUNT) if category in (None, CATEGORIES[n % 4])]
-    condition = None
-    if category is not None:
-        match = models.FieldCondition(key="category", match=models.MatchValue(value=category))
-        condition = models.Filter(must=[match])
+    condition = None if category is None else where(category=category)
     found = 0
     for query in queries:
         truth = sorted(allowed, key=lambda n: -float(rows[n] @ query))[:10]
         answer = await engine.query_points(
             name, query=query, using="visual", limit=10, query_filter=condition
         )
-        found += len(set(truth) & {hit.payload["n"] for hit in answer.points if hit.payload})
+        found += len(set(truth) & set(numbers(answer.points)))
     return found / 500
 
 
@@ -77,15 +96,15 @@ async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> N
         row = vectors(1)[0].tolist()
         while not swapped.done():
             version += 1
-            await engine.set_payload(name, {"version": version}, points=[point_id(version % 50)])
+            changed = version % 50
+            content = payload(changed) | {"version": version}
+            await engine.batch_update_points(name, [overwriting(content, changed)])
             answer = await engine.query_points(name, query=row, using="visual", limit=1)
             assert [hit.id for hit in answer.points] == [point_id(0)]
         await swapped
-        records = await engine.retrieve(
-            name, [point_id(n % 50) for n in range(version - 9, version + 1)]
-        )
-        versions = sorted(r.payload["version"] for r in records if r.payload)
-        assert versions == list(range(version - 9, version + 1))
+        last = range(max(1, version - 9), version + 1)
+        records = await engine.retrieve(name, [point_id(n % 50) for n in last])
+        assert sorted(r.payload["version"] for r in records if r.payload) == list(last)
         assert (await engine.count(name)).count == COUNT
         assert ((await engine.get_collection(name)).indexed_vectors_count or 0) >= COUNT
         assert await recall(engine, name) >= 0.98
@@ -93,7 +112,7 @@ async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> N
         await engine.close()
     files = home(data)
     assert files.manifest.graph_indexes == ["category", "price"]
-    assert Slots.of(files.shard).fixed == COUNT
+    assert Slots.of(files.shard_folder).fixed == COUNT
 
 
 async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> None:
@@ -115,9 +134,11 @@ async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> 
             assert answer.points[0].id == found
         answer = await engine.query_points(name, query=rows[2].tolist(), using="visual", limit=1)
         assert answer.points[0].id != point_id(2)
-        await asyncio.sleep(1.0)
-        # A few points more are no reason for another build; another index is one.
-        assert '"shard-2"' in manifest(data)
+        await engine.close()
+    # A few points more are no reason for another build; another index is one.
+    assert due_on(data, GRAPH) is None
+    with running(data, GRAPH) as owner:
+        engine = await EmbeddedEngine.connect(owner.socket_path)
         await engine.create_payload_index(name, "n", models.PayloadSchemaType.FLOAT)
         await engine.upsert(name, points(1))
         await rebuilt(data, times=2)
@@ -139,13 +160,13 @@ async def test_deleted_points_leave_the_files(data: Path) -> None:
         assert [record.payload for record in records] == [payload(1000)]
         # What was vacuumed away can come back, and what is left can be changed.
         await engine.upsert(name, points(1))
-        await engine.overwrite_payload(name, {"n": -1}, points=[point_id(1000)])
+        await engine.batch_update_points(name, [overwriting({"n": -1}, 1000)])
         records = await engine.retrieve(name, [point_id(0), point_id(1000)])
-        assert [r.payload["n"] for r in records if r.payload] == [0, -1]
+        assert numbers(records) == [0, -1]
         facet = await engine.facet(name, "category", exact=True)
         assert sum(hit.count for hit in facet.hits) == len(rest)
         await engine.close()
-    slots = Slots.of(home(data).shard)
+    slots = Slots.of(home(data).shard_folder)
     assert slots.fixed + slots.appendable <= len(rest) + 3
 
 
@@ -155,9 +176,9 @@ async def test_updates_in_place_are_no_reason_to_rebuild(data: Path) -> None:
         name = await make_collection(engine)
         for _ in range(4):
             await engine.upsert(name, points(1000))
-        await asyncio.sleep(1.0)
-        assert '"shard-1"' in manifest(data)
         await engine.close()
+    assert due_on(data, VACUUM) is None
+    assert '"shard-1"' in manifest(data)
 
 
 async def test_a_collection_deleted_during_its_rebuild_is_gone(data: Path) -> None:
@@ -165,28 +186,34 @@ async def test_a_collection_deleted_during_its_rebuild_is_gone(data: Path) -> No
         engine = await EmbeddedEngine.connect(owner.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
-        shards = lambda: list(data.glob("collections/*/shard-2"))  # noqa: E731
-        assert await asyncio.to_thread(wait_for, shards, 20)
+        await wait_until(lambda: list(data.glob("collections/*/shard-2")))
         await engine.delete_collection(name)
         await make_collection(engine, name)
         await engine.upsert(name, points(5))
-        await asyncio.sleep(1.5)
+        worker = owner.worker_pid
+        assert worker is not None
+        await wait_until(lambda: children(worker) == [])
         assert (await engine.count(name)).count == 5
         assert (await engine.health())["ready"]
         await engine.close()
 
 
 async def test_a_build_that_fails_leaves_everything_as_it_was(
-    data: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("FAULT", "no builder")
+    logged = io.StringIO()
     with running(data, GRAPH, FaultySupervisor) as owner:
         engine = await EmbeddedEngine.connect(owner.socket_path)
         name = await make_collection(engine)
         for start in range(0, COUNT, 100):
             await engine.upsert(name, points(100, start))
-            await asyncio.sleep(0.03)
-        await asyncio.sleep(0.5)
+
+        def failed() -> bool:
+            logged.write(capfd.readouterr().err)
+            return "was not rebuilt" in logged.getvalue()
+
+        await wait_until(failed)
         assert (await engine.count(name)).count == COUNT
         assert await recall(engine, name) == 1.0
         await engine.delete(name, [point_id(0)])
@@ -200,14 +227,17 @@ async def test_a_build_that_fails_leaves_everything_as_it_was(
 
 async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> None:
     """The worker may be stopped in the very moment of the swap."""
-    engine = Engine(data, GRAPH)
-    for _ in engine.create_collection("c", {"vectors": {"visual": {"size": 4, "distance": "Dot"}}}):
+    database = Database(data, GRAPH)
+    dense = {"visual": messages.VectorParams(4, "Dot")}
+    create = messages.CreateCollection("c", dense, [], {})
+    for _ in ADMINISTRATION[type(create)](database, create):
         pass
-    collection = engine.collection("c")
-    rows = [{"id": n, "vector": {"visual": [1.0, n, 0.0, 0.0]}} for n in range(100)]
-    for _ in write(collection, "upsert", {"points": rows}):
+    shard = database.shard("c")
+    rows = [np.array([1, n, 0, 0], "<f4").tobytes() for n in range(100)]
+    new = [messages.NewPoint(n, {"visual": row}, {}) for n, row in enumerate(rows)]
+    for _ in write(shard, messages.UpsertPoints("c", new, insert_only=False)):
         pass
-    rebuild = Rebuild(collection, Scheduler(asyncio.get_running_loop(), print), GRAPH)
+    rebuild = Rebuild(shard, Scheduler(asyncio.get_running_loop(), print), GRAPH)
     swap = rebuild._swap
 
     def swap_and_call_off() -> Iterator[None]:
@@ -218,12 +248,12 @@ async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> Non
     run = asyncio.create_task(rebuild.run())
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert collection.home.manifest.shard == "shard-2"
-    engine.close()
-    engine = Engine(data, GRAPH)
-    engine.load(faulted=False)
-    assert engine.collection("c").count({}) == 100
-    engine.close()
+    assert shard.home.manifest.shard == "shard-2"
+    database.close()
+    database = Database(data, GRAPH)
+    database.load(faulted=False)
+    assert database.shard("c").count(messages.CountPoints("c", None)) == 100
+    database.close()
 
 
 @pytest.mark.parametrize("distance", list(models.Distance))
@@ -232,7 +262,7 @@ async def test_every_distance_finds_the_true_neighbours(
 ) -> None:
     name = f"distance-{distance.value}"
     await embedded.create_collection(
-        name, {"visual": models.VectorParams(size=64, distance=distance)}
+        name, vectors_config={"visual": models.VectorParams(size=64, distance=distance)}
     )
     rows: Any = (
         (vectors(2000, 64) > 0).astype("f4") if distance == "Manhattan" else vectors(2000, 64)

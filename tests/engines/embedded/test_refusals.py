@@ -5,7 +5,6 @@ Each of these, sent to the engine, makes it panic, lose writes, answer wrongly o
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -21,11 +20,24 @@ from lookalike.adapter.errors import (
     LookalikeError,
     RecordsNotFound,
 )
-from tests.engines.embedded.conftest import make_collection
-from tests.engines.embedded.points import DIMENSION, payload, point_id, points, vectors
+from tests.engines.points import (
+    DIMENSION,
+    having,
+    make_collection,
+    numbers,
+    overwriting,
+    payload,
+    point_id,
+    points,
+    search,
+    setting_vectors,
+    vectors,
+)
 
 Call = Callable[[EmbeddedEngine, str], Awaitable[Any]]
 ROW = vectors(1)[0].tolist()
+PREFETCH = models.Prefetch(query=ROW, using="visual")
+KEYWORD = models.PayloadSchemaType.KEYWORD
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -42,6 +54,11 @@ def nested_filter(depth: int) -> models.Filter:
     return condition
 
 
+def of_range(bound: float) -> models.Filter:
+    made = models.FieldCondition(key="n", range=models.Range.model_construct(gte=bound))
+    return models.Filter(must=[made])
+
+
 def upsert(vector: Any = None, content: Any = None, identity: Any = None) -> Call:
     """A batch of a good point and one with this vector, payload or id."""
     bad = models.PointStruct.model_construct(
@@ -56,25 +73,44 @@ def sparse(indices: Any, values: Any) -> Call:
     return upsert({"tags": models.SparseVector.model_construct(indices=indices, values=values)})
 
 
-def query(**arguments: Any) -> Call:
-    arguments = {"query": ROW, "using": "visual"} | arguments
-    return lambda engine, name: engine.query_points(name, **arguments)
+def query(sought: Any = ROW, **fields: Any) -> Call:
+    return lambda engine, name: search(engine, name, sought, **fields)
 
 
 def condition(key: str = "n", **operators: Any) -> Call:
     made = models.FieldCondition.model_construct(key=key, **operators)
-    return lambda engine, name: engine.count(name, models.Filter.model_construct(must=[made]))
+    return counted(models.Filter.model_construct(must=[made]))
 
 
-def delete_range(bound: float) -> Call:
-    made = models.FieldCondition(key="n", range=models.Range.model_construct(gte=bound))
-    return lambda engine, name: engine.delete(name, models.Filter(must=[made]))
+def counted(condition: Any) -> Call:
+    return lambda engine, name: engine.count(name, count_filter=condition)
+
+
+def overwrite(content: Any, condition: Any) -> Call:
+    change = models.OverwritePayloadOperation.model_construct(
+        overwrite_payload=models.SetPayload.model_construct(payload=content, filter=condition)
+    )
+    return changed(change)
+
+
+def changed(*operations: Any) -> Call:
+    """After a change that could be applied."""
+    good = overwriting({"n": -1}, 0)
+    return lambda engine, name: engine.batch_update_points(name, [good, *operations])
+
+
+def set_vector(name: str, vector: Any, number: int = 0, condition: Any = None) -> Call:
+    point = models.PointVectors.model_construct(id=point_id(number), vector={name: vector})
+    vectors = models.UpdateVectors.model_construct(points=[point], update_filter=condition)
+    return changed(models.UpdateVectorsOperation.model_construct(update_vectors=vectors))
 
 
 def create(**params: Any) -> Call:
     fields: dict[str, Any] = {"size": 4, "distance": models.Distance.COSINE} | params
     dense = models.VectorParams.model_construct(**fields)
-    return lambda engine, name: engine.create_collection(f"{name}-new", {"visual": dense})
+    return lambda engine, name: engine.create_collection(
+        f"{name}-new", vectors_config={"visual": dense}
+    )
 
 
 REFUSED: dict[str, Call] = {
@@ -87,10 +123,10 @@ REFUSED: dict[str, Call] = {
     "sparse: negative index": sparse([-1], [1.0]),
     "sparse: not a list": sparse("56", [1.0, 2.0]),
     "sparse query: unequal lists": query(
-        query=models.SparseVector.model_construct(indices=[1, 2], values=[1.0]), using="tags"
+        models.SparseVector.model_construct(indices=[1, 2], values=[1.0]), using="tags"
     ),
     "dense query for a sparse vector": query(using="tags"),
-    "sparse query for a dense vector": query(query=models.SparseVector(indices=[1], values=[1])),
+    "sparse query for a dense vector": query(models.SparseVector(indices=[1], values=[1])),
     "dense: too short": upsert({"visual": ROW[1:]}),
     "dense: too long": upsert({"visual": [*ROW, 1.0]}),
     "dense: empty": upsert({"visual": []}),
@@ -102,9 +138,9 @@ REFUSED: dict[str, Call] = {
     "dense: a matrix": upsert({"visual": [ROW, ROW]}),
     "dense: unknown name": upsert({"other": ROW}),
     "dense: no name": upsert(ROW),
-    "query: too short": query(query=ROW[1:]),
-    "query: NaN": query(query=np.full(DIMENSION, np.nan)),
-    "query: zero": query(query=[0.0] * DIMENSION),
+    "query: too short": query(ROW[1:]),
+    "query: NaN": query(np.full(DIMENSION, np.nan)),
+    "query: zero": query([0.0] * DIMENSION),
     "query: unknown vector": query(using="other"),
     "query: no vector name": query(using=None),
     "payload: deeper than 32": upsert(content=nested(33)),
@@ -122,12 +158,31 @@ REFUSED: dict[str, Call] = {
     "payload: an object of Python": upsert(content={"a": object()}),
     "payload: a vector": upsert(content={"a": np.zeros(3)}),
     "payload: not an object": upsert(content=["a"]),
-    "set_payload: 200 deep": lambda e, c: e.set_payload(c, nested(200), points=[point_id(0)]),
-    "set_payload: bad path": lambda e, c: e.set_payload(
-        c, {"a": 1}, points=[point_id(0)], key="a b"
+    "overwrite_payload: 200 deep": overwrite(nested(200), having([0])),
+    "overwrite_payload: NaN": overwrite({"a": math.nan}, having([0])),
+    "overwrite_payload: everywhere": overwrite({"a": 1}, None),
+    "overwrite_payload: a range of NaN": overwrite({"a": 1}, of_range(math.nan)),
+    "update_vectors: too short": set_vector("visual", ROW[1:]),
+    "update_vectors: dense for sparse": set_vector("tags", ROW),
+    "update_vectors: sparse for dense": set_vector(
+        "visual", models.SparseVector(indices=[1], values=[1])
     ),
-    "overwrite_payload: NaN": lambda e, c: e.overwrite_payload(
-        c, {"a": math.nan}, points=[point_id(0)]
+    "update_vectors: a range of NaN": set_vector("visual", ROW, condition=of_range(math.nan)),
+    "delete_vectors: unknown name": changed(
+        models.DeleteVectorsOperation(
+            delete_vectors=models.DeleteVectors(filter=having([0]), vector=["other"])
+        )
+    ),
+    "change: another operation": changed(
+        models.ClearPayloadOperation(clear_payload=models.PointIdsList(points=[1]))
+    ),
+    "change: by id": changed(
+        models.OverwritePayloadOperation(
+            overwrite_payload=models.SetPayload(payload={"a": 1}, points=[point_id(0)])
+        )
+    ),
+    "upsert: another mode": lambda e, c: e.upsert(
+        c, points(1), update_mode=models.UpdateMode.UPDATE_ONLY
     ),
     "id: text": upsert(identity="abc"),
     "id: digits": upsert(identity="42"),
@@ -139,14 +194,11 @@ REFUSED: dict[str, Call] = {
     "retrieve: bad id": lambda e, c: e.retrieve(c, ["abc"]),
     "range: NaN": condition(range=models.Range.model_construct(gte=math.nan)),
     "range: infinite": condition(range=models.Range.model_construct(lt=math.inf)),
-    "delete by range: NaN": delete_range(math.nan),
-    "delete without points": lambda e, c: e.delete(
-        c, models.FilterSelector.model_construct(filter=None)
-    ),
-    "filter: 40 deep": lambda e, c: e.count(c, nested_filter(40)),
-    "filter: 400 deep": lambda e, c: e.count(c, nested_filter(400)),
-    "filter: 5000 conditions": lambda e, c: e.count(
-        c, models.Filter(should=[models.HasIdCondition(has_id=[])] * 5000)
+    "filter: 40 deep": counted(nested_filter(40)),
+    "filter: 400 deep": counted(nested_filter(400)),
+    "filter: 5000 deep": counted(nested_filter(5000)),
+    "filter: 5000 conditions": counted(
+        models.Filter(should=[models.HasIdCondition(has_id=[])] * 5000)
     ),
     "filter: two operators": condition(match=models.MatchValue(value=1), range=models.Range(gte=1)),
     "filter: no operator": condition(),
@@ -154,35 +206,38 @@ REFUSED: dict[str, Call] = {
     "filter: mixed any": condition(match=models.MatchAny.model_construct(any=[1, "a"])),
     "filter: boolean any": condition(match=models.MatchAny.model_construct(any=[True])),
     "filter: 65-bit match": condition(match=models.MatchValue.model_construct(value=2**64 - 1)),
-    "filter: bad path": condition(key="a b", is_empty=True),
-    "filter: empty path": condition(key="", is_empty=True),
-    "filter: negative index": condition(key="a[-1]", is_empty=True),
-    "filter: latitude 500": condition(
-        geo_radius=models.GeoRadius(center=models.GeoPoint(lon=0, lat=500), radius=1)
+    "filter: bad path": condition(key="x y", match=models.MatchValue(value=1)),
+    "filter: empty path": condition(key="", match=models.MatchValue(value=1)),
+    "filter: negative index": condition(key="a[-1]", match=models.MatchValue(value=1)),
+    "filter: another operator": condition(values_count=models.ValuesCount(gte=1)),
+    "filter: another condition": counted(
+        models.Filter(must=[models.IsEmptyCondition(is_empty=models.PayloadField(key="n"))])
     ),
-    "filter: not a date": condition(range={"gte": "yesterday"}),
-    "filter: unknown clause": lambda e, c: e.count(c, {"most": []}),  # type: ignore[arg-type]
-    "rrf: k = 0": query(
-        query=models.RrfQuery(rrf=models.Rrf.model_construct(k=0)),
-        prefetch=[models.Prefetch(query=ROW, using="visual")],
+    "filter: another clause": counted(
+        models.Filter(min_should=models.MinShould(conditions=[], min_count=1))
     ),
-    "prefetch without a query": query(
-        query=None, prefetch=[models.Prefetch(query=ROW, using="visual")]
+    "filter: not a date": condition(range=models.DatetimeRange.model_construct(gte="yesterday")),
+    "filter: no filter": counted({"must": []}),
+    "query: another kind": query(models.FusionQuery(fusion=models.Fusion.RRF), prefetch=[PREFETCH]),
+    "query: another parameter": query(params=models.SearchParams(hnsw_ef=10)),
+    "query: without rescoring": query(
+        params=models.SearchParams(quantization=models.QuantizationSearchParams(rescore=False))
     ),
-    "prefetches 20 deep": query(
-        prefetch=functools.reduce(
-            lambda inner, _: models.Prefetch(query=ROW, using="visual", prefetch=inner),
-            range(20),
-            models.Prefetch(query=ROW, using="visual"),
+    "query: oversampling NaN": query(
+        params=models.SearchParams(
+            quantization=models.QuantizationSearchParams.model_construct(oversampling=math.nan)
         )
     ),
-    "mmr: diversity 2": query(
-        query=models.NearestQuery(nearest=ROW, mmr=models.Mmr.model_construct(diversity=2.0))
+    "query: another payload selector": query(
+        with_payload=models.PayloadSelectorInclude(include=["n"])
     ),
-    "formula: NaN": query(
-        query=models.FormulaQuery.model_construct(formula=math.nan),
-        prefetch=[models.Prefetch(query=ROW, using="visual")],
+    "prefetch without a query": query(None, prefetch=[PREFETCH]),
+    "prefetch: no query of its own": query(prefetch=[PREFETCH.model_copy(update={"query": None})]),
+    "prefetch within a prefetch": query(
+        prefetch=[PREFETCH.model_copy(update={"prefetch": [PREFETCH]})]
     ),
+    "prefetches: 65": query(prefetch=[PREFETCH] * 65),
+    "queries: 5000": lambda e, c: e.query_batch_points(c, [models.QueryRequest(limit=1)] * 5000),
     "limit: 2**40": query(limit=2**40),
     "limit: negative": query(limit=-1),
     "offset: 2**40": query(offset=2**40),
@@ -195,9 +250,24 @@ REFUSED: dict[str, Call] = {
     "create: multivectors": create(
         multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
     ),
-    "create: name taken": lambda e, c: e.create_collection(c, {}),
-    "index: unknown type": lambda e, c: e.create_payload_index(c, "x", "colour"),
-    "index: bad path": lambda e, c: e.create_payload_index(c, "a b", "keyword"),
+    "create: another option of a vector": create(on_disk=True),
+    "create: a storage option": lambda e, c: e.create_collection(
+        f"{c}-new", vectors_config={}, shard_number=2
+    ),
+    "create: an option of tags": lambda e, c: e.create_collection(
+        f"{c}-new",
+        vectors_config={},
+        sparse_vectors_config={"tags": models.SparseVectorParams(modifier=models.Modifier.IDF)},
+    ),
+    "update: a storage option": lambda e, c: e.update_collection(
+        c, vectors_config={"visual": models.VectorParamsDiff(on_disk=True)}
+    ),
+    "create: name taken": lambda e, c: e.create_collection(c, vectors_config={}),
+    "index: another type": lambda e, c: e.create_payload_index(
+        c, "x", models.PayloadSchemaType.INTEGER
+    ),
+    "index: unknown type": lambda e, c: e.create_payload_index(c, "x", "colour"),  # type: ignore[arg-type]
+    "index: bad path": lambda e, c: e.create_payload_index(c, "x y", KEYWORD),
 }
 
 
@@ -207,7 +277,7 @@ async def filled(embedded: EmbeddedEngine) -> str:
     name = "refusals"
     if not await embedded.collection_exists(name):
         await make_collection(embedded, name)
-    await embedded.delete(name, models.Filter())
+    await embedded.delete(name, [point_id(number) for number in range(100)])
     await embedded.upsert(name, points(3))
     return name
 
@@ -219,11 +289,12 @@ async def test_it_is_refused_and_nothing_is_changed(
     worker = process.worker_pid
     with pytest.raises(EngineFailed) as refusal:
         await REFUSED[name](embedded, filled)
-    for value in ("abc", "a b", "yesterday", "colour"):
+    for value in ("abc", "x y", "yesterday", "colour"):
         assert value not in str(refusal.value)
+    assert "has a fault" not in str(refusal.value), "of the request, not of the worker"
     # The good half of the batch was not applied, and the next writes and reads work.
     records, _ = await embedded.scroll(filled)
-    assert sorted(r.payload["n"] for r in records if r.payload) == [0, 1, 2]
+    assert sorted(numbers(records)) == [0, 1, 2]
     assert records[0].payload == payload(records[0].payload["n"])  # type: ignore[index]
     await embedded.upsert(filled, points(5))
     answer = await embedded.query_points(filled, query=ROW, using="visual")
@@ -236,27 +307,11 @@ MISSING: dict[str, tuple[type[LookalikeError], Call]] = {
     "upsert in no collection": (CollectionNotFound, lambda e, _: e.upsert("none", points(1))),
     "index of no collection": (
         CollectionNotFound,
-        lambda e, _: e.create_payload_index("none", "x", "keyword"),
+        lambda e, _: e.create_payload_index("none", "x", KEYWORD),
     ),
-    "query by a missing id": (RecordsNotFound, query(query=point_id(99))),
-    "recommend by a missing id": (
-        RecordsNotFound,
-        query(
-            query=models.RecommendQuery(
-                recommend=models.RecommendInput(positive=[point_id(0), point_id(99)])
-            )
-        ),
-    ),
-    "change a missing point": (
-        RecordsNotFound,
-        lambda e, c: e.set_payload(c, {"a": 1}, points=[point_id(0), point_id(99)]),
-    ),
-    "vector of a missing point": (
-        RecordsNotFound,
-        lambda e, c: e.update_vectors(
-            c, [models.PointVectors(id=point_id(99), vector={"visual": ROW})]
-        ),
-    ),
+    "query by a missing id": (RecordsNotFound, query(point_id(99))),
+    "query by an id without the vector": (RecordsNotFound, query(point_id(50), using="tags")),
+    "vector of a missing point": (RecordsNotFound, set_vector("visual", ROW, number=99)),
 }
 
 
@@ -270,10 +325,16 @@ async def test_what_is_missing_is_named(embedded: EmbeddedEngine, filled: str, n
 async def test_a_change_reaches_the_points_that_are_there(
     embedded: EmbeddedEngine, filled: str
 ) -> None:
+    row = vectors(1, seed=9)[0].tolist()
     with pytest.raises(RecordsNotFound):
-        await embedded.set_payload(filled, {"a": 1}, points=[point_id(99), point_id(2)])
-    [record] = await embedded.retrieve(filled, [point_id(2)])
-    assert record.payload == payload(2) | {"a": 1}
+        await embedded.batch_update_points(
+            filled,
+            [setting_vectors("visual", {99: row, 2: row}), overwriting({"n": 2, "a": 1}, 2)],
+        )
+    [record] = await embedded.retrieve(filled, [point_id(2)], with_vectors=["visual"])
+    assert record.payload == {"n": 2, "a": 1}
+    kept: Any = record.vector
+    assert kept["visual"] == pytest.approx(row, abs=1e-6)
 
 
 async def test_what_is_just_within_the_bounds_is_kept(
@@ -292,4 +353,4 @@ async def test_what_is_just_within_the_bounds_is_kept(
     )
     [record] = await embedded.retrieve(filled, [point_id(50)])
     assert record.payload == content
-    assert await embedded.count(filled, nested_filter(28))
+    assert await embedded.count(filled, count_filter=nested_filter(28))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import qdrant_edge as edge
@@ -35,7 +36,7 @@ def test_pages_that_are_let_go_come_back_when_they_are_needed(tmp_path: Path) ->
     before = resident_bytes()
     release_pages(path)
     assert resident_bytes() < before - 20_000_000
-    found = shard.retrieve(list(range(45)), True, True)
+    found: list[Any] = shard.retrieve(list(range(45)), True, True)
     assert [point.payload["n"] for point in found] == [0, 1, 2, "changed", *range(4, 45)]
     assert [point.vector["v"] for point in found] == vectors
     shard.close()

@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lookalike.adapter.engines.engine_settings import ServerSettings
 from lookalike.adapter.engines.server.engine import ServerEngine
+from lookalike.adapter.engines.server.server_settings import ServerSettings
 from tests.engines.server.stub import Stub
 
 

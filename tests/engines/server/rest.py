@@ -112,16 +112,6 @@ async def facet(client: Local, name: str, body: rest.FacetRequest) -> Any:
     return await client.facet(name, body.key, facet_filter=body.filter, limit=body.limit or 10)
 
 
-async def vectors(client: Local, name: str, body: rest.UpdateVectors) -> Any:
-    await client.update_vectors(name, body.points, update_filter=body.update_filter)
-    return UPDATED
-
-
-async def payload(client: Local, name: str, body: rest.SetPayload) -> Any:
-    await client.set_payload(name, body.payload, body.points or body.filter, key=body.key)
-    return UPDATED
-
-
 ROUTES: list[tuple[str, str, Any, Call]] = [
     ("GET", "/collections", None, lambda c, n, b: c.get_collections()),
     ("GET", "/aliases", None, lambda c, n, b: c.get_aliases()),
@@ -132,7 +122,6 @@ ROUTES: list[tuple[str, str, Any, Call]] = [
         lambda c, n, b: c.update_collection_aliases(b.actions),
     ),
     ("GET", "/collections/(name)/exists", None, exists),
-    ("GET", "/collections/(name)/aliases", None, lambda c, n, b: c.get_collection_aliases(n)),
     ("PUT", "/collections/(name)", rest.CreateCollection, create),
     (
         "PATCH",
@@ -168,8 +157,6 @@ ROUTES: list[tuple[str, str, Any, Call]] = [
     ),
     ("PUT", "/collections/(name)/points", rest.PointsList, upsert),
     ("POST", "/collections/(name)/points", rest.PointRequest, retrieve),
-    ("PUT", "/collections/(name)/points/vectors", rest.UpdateVectors, vectors),
-    ("POST", "/collections/(name)/points/payload", rest.SetPayload, payload),
     ("POST", "/collections/(name)/points/scroll", rest.ScrollRequest, scroll),
     (
         "POST",

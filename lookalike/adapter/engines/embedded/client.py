@@ -1,31 +1,34 @@
-"""The embedded engine: the methods of `AsyncQdrantClient` that we use, served by our own worker.
+"""The embedded engine: `base.Engine`, served by our own worker.
 
-Arguments, results and meaning are those of the client (https://python-client.qdrant.tech); options
-that matter to a cluster only (`wait`, `ordering`, `consistency`, ...) are accepted and ignored, for
-a write returns when it is in the log. Raises CollectionNotFound, RecordsNotFound (a point that a
-query or a change names is not there), EngineFailed (the engine cannot take the request) and
-EngineUnavailable (try again).
+A write returns when it is in the worker's log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-import numpy as np
+import msgspec
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
-from lookalike.adapter.engines.embedded import convert
+from lookalike.adapter.deadline import READ_TIMEOUT_S
+from lookalike.adapter.engines.base import (
+    DEFAULT_LIMIT,
+    Capabilities,
+    PayloadWanted,
+    PointId,
+    VectorsWanted,
+)
+from lookalike.adapter.engines.embedded import conversion, messages
 from lookalike.adapter.engines.embedded.connection import Connection
-from lookalike.adapter.engines.embedded.convert import Plain
-from lookalike.adapter.errors import CollectionNotFound
+from lookalike.adapter.engines.embedded.messages import WorkerRequest
+from lookalike.adapter.errors import CollectionNotFound, EngineFailed
 
-READ_TIMEOUT_SECONDS = 30.0
-WRITE_TIMEOUT_SECONDS = 300.0
-Ids = Sequence[models.ExtendedPointId]
-Selector = Ids | models.Filter | models.PointIdsList | models.FilterSelector
+WRITE_TIMEOUT_S = 300.0
+
+R = TypeVar("R")
 
 _COMPLETED = models.UpdateResult(operation_id=None, status=models.UpdateStatus.COMPLETED)
 
@@ -34,9 +37,11 @@ class EmbeddedEngine:
     """A client of the worker, for one event loop. Reads and writes have a connection each, so that
     a search does not wait behind the bytes of a bulk insert."""
 
+    capabilities = Capabilities(storage_options=False)
+
     def __init__(self, socket_path: Path) -> None:
-        self._reads = Connection(socket_path, convert.encode)
-        self._writes = Connection(socket_path, convert.encode)
+        self._reads = Connection(socket_path)
+        self._writes = Connection(socket_path)
 
     @classmethod
     async def connect(cls, socket_path: Path) -> Self:
@@ -48,80 +53,83 @@ class EmbeddedEngine:
         await engine._reads.open()
         return engine
 
-    async def close(self, **_: Any) -> None:
+    async def close(self) -> None:
         self._reads.close()
         self._writes.close()
 
-    async def health(self) -> Plain:
+    async def health(self) -> dict[str, Any]:
         """`ready`, the number of `collections`, those `broken` and `rebuilding`, `logs_aside`."""
-        health: Plain = await self._reads.request("health", {}, READ_TIMEOUT_SECONDS)
-        return health
+        health = await self._read(messages.GetHealth())
+        return msgspec.structs.asdict(health)
 
     # Collections
 
     async def create_collection(
         self,
         collection_name: str,
-        vectors_config: models.VectorParams | Mapping[str, models.VectorParams] | None = None,
+        *,
+        vectors_config: Mapping[str, models.VectorParams],
         sparse_vectors_config: Mapping[str, models.SparseVectorParams] | None = None,
-        hnsw_config: models.HnswConfigDiff | None = None,
-        quantization_config: models.QuantizationConfig | None = None,
-        metadata: Plain | None = None,
-        **_: Any,
+        metadata: dict[str, Any] | None = None,
+        **storage_options: Any,
     ) -> bool:
-        """Without a quantization_config, dense vectors are searched through 4-bit TurboQuant."""
-        if isinstance(vectors_config, models.VectorParams):
-            vectors_config = {"": vectors_config}
-        await self._write(
-            "create_collection",
+        """Dense vectors are searched through 4-bit TurboQuant, where the distance allows it."""
+        if storage_options:
+            raise EngineFailed("the embedded engine takes no storage options")
+        request = messages.CreateCollection(
             collection_name,
-            vectors=dict(vectors_config or {}),
-            sparse_vectors=dict(sparse_vectors_config or {}),
-            hnsw_config=hnsw_config,
-            quantization_config=quantization_config,
-            metadata=metadata,
+            {name: conversion.vector_params(params) for name, params in vectors_config.items()},
+            conversion.sparse_names(sparse_vectors_config),
+            metadata or {},
         )
+        await self._write(request)
         return True
 
-    async def delete_collection(self, collection_name: str, **_: Any) -> bool:
-        """False when there is no such collection."""
+    async def delete_collection(self, collection_name: str) -> bool:
         try:
-            await self._write("delete_collection", collection_name)
+            await self._write(messages.DeleteCollection(collection_name))
         except CollectionNotFound:
             return False
         return True
 
     async def update_collection(
-        self, collection_name: str, metadata: Plain | None = None, **_: Any
+        self,
+        collection_name: str,
+        *,
+        metadata: dict[str, Any] | None = None,
+        vectors_config: dict[str, models.VectorParamsDiff] | None = None,
     ) -> bool:
-        """Merge `metadata` into that of the collection; None removes a key."""
-        await self._write("update_collection", collection_name, metadata=metadata)
+        if vectors_config:
+            raise EngineFailed("the embedded engine takes no storage options")
+        await self._write(messages.UpdateCollection(collection_name, metadata or {}))
         return True
 
-    async def collection_exists(self, collection_name: str, **_: Any) -> bool:
+    async def collection_exists(self, collection_name: str) -> bool:
         try:
-            await self._read("get_collection", collection_name)
+            await self._read(messages.GetCollection(collection_name))
         except CollectionNotFound:
             return False
         return True
 
-    async def get_collections(self, **_: Any) -> models.CollectionsResponse:
-        names = await self._reads.request("get_collections", {}, READ_TIMEOUT_SECONDS)
+    async def get_collections(self) -> models.CollectionsResponse:
+        names = await self._read(messages.GetCollections())
         return models.CollectionsResponse(
             collections=[models.CollectionDescription(name=name) for name in names]
         )
 
-    async def get_collection(self, collection_name: str, **_: Any) -> models.CollectionInfo:
-        return convert.collection_info(await self._read("get_collection", collection_name))
+    async def get_collection(self, collection_name: str) -> models.CollectionInfo:
+        return conversion.collection_info(await self._read(messages.GetCollection(collection_name)))
 
     async def update_collection_aliases(
-        self, change_aliases_operations: Sequence[models.AliasOperations], **_: Any
+        self, change_aliases_operations: Sequence[models.CreateAliasOperation]
     ) -> bool:
-        await self._write("update_aliases", "", actions=list(change_aliases_operations))
+        made = [operation.create_alias for operation in change_aliases_operations]
+        targets = {alias.alias_name: alias.collection_name for alias in made}
+        await self._write(messages.PointAliases(targets))
         return True
 
-    async def get_aliases(self, **_: Any) -> models.CollectionsAliasesResponse:
-        aliases = await self._reads.request("get_aliases", {}, READ_TIMEOUT_SECONDS)
+    async def get_aliases(self) -> models.CollectionsAliasesResponse:
+        aliases = await self._read(messages.GetAliases())
         return models.CollectionsAliasesResponse(
             aliases=[
                 models.AliasDescription(alias_name=alias, collection_name=name)
@@ -129,49 +137,30 @@ class EmbeddedEngine:
             ]
         )
 
-    async def get_collection_aliases(
-        self, collection_name: str, **_: Any
-    ) -> models.CollectionsAliasesResponse:
-        found = (await self.get_aliases()).aliases
-        return models.CollectionsAliasesResponse(
-            aliases=[alias for alias in found if alias.collection_name == collection_name]
-        )
-
     async def create_vector_name(
         self,
         collection_name: str,
         vector_name: str,
         vector_name_config: models.DenseVectorNameConfig,
-        **_: Any,
     ) -> models.UpdateResult:
-        """Another dense vector for the points of a collection; no point has it yet."""
-        return await self._write(
-            "create_vector_name",
-            collection_name,
-            vector=vector_name,
-            params=vector_name_config.dense,
-        )
+        params = conversion.vector_params(vector_name_config.dense)
+        return await self._write(messages.CreateVectorName(collection_name, vector_name, params))
 
     async def delete_vector_name(
-        self, collection_name: str, vector_name: str, **_: Any
+        self, collection_name: str, vector_name: str
     ) -> models.UpdateResult:
-        return await self._write("delete_vector_name", collection_name, vector=vector_name)
+        return await self._write(messages.DeleteVectorName(collection_name, vector_name))
 
     async def create_payload_index(
-        self,
-        collection_name: str,
-        field_name: str,
-        field_schema: models.PayloadFieldSchema | str | None = None,
-        **_: Any,
+        self, collection_name: str, field_name: str, field_schema: models.PayloadSchemaType
     ) -> models.UpdateResult:
-        return await self._write(
-            "create_payload_index", collection_name, field=field_name, field_schema=field_schema
-        )
+        kind: Any = field_schema
+        return await self._write(messages.CreatePayloadIndex(collection_name, field_name, kind))
 
     async def delete_payload_index(
-        self, collection_name: str, field_name: str, **_: Any
+        self, collection_name: str, field_name: str
     ) -> models.UpdateResult:
-        return await self._write("delete_payload_index", collection_name, field=field_name)
+        return await self._write(messages.DeletePayloadIndex(collection_name, field_name))
 
     # Points
 
@@ -179,202 +168,125 @@ class EmbeddedEngine:
         self,
         collection_name: str,
         points: Sequence[models.PointStruct],
+        *,
         update_mode: models.UpdateMode | None = None,
-        update_filter: models.Filter | None = None,
-        **_: Any,
     ) -> models.UpdateResult:
+        if update_mode not in (None, models.UpdateMode.UPSERT, models.UpdateMode.INSERT_ONLY):
+            raise EngineFailed("the update mode is not known")
+        insert_only = update_mode is models.UpdateMode.INSERT_ONLY
         return await self._write(
-            "upsert",
-            collection_name,
-            points=convert.points(points),
-            update_mode=update_mode,
-            update_filter=update_filter,
-        )
-
-    async def update_vectors(
-        self,
-        collection_name: str,
-        points: Sequence[models.PointVectors],
-        update_filter: models.Filter | None = None,
-        **_: Any,
-    ) -> models.UpdateResult:
-        return await self._write(
-            "update_vectors",
-            collection_name,
-            points=convert.points(points),
-            update_filter=update_filter,
-        )
-
-    async def delete_vectors(
-        self, collection_name: str, vectors: Sequence[str], points: Selector, **_: Any
-    ) -> models.UpdateResult:
-        return await self._write(
-            "delete_vectors", collection_name, vector=list(vectors), **convert.selected(points)
-        )
-
-    async def set_payload(
-        self,
-        collection_name: str,
-        payload: Plain,
-        points: Selector,
-        key: str | None = None,
-        **_: Any,
-    ) -> models.UpdateResult:
-        return await self._write(
-            "set_payload", collection_name, payload=payload, key=key, **convert.selected(points)
-        )
-
-    async def overwrite_payload(
-        self, collection_name: str, payload: Plain, points: Selector, **_: Any
-    ) -> models.UpdateResult:
-        return await self._write(
-            "overwrite_payload", collection_name, payload=payload, **convert.selected(points)
-        )
-
-    async def delete_payload(
-        self, collection_name: str, keys: Sequence[str], points: Selector, **_: Any
-    ) -> models.UpdateResult:
-        return await self._write(
-            "delete_payload", collection_name, keys=list(keys), **convert.selected(points)
-        )
-
-    async def clear_payload(
-        self, collection_name: str, points_selector: Selector, **_: Any
-    ) -> models.UpdateResult:
-        return await self._write(
-            "clear_payload", collection_name, **convert.selected(points_selector)
+            messages.UpsertPoints(collection_name, conversion.new_points(points), insert_only)
         )
 
     async def delete(
-        self, collection_name: str, points_selector: Selector, **_: Any
+        self, collection_name: str, points_selector: Sequence[PointId]
     ) -> models.UpdateResult:
-        return await self._write("delete", collection_name, **convert.selected(points_selector))
+        ids = conversion.ids(points_selector)
+        return await self._write(messages.DeletePoints(collection_name, ids))
 
     async def batch_update_points(
-        self, collection_name: str, update_operations: Sequence[models.UpdateOperation], **_: Any
+        self, collection_name: str, update_operations: Sequence[models.UpdateOperation]
     ) -> list[models.UpdateResult]:
         """All operations in order; they are checked together before the first is applied."""
-        operations = [convert.operation(operation) for operation in update_operations]
-        result = await self._write("batch", collection_name, operations=operations)
-        return [result] * len(operations)
+        changes = [conversion.point_change(operation) for operation in update_operations]
+        result = await self._write(messages.ChangePoints(collection_name, changes))
+        return [result] * len(changes)
 
     # Reads
 
     async def retrieve(
         self,
         collection_name: str,
-        ids: Ids,
-        with_payload: models.WithPayloadInterface = True,
-        with_vectors: models.WithVector = False,
-        **_: Any,
+        ids: Sequence[PointId],
+        *,
+        with_payload: PayloadWanted = True,
+        with_vectors: VectorsWanted = False,
     ) -> list[models.Record]:
-        rows = await self._read(
-            "retrieve",
+        request = messages.RetrievePoints(
             collection_name,
-            ids=list(ids),
-            with_payload=with_payload,
-            with_vector=with_vectors,
+            conversion.ids(ids),
+            conversion.payload_selection(with_payload),
+            conversion.vector_selection(with_vectors),
         )
-        return [convert.record(row) for row in rows]
+        return [conversion.record(point) for point in await self._read(request)]
 
     async def scroll(
         self,
         collection_name: str,
+        *,
         scroll_filter: models.Filter | None = None,
-        limit: int = 10,
-        order_by: models.OrderByInterface | None = None,
-        offset: models.ExtendedPointId | None = None,
-        with_payload: models.WithPayloadInterface = True,
-        with_vectors: models.WithVector = False,
-        **_: Any,
-    ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
-        rows, after = await self._read(
-            "scroll",
+        limit: int = DEFAULT_LIMIT,
+        offset: PointId | None = None,
+        with_payload: PayloadWanted = True,
+        with_vectors: VectorsWanted = False,
+    ) -> tuple[list[models.Record], PointId | None]:
+        request = messages.ScrollPoints(
             collection_name,
-            filter=scroll_filter,
-            limit=limit,
-            order_by=order_by,
-            offset=offset,
-            with_payload=with_payload,
-            with_vector=with_vectors,
+            conversion.condition_filter(scroll_filter),
+            limit,
+            None if offset is None else conversion.plain_point_id(offset),
+            conversion.payload_selection(with_payload),
+            conversion.vector_selection(with_vectors),
         )
-        return [convert.record(row) for row in rows], after
+        page = await self._read(request)
+        return [conversion.record(point) for point in page.points], page.next
 
     async def count(
         self,
         collection_name: str,
+        *,
         count_filter: models.Filter | None = None,
         exact: bool = True,
-        **_: Any,
     ) -> models.CountResult:
-        count = await self._read("count", collection_name, filter=count_filter, exact=exact)
+        """Exact in any case."""
+        del exact
+        condition = conversion.condition_filter(count_filter)
+        count = await self._read(messages.CountPoints(collection_name, condition))
         return models.CountResult(count=count)
 
     async def facet(
         self,
         collection_name: str,
         key: str,
+        *,
         facet_filter: models.Filter | None = None,
-        limit: int = 10,
+        limit: int = DEFAULT_LIMIT,
         exact: bool = False,
-        **_: Any,
     ) -> models.FacetResponse:
-        hits = await self._read(
-            "facet", collection_name, key=key, filter=facet_filter, limit=limit, exact=exact
-        )
+        """Exact in any case."""
+        del exact
+        condition = conversion.condition_filter(facet_filter)
+        hits = await self._read(messages.CountValues(collection_name, key, condition, limit))
         return models.FacetResponse(
-            hits=[models.FacetValueHit(value=value, count=count) for value, count in hits]
+            hits=[models.FacetValueHit(value=hit.value, count=hit.count) for hit in hits]
         )
 
     async def query_points(
         self,
         collection_name: str,
+        *,
         query: Any = None,
         using: str | None = None,
-        prefetch: models.Prefetch | list[models.Prefetch] | None = None,
         query_filter: models.Filter | None = None,
-        search_params: models.SearchParams | None = None,
-        limit: int = 10,
-        offset: int | None = None,
-        with_payload: models.WithPayloadInterface = True,
-        with_vectors: models.WithVector = False,
-        score_threshold: float | None = None,
-        lookup_from: models.LookupLocation | None = None,
-        **_: Any,
+        limit: int = DEFAULT_LIMIT,
+        with_payload: PayloadWanted = True,
     ) -> QueryResponse:
-        rows = await self._read(
-            "query",
-            collection_name,
-            query=convert.dense(query) if isinstance(query, list | np.ndarray) else query,
-            using=using,
-            prefetch=prefetch,
-            filter=query_filter,
-            params=search_params,
-            limit=limit,
-            offset=offset,
-            with_payload=with_payload,
-            with_vector=with_vectors,
-            score_threshold=score_threshold,
-            lookup_from=lookup_from,
+        request = models.QueryRequest.model_construct(
+            query=query, using=using, filter=query_filter, limit=limit, with_payload=with_payload
         )
-        return QueryResponse.model_construct(points=[convert.scored_point(row) for row in rows])
+        (answer,) = await self.query_batch_points(collection_name, [request])
+        return answer
 
     async def query_batch_points(
-        self, collection_name: str, requests: Sequence[models.QueryRequest], **_: Any
+        self, collection_name: str, requests: Sequence[models.QueryRequest]
     ) -> list[QueryResponse]:
-        answers = await self._read("query_batch", collection_name, requests=list(requests))
-        return [
-            QueryResponse.model_construct(points=[convert.scored_point(row) for row in rows])
-            for rows in answers
-        ]
+        queries = [conversion.point_query(request) for request in requests]
+        answers = await self._read(messages.QueryPoints(collection_name, queries))
+        return [conversion.query_response(hits) for hits in answers]
 
-    async def _read(self, method: str, collection: str, **args: Any) -> Any:
-        return await self._reads.request(
-            method, convert.arguments(collection, args), READ_TIMEOUT_SECONDS
-        )
+    async def _read(self, request: WorkerRequest[R]) -> R:
+        return await self._reads.request(request, READ_TIMEOUT_S)
 
-    async def _write(self, method: str, collection: str, **args: Any) -> models.UpdateResult:
-        await self._writes.request(
-            method, convert.arguments(collection, args), WRITE_TIMEOUT_SECONDS
-        )
+    async def _write(self, request: WorkerRequest[None]) -> models.UpdateResult:
+        await self._writes.request(request, WRITE_TIMEOUT_S)
         return _COMPLETED

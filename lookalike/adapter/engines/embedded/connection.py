@@ -7,48 +7,64 @@ anew: it waits in the listening socket, which outlives the worker, until the nex
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from lookalike.adapter import errors
-from lookalike.adapter.engines.embedded import wire
+import msgspec
+import numpy as np
 
-_KINDS: dict[str, type[errors.LookalikeError]] = {
-    kind.__name__: kind
-    for kind in (
-        errors.CollectionNotFound,
-        errors.RecordsNotFound,
-        errors.EngineFailed,
-        errors.EngineUnavailable,
-    )
+from lookalike.adapter import deadline, errors
+from lookalike.adapter.engines.embedded import messages, wire
+from lookalike.adapter.engines.embedded.messages import WorkerRequest
+
+R = TypeVar("R")
+
+_KINDS: dict[messages.ErrorKind, type[errors.LookalikeError]] = {
+    "CollectionNotFound": errors.CollectionNotFound,
+    "RecordsNotFound": errors.RecordsNotFound,
+    "EngineFailed": errors.EngineFailed,
+    "EngineUnavailable": errors.EngineUnavailable,
 }
 
 
 class Connection:
     """Pipelined requests over one Unix socket; connects when it is first needed."""
 
-    def __init__(self, path: Path, encode: Callable[[Any], bytes]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._encode = encode
         self._stream: _Stream | None = None
         self._connecting = asyncio.Lock()
 
-    async def request(self, method: str, args: dict[str, Any], timeout_seconds: float) -> Any:
-        """The result of a request; raises what the worker answers, or EngineUnavailable."""
+    async def request(self, request: WorkerRequest[R], most_seconds: float) -> R:
+        """The result of a request; raises what the worker answers, or EngineUnavailable.
+
+        Waits `most_seconds`, or what is left of the request at hand. A write that nobody waits for
+        any more is carried out nevertheless, once it was sent.
+        """
         try:
-            body = self._encode([method, args])
+            body = _encode(request)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise errors.EngineFailed("the request holds what the engine cannot take") from error
         if len(body) > wire.MAX_FRAME_BYTES:
             raise errors.EngineFailed("the request is too large for the engine")
-        stream = self._stream
-        if stream is None or stream.closed:
-            stream = await self._connect()
-        kind, result = wire.decode(await stream.request(body, timeout_seconds))
-        if kind:
-            raise _KINDS[kind](result)
-        return result
+        seconds = deadline.left(most_seconds)
+        try:
+            if seconds == 0:
+                raise TimeoutError
+            async with asyncio.timeout(seconds):
+                stream = self._stream
+                if stream is None or stream.closed:
+                    stream = await self._connect()
+                answered = await stream.request(body)
+        except TimeoutError:
+            raise errors.EngineUnavailable("The engine did not answer in time.") from None
+        try:
+            answer = messages.decode_answer(type(request), answered)
+        except msgspec.DecodeError as error:
+            raise errors.EngineFailed("the engine's answer cannot be read") from error
+        if isinstance(answer, messages.Failed):
+            raise _KINDS[answer.kind](answer.text)
+        return answer.result
 
     async def open(self) -> None:
         """Connect now; raises EngineUnavailable when nobody listens."""
@@ -69,6 +85,16 @@ class Connection:
             return self._stream
 
 
+def _of_numpy(value: Any) -> Any:
+    """What msgpack does not know: numbers of numpy."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(type(value).__name__)
+
+
+_encode = msgspec.msgpack.Encoder(enc_hook=_of_numpy).encode
+
+
 class _Stream(asyncio.Protocol):
     def __init__(self) -> None:
         self._frames = wire.Frames()
@@ -77,19 +103,16 @@ class _Stream(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.closed = False
 
-    async def request(self, body: bytes, timeout_seconds: float) -> bytes:
+    async def request(self, body: bytes) -> bytes:
         assert self._transport is not None
-        loop = asyncio.get_running_loop()
         self._number += 1
         number = self._number
-        answer: asyncio.Future[bytes] = loop.create_future()
+        answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        timer = loop.call_later(timeout_seconds, _time_out, answer)
         try:
             self._transport.write(wire.frame(number, body))
             return await answer
         finally:
-            timer.cancel()
             self._waiting.pop(number, None)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -114,8 +137,3 @@ class _Stream(asyncio.Protocol):
         self.closed = True
         if self._transport is not None:
             self._transport.close()
-
-
-def _time_out(answer: asyncio.Future[bytes]) -> None:
-    if not answer.done():
-        answer.set_exception(errors.EngineUnavailable("the engine did not answer in time"))

@@ -24,8 +24,8 @@ from pathlib import Path
 
 import msgspec
 
-from lookalike.adapter.engines.embedded import wire
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded import messages, wire
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.errors import EngineUnavailable
 
 log = logging.getLogger("lookalike.engine")
@@ -59,9 +59,9 @@ class Supervisor:
     max_backoff_seconds = 10.0
     """The longest wait before a worker that keeps crashing is started again."""
 
-    def __init__(self, data: Path, settings: EngineSettings | None = None) -> None:
+    def __init__(self, data: Path, settings: WorkerSettings | None = None) -> None:
         self.data = data
-        self.settings = settings or EngineSettings()
+        self.settings = settings or WorkerSettings()
         self._stopping = threading.Event()
         self._changing = threading.Lock()
         """Held while a worker is started, and while it is decided that none will be any more."""
@@ -100,7 +100,7 @@ class Supervisor:
         self._watch = threading.Thread(target=self._keep_running, name="engine", daemon=True)
         self._watch.start()
 
-    def wait_ready(self, timeout: float = 30.0) -> dict[str, object]:
+    def wait_ready(self, timeout: float = 30.0) -> messages.EngineHealth:
         """Wait until the worker answers; its health. Raises EngineUnavailable after `timeout` s."""
         deadline = time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
@@ -227,14 +227,16 @@ def _locked(data: Path) -> int:
     return descriptor
 
 
-def _health(path: Path, timeout: float) -> dict[str, object]:
+def _health(path: Path, timeout: float) -> messages.EngineHealth:
+    request = messages.GetHealth()
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(timeout)
         client.connect(str(path))
-        client.sendall(wire.frame(0, wire.encode(["health", {}])))
+        client.sendall(wire.frame(0, msgspec.msgpack.encode(request)))
         frames = wire.Frames()
         while data := client.recv(1 << 16):
             for _, body in frames.feed(data):
-                health: dict[str, object] = wire.decode(body)[1]
-                return health
+                answer = messages.decode_answer(type(request), body)
+                assert isinstance(answer, messages.Done), "health is always answered"
+                return answer.result
     raise EOFError

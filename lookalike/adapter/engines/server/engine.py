@@ -1,8 +1,7 @@
 """The engine of production: a Qdrant server or cluster, through the official client.
 
-Arguments, results and meaning are those of `AsyncQdrantClient`
-(https://python-client.qdrant.tech). What is added: a deadline for every call, retries with back-off
-where a repetition is harmless, our own errors, and writes in one order on all replicas.
+What is added to the client: a deadline for every call, retries with back-off where a repetition is
+harmless, our own errors, and writes in one order on all replicas.
 
 REST only. gRPC would halve the client's work for a bulk write (0.34 ms instead of 0.60 ms a vector
 of 1280 floats, measured with qdrant-client 1.20), which is little beside making that vector (10 ms
@@ -20,16 +19,24 @@ from typing import Any, Self, TypeVar
 import httpx
 import tenacity
 from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.models import QueryResponse
 
 from lookalike.adapter import deadline
-from lookalike.adapter.engines.engine_settings import ServerSettings
+from lookalike.adapter.engines.base import (
+    DEFAULT_LIMIT,
+    Capabilities,
+    PayloadWanted,
+    PointId,
+    VectorsWanted,
+)
 from lookalike.adapter.engines.server.client_errors import CLIENT_ERRORS, NotSent, translated
+from lookalike.adapter.engines.server.server_settings import ServerSettings
 from lookalike.adapter.errors import EngineFailed, EngineUnavailable
 
 MIN_VERSION = (1, 20)
 """`update_mode` (an `_id` is inserted once) came with 1.17, the match of a substring with 1.20."""
 
-WRITE_TIMEOUT_SECONDS = 120.0
+WRITE_TIMEOUT_S = 120.0
 ATTEMPTS = 4
 BACKOFF = tenacity.wait_exponential(multiplier=0.1, max=2.0) + tenacity.wait_random(0, 0.1)
 KEEPALIVE_SECONDS = 4.0
@@ -44,8 +51,9 @@ T = TypeVar("T")
 
 
 class ServerEngine:
-    """Calls of one client. All of them raise CollectionNotFound, RecordsNotFound, EngineFailed and
-    EngineUnavailable; after the last, nothing is known of a write."""
+    """`base.Engine` by the calls of one client."""
+
+    capabilities = Capabilities(storage_options=True)
 
     def __init__(self, client: AsyncQdrantClient, settings: ServerSettings | None = None) -> None:
         self._client = client
@@ -58,7 +66,7 @@ class ServerEngine:
             url=settings.url,
             # As a header and no `api_key`, which warns of http:// even inside a private network.
             headers={"api-key": settings.api_key} if settings.api_key else None,
-            timeout=math.ceil(max(settings.read_timeout_s, WRITE_TIMEOUT_SECONDS)),
+            timeout=math.ceil(max(settings.read_timeout_s, WRITE_TIMEOUT_S)),
             check_compatibility=False,
             # Without limits of ours the client opens a connection for every request to localhost.
             limits=httpx.Limits(
@@ -71,7 +79,7 @@ class ServerEngine:
         )
         return cls(client, settings)
 
-    async def close(self, **_: Any) -> None:
+    async def close(self) -> None:
         await self._client.close()
 
     async def version(self) -> str:
@@ -91,174 +99,205 @@ class ServerEngine:
 
     # Collections
 
-    async def create_collection(self, collection_name: str, **options: Any) -> bool:
-        return await self._write_once(self._client.create_collection, collection_name, **options)
-
-    async def delete_collection(self, collection_name: str, **options: Any) -> bool:
-        """False when there is no such collection. An alias is not followed."""
-        return await self._write(self._client.delete_collection, collection_name, **options)
-
-    async def update_collection(self, collection_name: str, **options: Any) -> bool:
-        return await self._write(self._client.update_collection, collection_name, **options)
-
-    async def collection_exists(self, collection_name: str, **options: Any) -> bool:
-        return await self._read(self._client.collection_exists, collection_name, **options)
-
-    async def get_collections(self, **options: Any) -> models.CollectionsResponse:
-        return await self._read(self._client.get_collections, **options)
-
-    async def get_collection(self, collection_name: str, **options: Any) -> models.CollectionInfo:
-        return await self._read(self._client.get_collection, collection_name, **options)
-
-    async def update_collection_aliases(
-        self, change_aliases_operations: Sequence[models.AliasOperations], **options: Any
+    async def create_collection(
+        self,
+        collection_name: str,
+        *,
+        vectors_config: Mapping[str, models.VectorParams],
+        sparse_vectors_config: Mapping[str, models.SparseVectorParams] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **storage_options: Any,
     ) -> bool:
         return await self._write_once(
-            self._client.update_collection_aliases, change_aliases_operations, **options
+            self._client.create_collection,
+            collection_name,
+            vectors_config=vectors_config,
+            sparse_vectors_config=sparse_vectors_config,
+            metadata=metadata,
+            **storage_options,
         )
 
-    async def get_aliases(self, **options: Any) -> models.CollectionsAliasesResponse:
-        return await self._read(self._client.get_aliases, **options)
+    async def delete_collection(self, collection_name: str) -> bool:
+        """False when there is no such collection. An alias is not followed."""
+        return await self._write(self._client.delete_collection, collection_name)
 
-    async def get_collection_aliases(
-        self, collection_name: str, **options: Any
-    ) -> models.CollectionsAliasesResponse:
-        return await self._read(self._client.get_collection_aliases, collection_name, **options)
+    async def update_collection(
+        self,
+        collection_name: str,
+        *,
+        metadata: dict[str, Any] | None = None,
+        vectors_config: dict[str, models.VectorParamsDiff] | None = None,
+    ) -> bool:
+        return await self._write(
+            self._client.update_collection,
+            collection_name,
+            metadata=metadata,
+            vectors_config=vectors_config,
+        )
+
+    async def collection_exists(self, collection_name: str) -> bool:
+        return await self._read(self._client.collection_exists, collection_name)
+
+    async def get_collections(self) -> models.CollectionsResponse:
+        return await self._read(self._client.get_collections)
+
+    async def get_collection(self, collection_name: str) -> models.CollectionInfo:
+        return await self._read(self._client.get_collection, collection_name)
+
+    async def update_collection_aliases(
+        self, change_aliases_operations: Sequence[models.CreateAliasOperation]
+    ) -> bool:
+        return await self._write_once(
+            self._client.update_collection_aliases, change_aliases_operations
+        )
+
+    async def get_aliases(self) -> models.CollectionsAliasesResponse:
+        return await self._read(self._client.get_aliases)
 
     async def create_vector_name(
         self,
         collection_name: str,
         vector_name: str,
         vector_name_config: models.DenseVectorNameConfig,
-        **options: Any,
     ) -> models.UpdateResult:
         return await self._write(
-            self._client.create_vector_name,
-            collection_name,
-            vector_name,
-            vector_name_config,
-            **options,
+            self._client.create_vector_name, collection_name, vector_name, vector_name_config
         )
 
     async def delete_vector_name(
-        self, collection_name: str, vector_name: str, **options: Any
+        self, collection_name: str, vector_name: str
     ) -> models.UpdateResult:
-        return await self._write(
-            self._client.delete_vector_name, collection_name, vector_name, **options
-        )
+        return await self._write(self._client.delete_vector_name, collection_name, vector_name)
 
     async def create_payload_index(
-        self,
-        collection_name: str,
-        field_name: str,
-        field_schema: models.PayloadFieldSchema | str | None = None,
-        **options: Any,
+        self, collection_name: str, field_name: str, field_schema: models.PayloadSchemaType
     ) -> models.UpdateResult:
         return await self._write(
-            self._client.create_payload_index, collection_name, field_name, field_schema, **options
+            self._client.create_payload_index, collection_name, field_name, field_schema
         )
 
     async def delete_payload_index(
-        self, collection_name: str, field_name: str, **options: Any
+        self, collection_name: str, field_name: str
     ) -> models.UpdateResult:
-        return await self._write(
-            self._client.delete_payload_index, collection_name, field_name, **options
-        )
+        return await self._write(self._client.delete_payload_index, collection_name, field_name)
 
     # Points. Repeating any of these leaves what the first attempt left, or nothing: they name
     # points by id or by a state (`update_mode`, filters on the write token) that they change.
 
     async def upsert(
-        self, collection_name: str, points: Sequence[models.PointStruct], **options: Any
-    ) -> models.UpdateResult:
-        return await self._write_points(self._client.upsert, collection_name, points, **options)
-
-    async def update_vectors(
-        self, collection_name: str, points: Sequence[models.PointVectors], **options: Any
-    ) -> models.UpdateResult:
-        return await self._write_points(
-            self._client.update_vectors, collection_name, points, **options
-        )
-
-    async def delete_vectors(
-        self, collection_name: str, vectors: Sequence[str], points: Any, **options: Any
+        self,
+        collection_name: str,
+        points: Sequence[models.PointStruct],
+        *,
+        update_mode: models.UpdateMode | None = None,
     ) -> models.UpdateResult:
         return await self._write_points(
-            self._client.delete_vectors, collection_name, vectors, points, **options
-        )
-
-    async def set_payload(
-        self, collection_name: str, payload: Mapping[str, Any], points: Any, **options: Any
-    ) -> models.UpdateResult:
-        return await self._write_points(
-            self._client.set_payload, collection_name, payload, points, **options
-        )
-
-    async def overwrite_payload(
-        self, collection_name: str, payload: Mapping[str, Any], points: Any, **options: Any
-    ) -> models.UpdateResult:
-        return await self._write_points(
-            self._client.overwrite_payload, collection_name, payload, points, **options
-        )
-
-    async def delete_payload(
-        self, collection_name: str, keys: Sequence[str], points: Any, **options: Any
-    ) -> models.UpdateResult:
-        return await self._write_points(
-            self._client.delete_payload, collection_name, keys, points, **options
-        )
-
-    async def clear_payload(
-        self, collection_name: str, points_selector: Any, **options: Any
-    ) -> models.UpdateResult:
-        return await self._write_points(
-            self._client.clear_payload, collection_name, points_selector, **options
+            self._client.upsert, collection_name, points, update_mode=update_mode
         )
 
     async def delete(
-        self, collection_name: str, points_selector: Any, **options: Any
+        self, collection_name: str, points_selector: Sequence[PointId]
     ) -> models.UpdateResult:
-        return await self._write_points(
-            self._client.delete, collection_name, points_selector, **options
-        )
+        return await self._write_points(self._client.delete, collection_name, list(points_selector))
 
     async def batch_update_points(
-        self,
-        collection_name: str,
-        update_operations: Sequence[models.UpdateOperation],
-        **options: Any,
+        self, collection_name: str, update_operations: Sequence[models.UpdateOperation]
     ) -> list[models.UpdateResult]:
         return await self._write_points(
-            self._client.batch_update_points, collection_name, update_operations, **options
+            self._client.batch_update_points, collection_name, update_operations
         )
 
     # Reads
 
     async def retrieve(
-        self, collection_name: str, ids: Sequence[models.ExtendedPointId], **options: Any
+        self,
+        collection_name: str,
+        ids: Sequence[PointId],
+        *,
+        with_payload: PayloadWanted = True,
+        with_vectors: VectorsWanted = False,
     ) -> list[models.Record]:
-        return await self._search(self._client.retrieve, collection_name, ids, **options)
+        return await self._search(
+            self._client.retrieve,
+            collection_name,
+            ids,
+            with_payload=with_payload,
+            with_vectors=with_vectors,
+        )
 
     async def scroll(
-        self, collection_name: str, **options: Any
-    ) -> tuple[list[models.Record], models.ExtendedPointId | None]:
-        return await self._search(self._client.scroll, collection_name, **options)
+        self,
+        collection_name: str,
+        *,
+        scroll_filter: models.Filter | None = None,
+        limit: int = DEFAULT_LIMIT,
+        offset: PointId | None = None,
+        with_payload: PayloadWanted = True,
+        with_vectors: VectorsWanted = False,
+    ) -> tuple[list[models.Record], PointId | None]:
+        return await self._search(
+            self._client.scroll,
+            collection_name,
+            scroll_filter=scroll_filter,
+            limit=limit,
+            offset=offset,
+            with_payload=with_payload,
+            with_vectors=with_vectors,
+        )
 
-    async def count(self, collection_name: str, **options: Any) -> models.CountResult:
-        return await self._search(self._client.count, collection_name, **options)
+    async def count(
+        self,
+        collection_name: str,
+        *,
+        count_filter: models.Filter | None = None,
+        exact: bool = True,
+    ) -> models.CountResult:
+        return await self._search(
+            self._client.count, collection_name, count_filter=count_filter, exact=exact
+        )
 
-    async def facet(self, collection_name: str, key: str, **options: Any) -> models.FacetResponse:
-        return await self._search(self._client.facet, collection_name, key, **options)
+    async def facet(
+        self,
+        collection_name: str,
+        key: str,
+        *,
+        facet_filter: models.Filter | None = None,
+        limit: int = DEFAULT_LIMIT,
+        exact: bool = False,
+    ) -> models.FacetResponse:
+        return await self._search(
+            self._client.facet,
+            collection_name,
+            key,
+            facet_filter=facet_filter,
+            limit=limit,
+            exact=exact,
+        )
 
-    async def query_points(self, collection_name: str, **options: Any) -> models.QueryResponse:
-        return await self._search(self._client.query_points, collection_name, **options)
+    async def query_points(
+        self,
+        collection_name: str,
+        *,
+        query: Any = None,
+        using: str | None = None,
+        query_filter: models.Filter | None = None,
+        limit: int = DEFAULT_LIMIT,
+        with_payload: PayloadWanted = True,
+    ) -> QueryResponse:
+        return await self._search(
+            self._client.query_points,
+            collection_name,
+            query=query,
+            using=using,
+            query_filter=query_filter,
+            limit=limit,
+            with_payload=with_payload,
+        )
 
     async def query_batch_points(
-        self, collection_name: str, requests: Sequence[models.QueryRequest], **options: Any
-    ) -> list[models.QueryResponse]:
-        return await self._search(
-            self._client.query_batch_points, collection_name, requests, **options
-        )
+        self, collection_name: str, requests: Sequence[models.QueryRequest]
+    ) -> list[QueryResponse]:
+        return await self._search(self._client.query_batch_points, collection_name, requests)
 
     # Calls
 
@@ -274,14 +313,14 @@ class ServerEngine:
     async def _write_points(
         self, call: Callable[..., Awaitable[T]], *args: Any, **options: Any
     ) -> T:
-        return await self._write(call, *args, **({"ordering": ORDERING} | options))
+        return await self._write(call, *args, ordering=ORDERING, **options)
 
     async def _write(self, call: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
-        return await _attempt(WRITE_TIMEOUT_SECONDS, True, lambda: call(*args, **options))
+        return await _attempt(WRITE_TIMEOUT_S, True, lambda: call(*args, **options))
 
     async def _write_once(self, call: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
         """Repeated only where the first attempt cannot have reached the server."""
-        return await _attempt(WRITE_TIMEOUT_SECONDS, False, lambda: call(*args, **options))
+        return await _attempt(WRITE_TIMEOUT_S, False, lambda: call(*args, **options))
 
 
 async def _attempt(seconds: float, repeatable: bool, call: Callable[[], Awaitable[T]]) -> T:

@@ -45,8 +45,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     collection_schema: Schema
     metadata: dict[str, Any] = {}
-    payload_indexes: dict[str, Any] = {}
-    """Path -> type, or REST parameters."""
+    payload_indexes: dict[str, str] = {}
+    """Path -> kind."""
     new_vectors: list[str] = []
     """Those added since the shard was built, which are not quantized yet."""
     shard: str = "shard-1"
@@ -93,7 +93,7 @@ class Home:
         self.manifest = manifest
 
     @property
-    def shard(self) -> Path:
+    def shard_folder(self) -> Path:
         return self.folder / self.manifest.shard
 
     def save(self, **changes: Any) -> None:
@@ -131,7 +131,7 @@ class Home:
         (self.folder / LOADING).unlink(missing_ok=True)
 
 
-class Catalog:
+class DataFolder:
     """All collections of a data folder, by name."""
 
     def __init__(self, data: Path) -> None:
@@ -151,16 +151,16 @@ class Catalog:
                 continue
             home = Home(folder, msgspec.json.decode(manifest_file.read_bytes(), type=Manifest))
             for shard in folder.glob("shard-*"):
-                if shard != home.shard:
+                if shard != home.shard_folder:
                     remove_tree(shard)
             # Each build that is killed leaves its copy of the segment, and no load removes it.
-            remove_tree(home.shard / "temp_segments")
+            remove_tree(home.shard_folder / "temp_segments")
             yield home
 
     def new_home(self, manifest: Manifest) -> Home:
         """A directory for a new collection, which exists once its manifest is saved."""
         home = Home(self._root / uuid.uuid4().hex, manifest)
-        home.shard.mkdir(parents=True)
+        home.shard_folder.mkdir(parents=True)
         return home
 
     def remove(self, home: Home) -> None:

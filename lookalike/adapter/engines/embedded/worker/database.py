@@ -7,23 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import qdrant_edge as edge
 
+from lookalike.adapter.engines.embedded import messages
+from lookalike.adapter.engines.embedded.messages import VectorParams
 from lookalike.adapter.engines.embedded.worker import residency, validation
-from lookalike.adapter.engines.embedded.worker.conditions import Plain
-from lookalike.adapter.engines.embedded.worker.data_folder import Catalog, Home, Manifest
-from lookalike.adapter.engines.embedded.worker.loading import Damaged, load_shard
+from lookalike.adapter.engines.embedded.worker.data_folder import DataFolder, Home, Manifest
+from lookalike.adapter.engines.embedded.worker.loading import ShardDamaged, load_shard
 from lookalike.adapter.engines.embedded.worker.schema import (
     Schema,
     add_vector,
     edge_config,
     index_params,
 )
-from lookalike.adapter.engines.embedded.worker.shard import Collection
+from lookalike.adapter.engines.embedded.worker.shard import Shard
 from lookalike.adapter.engines.embedded.worker.validation import Refused
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 
 class NoCollection(Exception):
@@ -33,200 +35,196 @@ class NoCollection(Exception):
 BYTES_PER_ELEMENT = 4
 
 
-class Engine:
-    """The collections by name; those that could not be loaded are `broken`."""
+class Database:
+    """The loaded collections by name; those that could not be loaded are `broken`."""
 
-    def __init__(self, data: Path, settings: EngineSettings) -> None:
+    def __init__(self, data: Path, settings: WorkerSettings) -> None:
         self.settings = settings
-        self.catalog = Catalog(data)
-        self.collections: dict[str, Collection] = {}
+        self.folder = DataFolder(data)
+        self.shards: dict[str, Shard] = {}
         self.broken: dict[str, Home] = {}
 
     def load(self, *, faulted: bool) -> None:
         """Load every collection; `faulted` when the last worker died of a fault of its own."""
-        for home in self.catalog.homes():
+        for home in self.folder.homes():
             name = home.manifest.name
             try:
-                shard = load_shard(home, faulted=faulted)
-            except Damaged:
+                loaded = load_shard(home, faulted=faulted)
+            except ShardDamaged:
                 self.broken[name] = home
                 continue
-            self.collections[name] = Collection(home, shard)
+            self.shards[name] = Shard(home, loaded)
             elements = (
-                shard.info().points_count * home.manifest.collection_schema.elements_per_point
+                loaded.info().points_count * home.manifest.collection_schema.elements_per_point
             )
             if elements * BYTES_PER_ELEMENT < residency.SMALL_BYTES:
-                residency.release_pages(home.shard)
+                residency.release_pages(home.shard_folder)
 
     def close(self) -> None:
         """Bring everything to the files."""
-        for collection in self.collections.values():
-            collection.flush()
-            collection.shard.close()
+        for shard in self.shards.values():
+            shard.flush()
+            shard.edge_shard.close()
 
     def resolve(self, name: str) -> str:
-        return self.catalog.aliases.get(name, name)
+        return self.folder.aliases.get(name, name)
 
-    def collection(self, name: str) -> Collection:
+    def shard(self, name: str) -> Shard:
         """A collection by name or alias; raises NoCollection."""
         name = self.resolve(name)
         if name in self.broken:
             raise Refused("the files of the collection are damaged")
         try:
-            return self.collections[name]
+            return self.shards[name]
         except KeyError:
             raise NoCollection from None
 
     # Reads
 
-    def health(self) -> Plain:
-        """What is not as it should be; `ready` is true when this answers at all."""
-        return {
-            "ready": True,
-            "collections": len(self.collections),
-            "broken": sorted(self.broken),
-            "rebuilding": sorted(
-                name for name, kept in self.collections.items() if kept.touched is not None
+    def health(self, _: messages.GetHealth) -> messages.EngineHealth:
+        return messages.EngineHealth(
+            ready=True,
+            collections=len(self.shards),
+            broken=sorted(self.broken),
+            rebuilding=sorted(
+                name for name, shard in self.shards.items() if shard.touched is not None
             ),
-            "logs_aside": {
+            logs_aside={
                 name: aside
-                for name, collection in self.collections.items()
-                if (aside := collection.home.logs_aside())
+                for name, shard in self.shards.items()
+                if (aside := shard.home.logs_aside())
             },
-        }
+        )
 
-    def get_collections(self) -> list[str]:
-        return [*self.collections, *self.broken]
+    def names(self, _: messages.GetCollections) -> list[str]:
+        return [*self.shards, *self.broken]
 
-    def get_aliases(self) -> dict[str, str]:
-        return self.catalog.aliases
+    def aliases(self, _: messages.GetAliases) -> dict[str, str]:
+        return self.folder.aliases
 
     # Administration
 
-    def create_collection(self, name: str, args: Plain) -> Iterator[None]:
-        if not name or name in self.collections or name in self.broken:
+    def create_collection(self, request: messages.CreateCollection) -> Iterator[None]:
+        name = request.collection
+        if not name or name in self.shards or name in self.broken:
             raise Refused("a collection of this name exists")
-        schema = Schema(
-            vectors=args.get("vectors") or {},
-            sparse_vectors=args.get("sparse_vectors") or {},
-            hnsw_config=args.get("hnsw_config") or {},
-            quantization_config=args.get("quantization_config"),
-        )
+        schema = Schema(request.vectors, {vector: {} for vector in request.sparse_vectors})
         config = edge_config(schema)
-        metadata = validation.payload(args.get("metadata"))
-        home = self.catalog.new_home(
+        metadata = validation.check_payload(request.metadata)
+        home = self.folder.new_home(
             Manifest(name=name, collection_schema=schema, metadata=metadata)
         )
         try:
-            shard = edge.EdgeShard.create(str(home.shard), config)
-            shard.flush()
+            made = edge.EdgeShard.create(str(home.shard_folder), config)
+            made.flush()
             home.save()
         except Exception:
             home.discard()
             raise
-        self.collections[name] = Collection(home, shard)
+        self.shards[name] = Shard(home, made)
         yield
 
-    def delete_collection(self, name: str, _: Plain) -> Iterator[None]:
+    def delete_collection(self, request: messages.DeleteCollection) -> Iterator[None]:
+        name = self.resolve(request.collection)
         if name in self.broken:
             home = self.broken.pop(name)
         else:
-            collection = self.collection(name)
-            home = collection.home
-            del self.collections[name]
-            collection.shard.close()
-        self.catalog.remove(home)
-        kept = {alias: of for alias, of in self.catalog.aliases.items() if of != name}
-        if kept != self.catalog.aliases:
-            self.catalog.save_aliases(kept)
+            shard = self.shard(name)
+            home = shard.home
+            del self.shards[name]
+            shard.edge_shard.close()
+        self.folder.remove(home)
+        kept = {alias: of for alias, of in self.folder.aliases.items() if of != name}
+        if kept != self.folder.aliases:
+            self.folder.save_aliases(kept)
         yield
 
-    def update_collection(self, name: str, args: Plain) -> Iterator[None]:
-        """Merge metadata; null removes a key."""
-        home = self.collection(name).home
-        merged = home.manifest.metadata | validation.payload(args.get("metadata"))
+    def update_collection(self, request: messages.UpdateCollection) -> Iterator[None]:
+        home = self.shard(request.collection).home
+        merged = home.manifest.metadata | validation.check_payload(request.metadata)
         home.save(metadata={k: v for k, v in merged.items() if v is not None})
         yield
 
-    def create_vector_name(self, name: str, args: Plain) -> Iterator[None]:
+    def create_vector_name(self, request: messages.CreateVectorName) -> Iterator[None]:
         """As on the server, one that is there with the same parameters is left as it is."""
-        collection = self.collection(name)
-        vector, params, schema = validation.text(args["vector"]), args["params"], collection.schema
-        if schema.vectors.get(vector) == params:
+        shard = self.shard(request.collection)
+        name, params, schema = request.vector, request.params, shard.schema
+        if schema.vectors.get(name) == params:
             return
-        if vector in schema.vectors or vector in schema.sparse_vectors:
+        if name in schema.names:
             raise Refused("a vector of this name exists with other parameters")
-        home = collection.home
-        wanted = msgspec.structs.replace(schema, vectors=schema.vectors | {vector: params})
+        home = shard.home
         # The manifest comes last: a vector that it does not name is dropped when the shard is
         # loaded, and one that it names is there.
-        add_vector(collection.shard, vector, wanted)
-        home.save(collection_schema=wanted, new_vectors=[*home.manifest.new_vectors, vector])
+        add_vector(shard.edge_shard, name, params)
+        home.save(
+            collection_schema=_with_vectors(schema, schema.vectors | {name: params}),
+            new_vectors=[*home.manifest.new_vectors, name],
+        )
         # Examined for a rebuild after the next flush.
-        collection.unflushed += 1
+        shard.unflushed += 1
         yield
 
-    def delete_vector_name(self, name: str, args: Plain) -> Iterator[None]:
-        collection = self.collection(name)
-        vector, schema, home = validation.text(args["vector"]), collection.schema, collection.home
-        if vector in schema.sparse_vectors or schema.vectors.keys() == {vector}:
+    def delete_vector_name(self, request: messages.DeleteVectorName) -> Iterator[None]:
+        shard = self.shard(request.collection)
+        name, schema, home = request.vector, shard.schema, shard.home
+        if name in schema.sparse_vectors or schema.vectors.keys() == {name}:
             raise Refused("the only dense vector of a collection, and sparse ones, stay")
-        if vector in schema.vectors:
-            kept = {name: params for name, params in schema.vectors.items() if name != vector}
+        if name in schema.vectors:
+            kept = {other: params for other, params in schema.vectors.items() if other != name}
             home.save(
-                collection_schema=msgspec.structs.replace(schema, vectors=kept),
-                new_vectors=[name for name in home.manifest.new_vectors if name != vector],
+                collection_schema=_with_vectors(schema, kept),
+                new_vectors=[other for other in home.manifest.new_vectors if other != name],
             )
-            collection.shard.update(edge.UpdateOperation.delete_vector_name(vector))
+            shard.edge_shard.update(edge.UpdateOperation.delete_vector_name(name))
         yield
 
-    def create_payload_index(self, name: str, args: Plain) -> Iterator[None]:
-        collection = self.collection(name)
-        path = validation.path(args.get("field"))
-        params = index_params(args["field_schema"])
-        collection.shard.update(edge.UpdateOperation.create_field_index(path, params))
-        indexes = collection.home.manifest.payload_indexes
-        collection.home.save(payload_indexes=indexes | {path: args["field_schema"]})
+    def create_payload_index(self, request: messages.CreatePayloadIndex) -> Iterator[None]:
+        shard = self.shard(request.collection)
+        path, params = validation.check_path(request.path), index_params(request.kind)
+        shard.edge_shard.update(edge.UpdateOperation.create_field_index(path, params))
+        indexes = shard.home.manifest.payload_indexes
+        shard.home.save(payload_indexes=indexes | {path: request.kind})
         yield
 
-    def delete_payload_index(self, name: str, args: Plain) -> Iterator[None]:
-        collection = self.collection(name)
-        path = validation.path(args.get("field"))
-        indexes = dict(collection.home.manifest.payload_indexes)
+    def delete_payload_index(self, request: messages.DeletePayloadIndex) -> Iterator[None]:
+        shard = self.shard(request.collection)
+        path = validation.check_path(request.path)
+        indexes = dict(shard.home.manifest.payload_indexes)
         if indexes.pop(path, None) is not None:
-            collection.shard.update(edge.UpdateOperation.delete_field_index(path))
-            collection.home.save(payload_indexes=indexes)
+            shard.edge_shard.update(edge.UpdateOperation.delete_field_index(path))
+            shard.home.save(payload_indexes=indexes)
         yield
 
-    def update_aliases(self, _: str, args: Plain) -> Iterator[None]:
-        """All changes or none."""
-        aliases = dict(self.catalog.aliases)
-        for action in args["actions"]:
-            ((kind, params),) = action.items()
-            alias = params.get("alias_name") or params.get("old_alias_name")
-            if kind == "create_alias":
-                if params["collection_name"] not in self.collections:
-                    raise NoCollection
-                if alias in self.collections:
-                    raise Refused("a collection has the name of the alias")
-                aliases[alias] = params["collection_name"]
-            elif alias not in aliases:
-                raise Refused("there is no such alias")
-            elif kind == "rename_alias":
-                aliases[params["new_alias_name"]] = aliases.pop(alias)
-            else:
-                del aliases[alias]
-        self.catalog.save_aliases(aliases)
+    def point_aliases(self, request: messages.PointAliases) -> Iterator[None]:
+        for alias, name in request.targets.items():
+            if name not in self.shards:
+                raise NoCollection
+            if alias in self.shards:
+                raise Refused("a collection has the name of the alias")
+        self.folder.save_aliases(self.folder.aliases | request.targets)
         yield
 
 
-ADMINISTRATION: dict[str, Callable[[Engine, str, Plain], Iterator[None]]] = {
-    "create_collection": Engine.create_collection,
-    "delete_collection": Engine.delete_collection,
-    "update_collection": Engine.update_collection,
-    "create_vector_name": Engine.create_vector_name,
-    "delete_vector_name": Engine.delete_vector_name,
-    "create_payload_index": Engine.create_payload_index,
-    "delete_payload_index": Engine.delete_payload_index,
-    "update_aliases": Engine.update_aliases,
+def _with_vectors(schema: Schema, vectors: dict[str, VectorParams]) -> Schema:
+    return msgspec.structs.replace(schema, vectors=vectors)
+
+
+DATABASE_READS: dict[type[messages.WorkerRequest[Any]], Callable[[Database, Any], Any]] = {
+    messages.GetHealth: Database.health,
+    messages.GetCollections: Database.names,
+    messages.GetAliases: Database.aliases,
+}
+
+ADMINISTRATION: dict[
+    type[messages.WorkerRequest[Any]], Callable[[Database, Any], Iterator[None]]
+] = {
+    messages.CreateCollection: Database.create_collection,
+    messages.DeleteCollection: Database.delete_collection,
+    messages.UpdateCollection: Database.update_collection,
+    messages.CreateVectorName: Database.create_vector_name,
+    messages.DeleteVectorName: Database.delete_vector_name,
+    messages.CreatePayloadIndex: Database.create_payload_index,
+    messages.DeletePayloadIndex: Database.delete_payload_index,
+    messages.PointAliases: Database.point_aliases,
 }

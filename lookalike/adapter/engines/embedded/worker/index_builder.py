@@ -34,7 +34,7 @@ class Job(msgspec.Struct, frozen=True):
     niceness: int
 
 
-def main() -> None:
+def build_index() -> None:
     job = msgspec.json.decode(sys.argv[1], type=Job)
     _die_with_parent()
     os.write(sys.stdout.fileno(), b"ready\n")
@@ -64,4 +64,4 @@ def _die_with_parent() -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(BrokenPipeError):  # The parent ended before it could be watched.
-        main()
+        build_index()

@@ -28,7 +28,7 @@ PASSING = re.compile(r"WouldBlock|os error (?:11|12|13|23|24|28|30|122)\b")
 open files, disk full, read-only, over quota."""
 
 
-class Damaged(Exception):
+class ShardDamaged(Exception):
     """The shard does not load, with its log or without."""
 
 
@@ -36,18 +36,18 @@ def load_shard(home: Home, *, faulted: bool) -> edge.EdgeShard:
     """Load the current shard of a collection.
 
     `faulted`: the last worker died of a fault (a segmentation fault leaves no chance to count it
-    then). Raises Damaged when the collection cannot be loaded at all; anything else that is raised
-    deserves another try in a new process.
+    then). Raises ShardDamaged when the collection cannot be loaded at all; anything else that is
+    raised deserves another try in a new process.
     """
     before = home.load_failures()
     failures = (before or 0) + (faulted and before is not None)
     if failures > MAX_FAILURES:
-        raise Damaged
+        raise ShardDamaged
     if failures == MAX_FAILURES:
         _put_log_aside(home)
     home.note_loading(failures)
     try:
-        shard = edge.EdgeShard.load(str(home.shard))
+        shard = edge.EdgeShard.load(str(home.shard_folder))
         _match_vectors(home, shard)
         if failures == MAX_FAILURES:
             shard = _salvaged(home, shard)
@@ -63,14 +63,14 @@ def _match_vectors(home: Home, shard: edge.EdgeShard) -> None:
     """Drop the vectors that the manifest does not name: the last worker was killed while it added
     or dropped one."""
     config = msgspec.json.decode(
-        (home.shard / "edge_config.json").read_bytes(), type=dict[str, Any]
+        (home.shard_folder / "edge_config.json").read_bytes(), type=dict[str, Any]
     )
     for name in config["vectors"].keys() - home.manifest.collection_schema.vectors.keys():
         shard.update(edge.UpdateOperation.delete_vector_name(name))
 
 
 def _put_log_aside(home: Home) -> None:
-    wal = home.shard / "wal"
+    wal = home.shard_folder / "wal"
     if wal.exists():
         aside = home.folder / f"wal-aside-{int(time.time())}"
         wal.rename(aside)
@@ -100,7 +100,7 @@ def _salvaged(home: Home, old: edge.EdgeShard) -> edge.EdgeShard:
             break
     new.flush()
     old.close()
-    abandoned = home.shard
+    abandoned = home.shard_folder
     home.save(shard=folder.name, graph_indexes=None, new_vectors=[])
     remove_tree(abandoned)
     return new

@@ -22,20 +22,27 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from lookalike.adapter.engines.embedded import wire
-from lookalike.adapter.engines.embedded.worker.conditions import Plain
-from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Engine, NoCollection
+from lookalike.adapter.engines.embedded import messages, wire
+from lookalike.adapter.engines.embedded.worker.database import (
+    ADMINISTRATION,
+    DATABASE_READS,
+    Database,
+    NoCollection,
+)
 from lookalike.adapter.engines.embedded.worker.maintenance import Maintenance
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
-from lookalike.adapter.engines.embedded.worker.shard import READS
-from lookalike.adapter.engines.embedded.worker.validation import Missing, Refused
-from lookalike.adapter.engines.embedded.worker.write_plans import PLANS, write
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker.shard import SHARD_READS
+from lookalike.adapter.engines.embedded.worker.validation import PointMissing, Refused
+from lookalike.adapter.engines.embedded.worker.write_plans import WRITE_PLANS, write
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 log = logging.getLogger("lookalike.engine")
+
+Reply = Callable[[bytes], None]
 
 MAX_UNREAD_BYTES = 64 << 20
 """Answers that a client may leave unread before it is cut off."""
@@ -43,86 +50,92 @@ MAX_PENDING = 512
 """Requests of a client that may wait here; further ones wait in its socket."""
 EXIT_PANIC = 70
 EXIT_LOAD_FAILED = 71
-MALFORMED = (AttributeError, KeyError, IndexError, TypeError, ValueError, OverflowError)
-"""What the conversion raises over a request that does not have the plain form at all."""
 
 
 class Worker:
     """Reads requests, lets the scheduler run them, and writes the answers."""
 
-    def __init__(self, engine: Engine, scheduler: Scheduler) -> None:
-        self.engine = engine
+    def __init__(self, database: Database, scheduler: Scheduler) -> None:
+        self.database = database
         self.scheduler = scheduler
 
-    def submit(self, client: Client, number: int, body: bytes) -> None:
+    def submit(self, client: Client, request_number: int, body: bytes) -> None:
         """Queue a request; its answer goes to the client, whenever that is."""
-        reply = self._reply(client, number)
+
+        def reply(answer: bytes) -> None:
+            client.send(wire.frame(request_number, answer))
+
         try:
-            method, args = wire.decode(body)
-            if method in READS or method in ("health", "get_collections", "get_aliases"):
-                self.scheduler.read(client, lambda: self._read(client, method, args, reply))
-            elif method in PLANS:
-                name = self.engine.resolve(args["collection"])
-                self._write(name, lambda: write(self.engine.collection(name), method, args), reply)
-            elif method in ADMINISTRATION:
-                name = self.engine.resolve(args.get("collection", ""))
-                self._write(name, lambda: ADMINISTRATION[method](self.engine, name, args), reply)
-            else:
-                raise Refused("the method is not known")
-        except Exception as error:
-            reply(self._error(error))
+            request = messages.decode_request(body)
+        except msgspec.DecodeError as error:
+            log.warning("malformed request: %s", error)
+            reply(_failed("EngineFailed", "the request is malformed"))
+            return
+        kind = type(request)
+        if kind in DATABASE_READS or kind in SHARD_READS:
+            self.scheduler.read(client, lambda: self._read(client, request, reply))
+        else:
+            self._write(request, reply)
 
-    def _reply(self, client: Client, number: int) -> Callable[[bytes], None]:
-        def reply(body: bytes) -> None:
-            client.send(wire.frame(number, body))
-
-        return reply
-
-    def _read(
-        self, client: Client, method: str, args: Plain, reply: Callable[[bytes], None]
-    ) -> None:
+    def _read(self, client: Client, request: messages.WorkerRequest[Any], reply: Reply) -> None:
         if client.gone:
             return
         try:
-            if method in READS:
-                result = READS[method](self.engine.collection(args["collection"]), args)
-            else:
-                result = getattr(self.engine, method)()
-            body = wire.answer(result)
+            answer = messages.encode_answer(messages.Done(self._result(request)))
         except BaseException as error:
-            reply(self._error(error))
+            reply(failure(error))
             if not isinstance(error, Exception):
                 end(error)
         else:
-            reply(body)
+            reply(answer)
 
-    def _write(
-        self, queue: str, start: Callable[[], Iterator[None]], reply: Callable[[bytes], None]
-    ) -> None:
+    def _result(self, request: Any) -> Any:
+        kind = type(request)
+        if kind in DATABASE_READS:
+            return DATABASE_READS[kind](self.database, request)
+        return SHARD_READS[kind](self.database.shard(request.collection), request)
+
+    def _write(self, request: Any, reply: Reply) -> None:
         def steps() -> Iterator[None]:
             # The collection is looked up when the write's turn comes: one before it may make it.
-            yield from start()
+            kind = type(request)
+            if kind in WRITE_PLANS:
+                yield from write(self.database.shard(request.collection), request)
+            else:
+                yield from ADMINISTRATION[kind](self.database, request)
 
         def done(error: BaseException | None) -> None:
-            reply(wire.answer(True) if error is None else self._error(error))
+            reply(DONE if error is None else failure(error))
 
+        # Aliases have a queue of their own.
+        queue = self.database.resolve(getattr(request, "collection", ""))
         self.scheduler.write(queue, steps(), done)
 
-    def _error(self, error: BaseException) -> bytes:
-        """The answer to a request that failed."""
-        if isinstance(error, NoCollection):
-            return wire.error_answer("CollectionNotFound", "no such collection")
-        if isinstance(error, Missing):
-            return wire.error_answer("RecordsNotFound", "records not found")
-        if isinstance(error, Refused):
-            return wire.error_answer("EngineFailed", str(error))
-        if isinstance(error, MALFORMED):
-            log.warning("malformed request: %s", type(error).__name__, exc_info=error)
-            return wire.error_answer("EngineFailed", "the request is malformed")
-        if isinstance(error, Exception):
-            log.error("the engine refused a request: %s", error)
-            return wire.error_answer("EngineFailed", "the engine refused the request")
-        return wire.error_answer("EngineUnavailable", "the engine failed and is being restarted")
+
+DONE = messages.encode_answer(messages.Done(None))
+"""The answer to every write."""
+
+
+def _failed(kind: messages.ErrorKind, text: str) -> bytes:
+    return messages.encode_answer(messages.Failed(kind, text))
+
+
+def failure(error: BaseException) -> bytes:
+    """The answer to a request that failed."""
+    if isinstance(error, NoCollection):
+        return _failed("CollectionNotFound", "no such collection")
+    if isinstance(error, PointMissing):
+        return _failed("RecordsNotFound", "records not found")
+    if isinstance(error, Refused):
+        return _failed("EngineFailed", str(error))
+    if not isinstance(error, Exception):
+        return _failed("EngineUnavailable", "the engine failed and is being restarted")
+    # The binding raises Exception itself; of its subclasses, the disk raises OSError.
+    if type(error) is Exception or isinstance(error, OSError):
+        log.error("the engine refused a request: %s", error)
+        return _failed("EngineFailed", "the engine refused the request")
+    log.error("the worker has a fault: %s", type(error).__name__, exc_info=error)
+    return _failed("EngineFailed", "the engine's worker has a fault; its log tells which")
 
 
 class Client(asyncio.Protocol):
@@ -150,9 +163,9 @@ class Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         try:
-            for number, body in self._frames.feed(data):
+            for request_number, body in self._frames.feed(data):
                 self._pending += 1
-                self._worker.submit(self, number, body)
+                self._worker.submit(self, request_number, body)
         except wire.FrameTooLarge:
             if self._transport is not None:
                 self._transport.abort()
@@ -194,41 +207,41 @@ def end(error: BaseException) -> None:
     os._exit(EXIT_PANIC)
 
 
-async def serve(engine: Engine, listener: socket.socket, lifeline: int) -> None:
+async def serve_requests(database: Database, listener: socket.socket, lifeline: int) -> None:
     """Answer requests until the owner ends, or asks for the end."""
     loop = asyncio.get_running_loop()
     scheduler = Scheduler(loop, end)
-    worker = Worker(engine, scheduler)
+    worker = Worker(database, scheduler)
     stop = asyncio.Event()
     loop.add_reader(lifeline, stop.set)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     # The server is never closed: the listener belongs to the owner and serves the next worker.
     server = await loop.create_unix_server(lambda: Client(worker), sock=listener)
-    keeping = asyncio.create_task(Maintenance(engine, scheduler).run())
+    maintaining = asyncio.create_task(Maintenance(database, scheduler).run())
     stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait({keeping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({maintaining, stopping}, return_when=asyncio.FIRST_COMPLETED)
     scheduler.stop()
-    keeping.cancel()
+    maintaining.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await keeping
+        await maintaining
     del server
 
 
-def main() -> None:
+def run_worker() -> None:
     data, listener_fd, lifeline_fd, faulted, settings = sys.argv[1:]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     # A Ctrl-C reaches the whole process group; the owner decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    engine = Engine(Path(data), msgspec.json.decode(settings, type=EngineSettings))
+    database = Database(Path(data), msgspec.json.decode(settings, type=WorkerSettings))
     try:
-        engine.load(faulted=faulted == "1")
+        database.load(faulted=faulted == "1")
     except BaseException as error:
         log.critical("a collection cannot be loaded: %s", error)
         os._exit(EXIT_LOAD_FAILED)
     with socket.socket(fileno=int(listener_fd)) as listener:
-        asyncio.run(serve(engine, listener, int(lifeline_fd)))
-        engine.close()
+        asyncio.run(serve_requests(database, listener, int(lifeline_fd)))
+        database.close()
 
 
 if __name__ == "__main__":
-    main()
+    run_worker()

@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Iterator
 
-from lookalike.adapter.engines.embedded.worker.database import Engine
+from lookalike.adapter.engines.embedded.worker.database import Database
 from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, due
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
-from lookalike.adapter.engines.embedded.worker.shard import Collection
+from lookalike.adapter.engines.embedded.worker.shard import Shard
 
 log = logging.getLogger("lookalike.engine")
 
@@ -24,11 +24,11 @@ RETRY_SECONDS = 600.0
 class Maintenance:
     """Looks after all collections, one rebuild at a time, until it is cancelled."""
 
-    def __init__(self, engine: Engine, scheduler: Scheduler) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, scheduler: Scheduler) -> None:
+        self._database = database
         self._scheduler = scheduler
         self._flushed: dict[str, float] = {}
-        self._unexamined = set(engine.collections)
+        self._unexamined = set(database.shards)
         self._not_before: dict[str, float] = {}
         self._rebuilding: asyncio.Task[None] | None = None
 
@@ -37,8 +37,8 @@ class Maintenance:
         try:
             while True:
                 await asyncio.sleep(TICK_SECONDS)
-                for collection in list(self._engine.collections.values()):
-                    await self._flush(collection)
+                for shard in list(self._database.shards.values()):
+                    await self._flush(shard)
                 if self._rebuilding is None or self._rebuilding.done():
                     self._rebuilding = self._next_rebuild()
         finally:
@@ -46,20 +46,18 @@ class Maintenance:
                 self._rebuilding.cancel()
                 await asyncio.wait({self._rebuilding})
 
-    async def _flush(self, collection: Collection) -> None:
-        name = collection.name
-        oldest = self._flushed.get(name, 0.0) + self._engine.settings.flush_seconds
-        if collection.unflushed and (
-            collection.unflushed >= FLUSH_POINTS or time.monotonic() >= oldest
-        ):
+    async def _flush(self, shard: Shard) -> None:
+        name = shard.name
+        oldest = self._flushed.get(name, 0.0) + self._database.settings.flush_seconds
+        if shard.unflushed and (shard.unflushed >= FLUSH_POINTS or time.monotonic() >= oldest):
             await self._scheduler.run(name, self._flush_steps(name))
             self._flushed[name] = time.monotonic()
             self._unexamined.add(name)
 
     def _flush_steps(self, name: str) -> Iterator[None]:
         # It may be deleted, or even made anew, by the time that this runs.
-        if (collection := self._engine.collections.get(name)) is not None:
-            collection.flush()
+        if (shard := self._database.shards.get(name)) is not None:
+            shard.flush()
         yield
 
     def _next_rebuild(self) -> asyncio.Task[None] | None:
@@ -68,20 +66,20 @@ class Maintenance:
             if time.monotonic() < self._not_before.get(name, 0.0):
                 continue
             self._unexamined.discard(name)
-            collection = self._engine.collections.get(name)
-            if collection and (reason := due(collection, self._engine.settings)) is not None:
+            shard = self._database.shards.get(name)
+            if shard and (reason := due(shard, self._database.settings)) is not None:
                 log.info("rebuilding a collection: %s", reason)
-                return asyncio.create_task(self._rebuild(collection))
+                return asyncio.create_task(self._rebuild(shard))
         return None
 
-    async def _rebuild(self, collection: Collection) -> None:
-        name, start = collection.name, time.monotonic()
-        rebuild = Rebuild(collection, self._scheduler, self._engine.settings)
+    async def _rebuild(self, shard: Shard) -> None:
+        name, start = shard.name, time.monotonic()
+        rebuild = Rebuild(shard, self._scheduler, self._database.settings)
         running = asyncio.create_task(rebuild.run())
         try:
             while not running.done():
                 await asyncio.wait({running}, timeout=TICK_SECONDS)
-                if rebuild.outdated or self._engine.collections.get(name) is not collection:
+                if rebuild.outdated or self._database.shards.get(name) is not shard:
                     break
             else:
                 running.result()

@@ -32,9 +32,9 @@ import qdrant_edge as edge
 from lookalike.adapter.engines.embedded.worker.data_folder import remove_tree
 from lookalike.adapter.engines.embedded.worker.index_builder import Job
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
-from lookalike.adapter.engines.embedded.worker.shard import Collection, plain_id
-from lookalike.adapter.engines.embedded.worker.validation import PointId
-from lookalike.adapter.engines.engine_settings import EngineSettings
+from lookalike.adapter.engines.embedded.worker.shard import Shard, plain_id
+from lookalike.adapter.engines.embedded.worker.validation import EdgeId
+from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 log = logging.getLogger("lookalike.engine")
 
@@ -68,30 +68,30 @@ class Slots(msgspec.Struct, frozen=True):
         return cls(fixed // 8, sum(f.stat().st_size for f in growing) // 8)
 
 
-def due(collection: Collection, settings: EngineSettings) -> str | None:
+def due(shard: Shard, settings: WorkerSettings) -> str | None:
     """Why the shard should be built anew, or None. Meaningful after a flush."""
-    slots = Slots.of(collection.home.shard)
-    manifest = collection.home.manifest
-    points = collection.shard.info().points_count
+    slots = Slots.of(shard.home.shard_folder)
+    manifest = shard.home.manifest
+    points = shard.edge_shard.info().points_count
     empty = slots.fixed + slots.appendable - points
     if empty >= max(settings.vacuum_min_points, settings.vacuum_fraction * (points + empty)):
         return "deleted points"
     if manifest.new_vectors:
         return "another vector"
-    if not wants_graph(collection, settings):
+    if not wants_graph(shard, settings):
         return None
     if manifest.graph_indexes is None:
         return "many points"
     if manifest.graph_indexes != sorted(manifest.payload_indexes):
         # A graph has links for filtered searches only for the indexes that it was built with.
         return "other payload indexes"
-    size = collection.schema.largest_vector
+    size = shard.schema.largest_vector
     grown = slots.appendable * size > settings.hnsw_threshold_elements * GROWN_ENOUGH
     return "more points" if grown and slots.appendable > GROWTH * slots.fixed else None
 
 
-def wants_graph(collection: Collection, settings: EngineSettings) -> bool:
-    elements = collection.shard.info().points_count * collection.schema.largest_vector
+def wants_graph(shard: Shard, settings: WorkerSettings) -> bool:
+    elements = shard.edge_shard.info().points_count * shard.schema.largest_vector
     return 0 < settings.hnsw_threshold_elements < elements
 
 
@@ -100,20 +100,18 @@ class Rebuild:
 
     builder_module = "lookalike.adapter.engines.embedded.worker.index_builder"
 
-    def __init__(
-        self, collection: Collection, scheduler: Scheduler, settings: EngineSettings
-    ) -> None:
-        self._collection = collection
+    def __init__(self, shard: Shard, scheduler: Scheduler, settings: WorkerSettings) -> None:
+        self._shard = shard
         self._scheduler = scheduler
-        self._queue = collection.name
-        self._indexes = collection.home.manifest.payload_indexes
-        self._schema = collection.schema
-        self._graph = wants_graph(collection, settings)
-        self._target = collection.home.next_shard()
+        self._queue = shard.name
+        self._indexes = shard.home.manifest.payload_indexes
+        self._schema = shard.schema
+        self._graph = wants_graph(shard, settings)
+        self._target = shard.home.next_shard()
         self._job = Job(
-            source=str(collection.home.shard),
+            source=str(shard.home.shard_folder),
             target=str(self._target),
-            collection_schema=collection.schema,
+            collection_schema=shard.schema,
             graph=self._graph,
             threads=settings.build_threads or max(1, (os.cpu_count() or 2) - 1),
             niceness=settings.build_niceness,
@@ -126,7 +124,7 @@ class Rebuild:
     @property
     def outdated(self) -> bool:
         """Whether payload indexes or vectors are no longer those of the copy: then begin anew."""
-        manifest = self._collection.home.manifest
+        manifest = self._shard.home.manifest
         return (manifest.payload_indexes, manifest.collection_schema) != (
             self._indexes,
             self._schema,
@@ -174,9 +172,9 @@ class Rebuild:
 
     def _call_off(self) -> None:
         self._over = True
-        if self._collection.home.shard == self._target:
+        if self._shard.home.shard_folder == self._target:
             return  # Too late: the swap has happened, and the target is what there is.
-        self._collection.touched = None
+        self._shard.touched = None
         if self._new is not None:
             with contextlib.suppress(Exception):
                 self._new.close()
@@ -186,8 +184,8 @@ class Rebuild:
         yield
         if self._over:  # Called off while this waited for its turn.
             raise BuildFailed("the rebuild was called off")
-        self._collection.flush()
-        self._collection.touched = set()
+        self._shard.flush()
+        self._shard.touched = set()
         # Last, for a held queue does not run to its end a write that has begun.
         self._scheduler.hold(self._queue)
 
@@ -209,7 +207,7 @@ class Rebuild:
             yield
 
     def _swap(self) -> Iterator[None]:
-        collection, new = self._collection, self._new
+        shard, new = self._shard, self._new
         assert new is not None, "swap follows the catching up"
         start = time.perf_counter()
         while self._touched:
@@ -218,23 +216,23 @@ class Rebuild:
             raise BuildFailed("payload indexes or vectors changed meanwhile")
         new.flush()
         graph_indexes = sorted(self._indexes) if self._graph else None
-        collection.home.save(shard=self._target.name, graph_indexes=graph_indexes, new_vectors=[])
-        old, collection.shard, collection.touched, self._new = collection.shard, new, None, None
-        collection.unflushed = 0
+        shard.home.save(shard=self._target.name, graph_indexes=graph_indexes, new_vectors=[])
+        old, shard.edge_shard, shard.touched, self._new = shard.edge_shard, new, None, None
+        shard.unflushed = 0
         self.waits_s["swap"] = time.perf_counter() - start
         yield
         with contextlib.suppress(Exception):
             old.close()
 
     @property
-    def _touched(self) -> set[PointId]:
-        if self._collection.touched is None:
+    def _touched(self) -> set[EdgeId]:
+        if self._shard.touched is None:
             raise BuildFailed("the rebuild was called off")
-        return self._collection.touched
+        return self._shard.touched
 
     def _catch_up_page(self, new: edge.EdgeShard) -> None:
         page = list(itertools.islice(self._touched, PAGE))
-        records = self._collection.shard.retrieve(list(page), True, True)
+        records = self._shard.edge_shard.retrieve(list(page), True, True)
         there = {plain_id(record.id) for record in records}
         points = [edge.Point(r.id, r.vector or {}, r.payload) for r in records]
         if points:

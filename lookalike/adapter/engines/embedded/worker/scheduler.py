@@ -30,10 +30,14 @@ class Scheduler:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, fatal: Callable[[BaseException], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        fatal: Callable[[BaseException], None],
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._loop = loop
         self._fatal = fatal
+        self._clock = clock
         self._reads: dict[object, deque[Read]] = {}
         self._writes: dict[str, deque[tuple[Iterator[None], Done]]] = {}
         self._held: set[str] = set()
@@ -89,13 +93,13 @@ class Scheduler:
             return
         queue = next((name for name in self._writes if name not in self._held), None)
         if self._reads and (queue is None or self._reads_owed > 0):
-            start = time.perf_counter()
+            start = self._clock()
             self._read_one()
-            self._reads_owed -= time.perf_counter() - start
+            self._reads_owed -= self._clock() - start
         elif queue is not None:
-            start = time.perf_counter()
+            start = self._clock()
             self._step(queue)
-            taken = time.perf_counter() - start
+            taken = self._clock() - start
             self._reads_owed = max(READ_SHARE * taken, MIN_READ_SECONDS)
         if self._reads or any(name not in self._held for name in self._writes):
             self._schedule()
@@ -113,10 +117,10 @@ class Scheduler:
         """A slice of the first write of a queue, which then goes behind the other queues."""
         waiting = self._writes.pop(queue)
         steps, done = waiting[0]
-        end = time.perf_counter() + SLICE_SECONDS
+        end = self._clock() + SLICE_SECONDS
         try:
             next(steps)
-            while time.perf_counter() < end:
+            while self._clock() < end:
                 next(steps)
         except BaseException as error:
             waiting.popleft()

@@ -10,200 +10,168 @@ A write by filter is resolved to ids once, when its turn comes, and applied to t
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import qdrant_edge as edge
 
+from lookalike.adapter.engines.embedded import messages
+from lookalike.adapter.engines.embedded.messages import SparseVector, Vectors
 from lookalike.adapter.engines.embedded.worker import validation
-from lookalike.adapter.engines.embedded.worker.conditions import Plain, filter_of
+from lookalike.adapter.engines.embedded.worker.conditions import edge_filter
 from lookalike.adapter.engines.embedded.worker.schema import Schema
-from lookalike.adapter.engines.embedded.worker.shard import Collection
-from lookalike.adapter.engines.embedded.worker.validation import Missing, PointId, Refused
+from lookalike.adapter.engines.embedded.worker.shard import Shard
+from lookalike.adapter.engines.embedded.worker.validation import EdgeId, PointMissing, Refused
 
 SLICE = 32
 """Points a call: 2 ms at 512 dimensions. Larger calls cost as much a point, and searches wait."""
 
-Step = Callable[[Collection], Iterator[None]]
-Plan = Callable[[Schema, Plain], Iterator[Step]]
-Selected = Callable[[Collection], list[PointId]]
+T = TypeVar("T")
+Step = Callable[[Shard], Iterator[None]]
+Plan = Callable[[Schema, Any], Iterator[Step]]
 
 _U = edge.UpdateOperation
-_MODES = {
-    "upsert": edge.UpdateMode.Upsert,
-    "insert_only": edge.UpdateMode.InsertOnly,
-    "update_only": edge.UpdateMode.UpdateOnly,
-}
 
 
-def write(collection: Collection, method: str, args: Plain) -> Generator[None, None, None]:
+def write(shard: Shard, request: messages.WorkerRequest[None]) -> Generator[None, None, None]:
     """Run one write; each `yield` is a moment in which others may use the engine.
 
-    Raises Refused before anything is applied, and Missing at the end when a point that was to be
-    changed is not there (the others are changed, as on the server).
+    Raises Refused before anything is applied, and PointMissing at the end when a point that was to
+    be changed is not there (the others are changed, as on the server).
     """
     steps: list[Step] = []
-    for step in PLANS[method](collection.schema, args):
+    for step in WRITE_PLANS[type(request)](shard.schema, request):
         steps.append(step)
         yield
     missing = False
     for step in steps:
         try:
-            yield from step(collection)
-        except Missing:
+            yield from step(shard)
+        except PointMissing:
             missing = True
     if missing:
-        raise Missing
+        raise PointMissing
 
 
-def _upsert(schema: Schema, args: Plain) -> Iterator[Step]:
-    mode = args.get("update_mode", "upsert")
-    if mode not in _MODES:
-        raise Refused("the update mode is not known")
-    condition = filter_of(args.get("update_filter"))
-    for part in _slices(args["points"]):
-        ids = [validation.point_id(point["id"]) for point in part]
-        payloads = [validation.payload(point.get("payload")) for point in part]
-        vectors = _vectors(schema, [point.get("vector") or {} for point in part])
+def _upsert(schema: Schema, request: messages.UpsertPoints) -> Iterator[Step]:
+    mode = edge.UpdateMode.InsertOnly if request.insert_only else edge.UpdateMode.Upsert
+    for part in _slices(request.points):
+        ids = [validation.check_point_id(point.id) for point in part]
+        payloads = [validation.check_payload(point.payload) for point in part]
+        vectors = _edge_vectors(schema, [point.vectors for point in part])
         points = [edge.Point(*point) for point in zip(ids, vectors, payloads, strict=True)]
-        yield _applied(ids, _U.upsert_points(points, condition, _MODES[mode]))
+        yield _applied(ids, _U.upsert_points(points, None, mode))
 
 
-def _update_vectors(schema: Schema, args: Plain) -> Iterator[Step]:
-    condition = filter_of(args.get("update_filter"))
-    for part in _slices(args["points"]):
-        ids = [validation.point_id(point["id"]) for point in part]
-        vectors = _vectors(schema, [point["vector"] for point in part])
-        pairs = dict(zip(ids, vectors, strict=True))
-
-        def operation(
-            there: list[PointId], pairs: dict[PointId, Any] = pairs
-        ) -> edge.UpdateOperation:
-            return _U.update_vectors([edge.PointVectors(i, pairs[i]) for i in there], condition)
-
-        yield _on_existing(_listed(ids), operation)
+def _delete(_: Schema, request: messages.DeletePoints) -> Iterator[Step]:
+    for ids in _slices(validation.check_point_ids(request.ids)):
+        yield _applied(ids, _U.delete_points(ids))
 
 
-def _delete_vectors(schema: Schema, args: Plain) -> Iterator[Step]:
-    names = args["vector"]
-    if not all(name in schema.vectors or name in schema.sparse_vectors for name in names):
+def _change(schema: Schema, request: messages.ChangePoints) -> Iterator[Step]:
+    for change in request.changes:
+        yield from _CHANGE_PLANS[type(change)](schema, change)
+
+
+def _update_vectors(schema: Schema, change: messages.UpdateVectors) -> Iterator[Step]:
+    condition = edge_filter(change.filter)
+    for part in _slices(change.points):
+        ids = [validation.check_point_id(point.id) for point in part]
+        vectors = _edge_vectors(schema, [point.vectors for point in part])
+        yield _on_existing(dict(zip(ids, vectors, strict=True)), condition)
+
+
+def _delete_vectors(schema: Schema, change: messages.DeleteVectors) -> Iterator[Step]:
+    if not schema.names.issuperset(change.names):
         raise Refused("a vector is named that the collection does not have")
-    yield _on_existing(_selected(args), lambda ids: _U.delete_vectors(ids, names))
+    yield _on_matching(change.filter, lambda ids: _U.delete_vectors(ids, change.names))
 
 
-def _set_payload(_: Schema, args: Plain) -> Iterator[Step]:
-    payload, key = validation.payload(args["payload"]), args.get("key")
-    inside = None if key is None else validation.path(key)
-    yield _on_existing(_selected(args), lambda ids: _U.set_payload(ids, payload, inside))
+def _overwrite_payload(_: Schema, change: messages.OverwritePayload) -> Iterator[Step]:
+    payload = validation.check_payload(change.payload)
+    yield _on_matching(change.filter, lambda ids: _U.overwrite_payload(ids, payload))
 
 
-def _overwrite_payload(_: Schema, args: Plain) -> Iterator[Step]:
-    if args.get("key") is not None:
-        raise Refused("overwrite_payload with a key is not supported")
-    payload = validation.payload(args["payload"])
-    yield _on_existing(_selected(args), lambda ids: _U.overwrite_payload(ids, payload))
+WRITE_PLANS: dict[type[messages.WorkerRequest[Any]], Plan] = {
+    messages.UpsertPoints: _upsert,
+    messages.DeletePoints: _delete,
+    messages.ChangePoints: _change,
+}
+"""Each is of the collection that its request names."""
 
-
-def _delete_payload(_: Schema, args: Plain) -> Iterator[Step]:
-    keys = [validation.path(key) for key in args["keys"]]
-    yield _on_existing(_selected(args), lambda ids: _U.delete_payload(ids, keys))
-
-
-def _clear_payload(_: Schema, args: Plain) -> Iterator[Step]:
-    yield _on_existing(_selected(args), _U.clear_payload)
-
-
-def _delete(_: Schema, args: Plain) -> Iterator[Step]:
-    selected = _selected(args)
-
-    def step(collection: Collection) -> Iterator[None]:
-        for ids in _slices(selected(collection)):
-            collection.update(ids, len(ids), _U.delete_points(ids))
-            yield
-
-    yield step
-
-
-def _batch(schema: Schema, args: Plain) -> Iterator[Step]:
-    for method, arguments in args["operations"]:
-        if method == "batch":
-            raise Refused("a batch cannot hold a batch")
-        yield from PLANS[method](schema, arguments)
-
-
-PLANS: dict[str, Plan] = {
-    "upsert": _upsert,
-    "update_vectors": _update_vectors,
-    "delete_vectors": _delete_vectors,
-    "set_payload": _set_payload,
-    "overwrite_payload": _overwrite_payload,
-    "delete_payload": _delete_payload,
-    "clear_payload": _clear_payload,
-    "delete": _delete,
-    "batch": _batch,
+_CHANGE_PLANS: dict[type, Plan] = {
+    messages.UpdateVectors: _update_vectors,
+    messages.DeleteVectors: _delete_vectors,
+    messages.OverwritePayload: _overwrite_payload,
 }
 
 
-def _slices(items: list[Any]) -> Iterator[list[Any]]:
+def _slices(items: list[T]) -> Iterator[list[T]]:
     for start in range(0, len(items), SLICE):
         yield items[start : start + SLICE]
 
 
-def _vectors(schema: Schema, points: list[Plain]) -> list[dict[str, Any]]:
+def _edge_vectors(schema: Schema, points: list[Vectors]) -> list[dict[str, Any]]:
     """The vectors of several points, checked by name: one matrix for all vectors of a name."""
     rows: list[dict[str, Any]] = [{} for _ in points]
-    known = schema.vectors.keys() | schema.sparse_vectors.keys()
-    if any(not point.keys() <= known for point in points):
+    names = schema.names
+    if any(not names.issuperset(point) for point in points):
         raise Refused("a point has a vector that the collection does not have")
     for name, params in schema.vectors.items():
         having = [i for i, point in enumerate(points) if name in point]
-        values = validation.dense_rows(
-            [points[i][name] for i in having], params["size"], unit=params["distance"] == "Cosine"
-        )
-        for i, value in zip(having, values, strict=True):
+        values = [_dense_bytes(points[i][name]) for i in having]
+        checked = validation.check_dense(values, params.size, unit=params.distance == "Cosine")
+        for i, value in zip(having, checked, strict=True):
             rows[i][name] = value
     for name in schema.sparse_vectors:
         for row, point in zip(rows, points, strict=True):
             if name in point:
-                row[name] = edge.SparseVector(*validation.sparse(point[name]))
+                row[name] = _edge_sparse(point[name])
     return rows
 
 
-def _listed(ids: list[PointId]) -> Selected:
-    return lambda _: ids
+def _dense_bytes(vector: bytes | SparseVector) -> bytes:
+    if not isinstance(vector, bytes):
+        raise Refused("a point has a sparse vector where the collection has a dense one")
+    return vector
 
 
-def _selected(args: Plain) -> Selected:
-    """The points that a write names, by id or by filter."""
-    if args.get("points") is not None:
-        return _listed(validation.point_ids(args["points"]))
-    if args.get("filter") is None:
-        raise Refused("a write needs ids or a filter")
-    condition = filter_of(args["filter"])
-    return lambda collection: collection.ids_matching(condition)
+def _edge_sparse(vector: bytes | SparseVector) -> edge.SparseVector:
+    if isinstance(vector, bytes):
+        raise Refused("a point has a dense vector where the collection has a sparse one")
+    return edge.SparseVector(*validation.check_sparse(vector))
 
 
-def _applied(ids: list[PointId], operation: edge.UpdateOperation) -> Step:
-    def step(collection: Collection) -> Iterator[None]:
-        collection.update(ids, len(ids), operation)
+def _applied(ids: list[EdgeId], operation: edge.UpdateOperation) -> Step:
+    def step(shard: Shard) -> Iterator[None]:
+        shard.update(ids, len(ids), operation)
         yield
 
     return step
 
 
-def _on_existing(
-    selected: Selected, operation: Callable[[list[PointId]], edge.UpdateOperation]
-) -> Step:
-    """Change points that are there; the engine would stop half way at the first that is not."""
+def _on_matching(message: Any, operation: Callable[[list[EdgeId]], edge.UpdateOperation]) -> Step:
+    """Change the points that match."""
+    condition = edge_filter(message)
 
-    def step(collection: Collection) -> Iterator[None]:
-        missing = False
-        for ids in _slices(selected(collection)):
-            there = collection.existing(ids)
-            missing |= len(there) < len(set(ids))
-            if there:
-                collection.update(there, len(there), operation(there))
+    def step(shard: Shard) -> Iterator[None]:
+        for ids in _slices(shard.ids_matching(condition)):
+            shard.update(ids, len(ids), operation(ids))
             yield
-        if missing:
-            raise Missing
+
+    return step
+
+
+def _on_existing(vectors: dict[EdgeId, dict[str, Any]], condition: edge.Filter | None) -> Step:
+    """Set vectors of points that are there; the engine would stop half way at the first that is
+    not."""
+
+    def step(shard: Shard) -> Iterator[None]:
+        there = shard.existing(list(vectors))
+        if there:
+            points = [edge.PointVectors(identity, vectors[identity]) for identity in there]
+            shard.update(there, len(there), _U.update_vectors(points, condition))
+        yield
+        if len(there) < len(vectors):
+            raise PointMissing
 
     return step

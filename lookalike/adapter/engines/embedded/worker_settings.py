@@ -1,11 +1,15 @@
-"""What can be set of an engine."""
+"""What can be set of the embedded engine's worker."""
 
 from __future__ import annotations
 
 import msgspec
 
+TURBO_OVERSAMPLING = 4.0
+"""How many times the wanted number of candidates a search through 4-bit TurboQuant compares by the
+original vectors, where it does not say. Brings recall@10 from 0.94-0.97 to 1.00."""
 
-class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Settings of one data folder, handed to its worker; the defaults suit two cores and up."""
 
     flush_seconds: float = 5.0
@@ -27,17 +31,3 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     build_niceness: int = 19
     """0 to 19: how readily that process gives way to searches; 0 not at all."""
-
-
-class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the Qdrant server is and how long it is waited for."""
-
-    url: str = "http://127.0.0.1:6333"
-    """`https://` encrypts. Without a port it is 6333."""
-
-    api_key: str = ""
-
-    read_timeout_s: float = 30.0
-    """For one read, its repetitions included."""
-
-    max_connections: int = 100

@@ -1,0 +1,366 @@
+"""What an API process and the worker of the embedded engine say to each other.
+
+One struct for each method. A request names the type of its result, and both sides encode and decode
+by these types: what does not have this form is a `msgspec.ValidationError` at one place, before any
+of it is used. Limits of a number stand here; what depends on a collection, or on a request as a
+whole, is checked by `worker.validation`.
+
+Dense vectors travel as float32 bytes: 4 bytes a number instead of 9, and the worker checks them
+without making Python objects of them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+from lookalike.adapter.engines.embedded.condition_messages import Filter, PointId
+
+MAX_LIMIT = 100_000
+MAX_DIMENSION = 65_536
+
+Limit = Annotated[int, Meta(ge=0, le=MAX_LIMIT)]
+Payload = dict[str, Any]
+Distance = Literal["Cosine", "Euclid", "Dot", "Manhattan"]
+IndexKind = Literal["keyword", "float"]
+
+R = TypeVar("R")
+
+
+class SparseVector(Struct, frozen=True, array_like=True, gc=False):
+    indices: list[int]
+    values: list[float]
+
+
+Vectors = dict[str, bytes | SparseVector]
+"""The vectors of a point by name; dense ones are float32 bytes."""
+
+
+# Queries: https://qdrant.tech/documentation/concepts/search/
+
+
+class ByDenseVector(Struct, frozen=True, array_like=True, tag="vector"):
+    vector: bytes
+
+
+class BySparseVector(Struct, frozen=True, array_like=True, tag="sparse"):
+    vector: SparseVector
+
+
+class ByPoint(Struct, frozen=True, array_like=True, tag="point"):
+    """The neighbours of a stored point, which is not among them."""
+
+    id: PointId
+
+
+class RandomSample(Struct, frozen=True, array_like=True, tag="sample"):
+    pass
+
+
+class SearchParams(Struct, frozen=True, array_like=True):
+    exact: bool
+    ignore_quantization: bool
+    oversampling: float | None
+    """None leaves it to the worker."""
+
+
+class Prefetch(Struct, frozen=True, array_like=True):
+    """The candidates among which a query searches."""
+
+    query: ByDenseVector | BySparseVector
+    using: str
+    filter: Filter | None
+    params: SearchParams | None
+    limit: Limit
+    score_threshold: float | None
+
+
+class PayloadExcept(Struct, frozen=True):
+    """All of the payload less what is at these paths."""
+
+    paths: list[str]
+
+
+PayloadSelection = bool | list[str] | PayloadExcept
+"""All, nothing, or what is at these paths."""
+VectorSelection = bool | list[str]
+"""All, none, or those of these names."""
+
+
+class PointQuery(Struct, frozen=True, array_like=True):
+    query: ByDenseVector | BySparseVector | ByPoint | RandomSample | None
+    """None answers points in the order of their ids."""
+    using: str
+    prefetch: list[Prefetch]
+    filter: Filter | None
+    params: SearchParams | None
+    limit: Limit
+    offset: Limit
+    score_threshold: float | None
+    with_payload: PayloadSelection
+    with_vectors: VectorSelection
+
+
+# Results
+
+
+class FoundPoint(Struct, frozen=True, array_like=True):
+    id: PointId
+    payload: Payload | None
+    vectors: Vectors | None
+
+
+class ScoredHit(Struct, frozen=True, array_like=True):
+    id: PointId
+    score: float
+    payload: Payload | None
+    vectors: Vectors | None
+
+
+class PointPage(Struct, frozen=True, array_like=True):
+    points: list[FoundPoint]
+    next: PointId | None
+    """Where the next page begins; None after the last one."""
+
+
+class FacetCount(Struct, frozen=True, array_like=True):
+    value: str | int | bool
+    count: int
+
+
+class VectorParams(Struct, frozen=True):
+    """Also kept in the manifest of a collection."""
+
+    size: Annotated[int, Meta(ge=1, le=MAX_DIMENSION)]
+    distance: Distance
+
+
+class IndexState(Struct, frozen=True):
+    kind: str
+    points: int
+    """Those with a value in the index."""
+
+
+class CollectionState(Struct, frozen=True):
+    points_count: int
+    indexed_vectors_count: int
+    segments_count: int
+    payload_indexes: dict[str, IndexState]
+    vectors: dict[str, VectorParams]
+    sparse_vectors: list[str]
+    metadata: dict[str, Any]
+
+
+class EngineHealth(Struct, frozen=True):
+    """What is not as it should be; `ready` is true when this is answered at all."""
+
+    ready: bool
+    collections: int
+    broken: list[str]
+    rebuilding: list[str]
+    logs_aside: dict[str, list[str]]
+    """Collection -> logs that could not be read."""
+
+
+# Requests
+
+
+class WorkerRequest(Struct, Generic[R], array_like=True):
+    """A request whose result is an R."""
+
+
+class GetHealth(WorkerRequest[EngineHealth], tag="health"):
+    pass
+
+
+class GetCollections(WorkerRequest[list[str]], tag="collections"):
+    pass
+
+
+class GetAliases(WorkerRequest[dict[str, str]], tag="aliases"):
+    """Alias -> collection."""
+
+
+class GetCollection(WorkerRequest[CollectionState], tag="collection"):
+    collection: str
+
+
+class CountPoints(WorkerRequest[int], tag="count"):
+    collection: str
+    filter: Filter | None
+
+
+class CountValues(WorkerRequest[list[FacetCount]], tag="facet"):
+    collection: str
+    key: str
+    filter: Filter | None
+    limit: Limit
+
+
+class RetrievePoints(WorkerRequest[list[FoundPoint]], tag="retrieve"):
+    collection: str
+    ids: list[PointId]
+    with_payload: PayloadSelection
+    with_vectors: VectorSelection
+
+
+class ScrollPoints(WorkerRequest[PointPage], tag="scroll"):
+    collection: str
+    filter: Filter | None
+    limit: Limit
+    offset: PointId | None
+    with_payload: PayloadSelection
+    with_vectors: VectorSelection
+
+
+class QueryPoints(WorkerRequest[list[list[ScoredHit]]], tag="query"):
+    collection: str
+    queries: list[PointQuery]
+
+
+class CreateCollection(WorkerRequest[None], tag="create_collection"):
+    collection: str
+    vectors: dict[str, VectorParams]
+    sparse_vectors: list[str]
+    metadata: dict[str, Any]
+
+
+class DeleteCollection(WorkerRequest[None], tag="delete_collection"):
+    collection: str
+
+
+class UpdateCollection(WorkerRequest[None], tag="update_collection"):
+    """Merges metadata; null removes a key."""
+
+    collection: str
+    metadata: dict[str, Any]
+
+
+class PointAliases(WorkerRequest[None], tag="point_aliases"):
+    """Lets aliases stand for collections from now on: all of them or none."""
+
+    targets: dict[str, str]
+
+
+class CreateVectorName(WorkerRequest[None], tag="create_vector"):
+    collection: str
+    vector: str
+    params: VectorParams
+
+
+class DeleteVectorName(WorkerRequest[None], tag="delete_vector"):
+    collection: str
+    vector: str
+
+
+class CreatePayloadIndex(WorkerRequest[None], tag="create_index"):
+    collection: str
+    path: str
+    kind: IndexKind
+
+
+class DeletePayloadIndex(WorkerRequest[None], tag="delete_index"):
+    collection: str
+    path: str
+
+
+class NewPoint(Struct, frozen=True, array_like=True, gc=False):
+    id: PointId
+    vectors: Vectors
+    payload: Payload
+
+
+class UpsertPoints(WorkerRequest[None], tag="upsert"):
+    """Replaces whole points, or with `insert_only` leaves those that are there."""
+
+    collection: str
+    points: list[NewPoint]
+    insert_only: bool
+
+
+class DeletePoints(WorkerRequest[None], tag="delete"):
+    collection: str
+    ids: list[PointId]
+
+
+class NewVectors(Struct, frozen=True, array_like=True, gc=False):
+    id: PointId
+    vectors: Vectors
+
+
+class UpdateVectors(Struct, frozen=True, array_like=True, tag="update_vectors"):
+    """Sets some vectors of points that match the filter."""
+
+    points: list[NewVectors]
+    filter: Filter | None
+
+
+class DeleteVectors(Struct, frozen=True, array_like=True, tag="delete_vectors"):
+    names: list[str]
+    filter: Filter
+
+
+class OverwritePayload(Struct, frozen=True, array_like=True, tag="overwrite_payload"):
+    payload: Payload
+    filter: Filter
+
+
+PointChange = UpdateVectors | DeleteVectors | OverwritePayload
+
+
+class ChangePoints(WorkerRequest[None], tag="change"):
+    """Changes in order; all of them are checked before the first is applied."""
+
+    collection: str
+    changes: list[PointChange]
+
+
+REQUESTS: tuple[type[WorkerRequest[Any]], ...] = tuple(WorkerRequest.__subclasses__())
+
+_decode_request = msgspec.msgpack.Decoder(Union[REQUESTS]).decode  # noqa: UP007
+
+
+def decode_request(body: bytes) -> WorkerRequest[Any]:
+    """Raises msgspec.DecodeError, or its subclass ValidationError, for what is no request."""
+    try:
+        request: WorkerRequest[Any] = _decode_request(body)
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise msgspec.DecodeError(type(error).__name__) from None
+    return request
+
+
+# Answers
+
+
+ErrorKind = Literal["CollectionNotFound", "RecordsNotFound", "EngineFailed", "EngineUnavailable"]
+"""The classes of `adapter.errors` that an answer stands for."""
+
+
+class Done(Struct, Generic[R], frozen=True, array_like=True, tag=True):
+    result: R
+
+
+class Failed(Struct, frozen=True, array_like=True, tag=True):
+    kind: ErrorKind
+    text: str
+
+
+encode_answer = msgspec.msgpack.Encoder().encode
+"""`Done` or `Failed` -> bytes."""
+
+
+def _answer_decoder(request: type[WorkerRequest[Any]]) -> msgspec.msgpack.Decoder[Any]:
+    (base,) = request.__orig_bases__  # type: ignore[attr-defined]
+    (result,) = get_args(base)
+    return msgspec.msgpack.Decoder(Done[result] | Failed)  # type: ignore[valid-type]
+
+
+_ANSWERS = {request: _answer_decoder(request) for request in REQUESTS}
+
+
+def decode_answer(request: type[WorkerRequest[R]], body: bytes) -> Done[R] | Failed:
+    """The answer to a request of this type."""
+    answer: Done[R] | Failed = _ANSWERS[request].decode(body)
+    return answer
