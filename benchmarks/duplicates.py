@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.photos import Change, products, rooms
+from benchmarks.labelled_images import Change, products, rooms
 from benchmarks.quality import decoded
 from lookalike.embedders import colors, compact, lite0, product
 from lookalike.embedders.protocol import Embedder

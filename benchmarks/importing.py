@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import load
-from benchmarks.photos import rooms
+from benchmarks.labelled_images import rooms
 from benchmarks.quality import decoded
 from benchmarks.service import Service
 from lookalike.embedders import lite0

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.photos import STAMPS_HOW, copies, products, rooms, stamps
+from benchmarks.labelled_images import STAMPS_HOW, copies, products, rooms, stamps
 from lookalike.api.settings import from_environment
 from lookalike.embedders.embedder_errors import EmbedderError
-from lookalike.embedders.images.decode import decode
-from lookalike.embedders.phash import structure
+from lookalike.embedders.images.decoding import decode_image
+from lookalike.embedders.phash import structure_bits
 from lookalike.embedders.protocol import Embedder
 from lookalike.embedders.registry import installed
 
@@ -104,7 +104,7 @@ def baselines() -> Iterator[Way]:
         "pHash, 64 bits",
         128,
         "manhattan",
-        lambda images: np.stack([structure(image).astype(np.float32) for image in images]),
+        lambda images: np.stack([structure_bits(image).astype(np.float32) for image in images]),
     )
 
 
@@ -165,7 +165,7 @@ def _copies(data: Sequence[bytes]) -> Callable[[Way], Score]:
 
 
 def decoded(data: Sequence[bytes], image_px: int) -> list[Image.Image]:
-    return [decode(one, max_pixels=MAX_PIXELS, image_px=image_px) for one in data]
+    return [decode_image(one, max_pixels=MAX_PIXELS, image_px=image_px) for one in data]
 
 
 def _hsv(images: Sequence[Image.Image]) -> Floats:

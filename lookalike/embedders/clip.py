@@ -21,7 +21,7 @@ from PIL import Image
 
 from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.exported import ExportedClip, ExportedClipWithText, file_name
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.model_folder import find_folder, hash_folder
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import cielab
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.protocol import Distance, Vector, Vectors, fingerprint
 
 NAME = "colors"
@@ -51,11 +51,11 @@ class Colors:
 
 
 def histogram(image: Image.Image) -> Vector:
-    colours = small(image)
+    colours = shrink_to_lab(image)
     return share_among_palette(colours, foreground(colours))
 
 
-def small(image: Image.Image) -> NDArray[np.float32]:
+def shrink_to_lab(image: Image.Image) -> NDArray[np.float32]:
     """The image in CIELAB, its longer side 64 pixels: shape (height, width, 3)."""
     scale = _SIDE_PX / max(image.size)
     width, height = (max(1, round(length * scale)) for length in image.size)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.protocol import Distance, TextEmbedder, Vectors, fingerprint
 from lookalike.embedders.sessions import open_session
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Some milliseconds of work, for idle moments. Does nothing without glibc.
 
     glibc keeps what is freed for the next request: after a hundred photos that is as much again as

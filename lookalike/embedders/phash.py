@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import cielab
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "phash"
@@ -62,11 +62,11 @@ class PerceptualHash:
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """RGB images of any size -> float32 of shape (n, 128), zeros and ones."""
-        rows = [np.concatenate([structure(image), colour(image)]) for image in images]
+        rows = [np.concatenate([structure_bits(image), colour_bits(image)]) for image in images]
         return np.stack(rows).astype(np.float32) if rows else np.empty((0, DIMENSION), np.float32)
 
 
-def structure(image: Image.Image) -> NDArray[np.bool_]:
+def structure_bits(image: Image.Image) -> NDArray[np.bool_]:
     """The 64 bits of `imagehash.phash(image)`, row by row."""
     grey = image.convert("L").resize((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
     # Rounded, so that the frequencies that a flat image does not have are zero and not noise.
@@ -75,7 +75,7 @@ def structure(image: Image.Image) -> NDArray[np.bool_]:
     return bits
 
 
-def colour(image: Image.Image) -> NDArray[np.bool_]:
+def colour_bits(image: Image.Image) -> NDArray[np.bool_]:
     """27 bits for a*, 27 for b*, 10 for L* of the mean colour of the middle 3/8 x 3/8."""
     small = np.asarray(image.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BOX), np.float64)
     lightness, a, b = cielab.from_srgb(small[_MIDDLE, _MIDDLE].mean(axis=(0, 1)))

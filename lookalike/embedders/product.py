@@ -51,7 +51,7 @@ class Product:
         return np.stack(rows) if rows else np.empty((0, DIMENSION), np.float32)
 
     def _embed(self, image: Image.Image) -> Vector:
-        colours = colors.small(image)
+        colours = colors.shrink_to_lab(image)
         weights = colors.foreground(colours)
         (shape,) = self._network.embed_images([product_box(weights).cut(image)])
         histogram = colors.share_among_palette(colours, weights)

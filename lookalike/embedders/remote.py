@@ -26,7 +26,7 @@ import tenacity
 from PIL import Image
 
 from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderUnreachable
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "remote"

@@ -32,7 +32,7 @@ _WITHOUT_PHOTO = frozenset({"Apple Juice", "Coconut Juice", "Pineapple Juice"})
 Rows = dict[int, dict[str, Any]]
 
 
-class DemoPhoto(msgspec.Struct, frozen=True, kw_only=True):
+class DemoImage(msgspec.Struct, frozen=True, kw_only=True):
     """One photo of one product. Products with several photos share `product_id`."""
 
     id: str
@@ -59,7 +59,7 @@ class DemoPhoto(msgspec.Struct, frozen=True, kw_only=True):
         return {"_id": fields.pop("id"), **fields}
 
 
-def read_products(wheel: Path) -> list[DemoPhoto]:
+def read_demo_images(wheel: Path) -> list[DemoImage]:
     """The 45 photos, in the order of their ids in the shop's database.
 
     A photo that the shop uses for two products is given to the one that it shows. Raises OSError or
@@ -100,11 +100,11 @@ def _tags(tables: dict[str, Rows]) -> dict[int, list[str]]:
 
 def _photo(
     key: int, product_id: int, image: bytes, tags: list[str], tables: dict[str, Rows]
-) -> DemoPhoto:
+) -> DemoImage:
     product = tables["product"][product_id]
     category = tables["category"][product["category"]]
     variants = (row["product"] for row in tables["productvariant"].values())
-    return DemoPhoto(
+    return DemoImage(
         id=str(key),
         image=image,
         product_id=str(product_id),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from lookalike.demo_photos import WHEEL, read_products
+from lookalike.demo_images import WHEEL, read_demo_images
 
 ROOT = Path(__file__).parents[1]
 STAMPS = "TUXPAINT_STAMPS"
@@ -34,7 +34,7 @@ class Photos(NamedTuple):
 def products() -> tuple[Photos, Photos]:
     """45 photos of Saleor's demo shop, labelled by their 8 categories, and by their product."""
     wheel = Path(os.environ.get("LOOKALIKE_DEMO_WHEEL", ROOT / ".demo" / WHEEL))
-    photos = read_products(wheel)
+    photos = read_demo_images(wheel)
     data = [photo.image for photo in photos]
     return (
         Photos(data, [photo.category for photo in photos]),

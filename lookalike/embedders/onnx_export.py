@@ -37,7 +37,7 @@ class Report(NamedTuple):
     exported_ms: float
 
 
-def export(
+def export_tower(
     cache_folder: Path,
     photos: Sequence[Image.Image],
     *,
