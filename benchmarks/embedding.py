@@ -19,7 +19,7 @@ from benchmarks.quality import decoded
 from benchmarks.random_clip import VIT_B_32, save_clip
 from lookalike.embedders import clip
 
-PHOTOS = 24
+IMAGES = 24
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = save_clip(folder / "model", VIT_B_32)
-        images = decoded(rooms()[:PHOTOS], 224)
+        images = decoded(rooms()[:IMAGES], 224)
         forms = list(_forms(folder, str(model)))
         expected: Any = None
         print(f"{'':18}  {'ms a picture':>12}  {'times as fast':>13}  mean cosine")
