@@ -16,6 +16,8 @@ _SHADES = 24.0
 
 
 class DominantColor(NamedTuple):
+    """One colour of an image, and how much of it there is."""
+
     rgb: tuple[int, int, int]
     """sRGB, 0 to 255: the mean of the pixels."""
     share: float

@@ -40,6 +40,7 @@ class Tower(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def file_name(weights: str, precision: str) -> str:
+    """The name in the cache folder. `weights`: of `hash_folder`; `precision`: of `Tower`."""
     return f"clip-{weights[:16]}-{precision}.onnx"
 
 

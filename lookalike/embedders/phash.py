@@ -3,10 +3,10 @@
 64 bits are the pHash of the library `imagehash` (https://github.com/JohannesBuchner/imagehash),
 bit for bit; ours needs no SciPy, which is four times as large as all of Lookalike. They are the
 signs of the lowest frequencies of the grey image. They do not see colour, and a shop is full of
-one photo in ten colours. So 64 further bits tell the mean colour of the middle in CIELAB, each axis
+one image in ten colours. So 64 further bits tell the mean colour of the middle in CIELAB, each axis
 as a thermometer: n steps apart are n bits apart.
 
-Distances are Hamming distances, 0 to 128. On 84 real photos, 45 of them products of a few shapes,
+Distances are Hamming distances, 0 to 128. On 84 real images, 45 of them products of a few shapes,
 no two different ones are nearer than 9, and within 8 bits are found: all copies in other sizes and
 after JPEG compression; 0.95 of those cut by 5 % or with a watermark; 0.7 of those brightened by
 30 %; none that are mirrored.
@@ -95,4 +95,5 @@ def _thermometer(value: Any, low: float, step: float, bits: int) -> NDArray[np.b
 
 
 def load(cache_folder: Path) -> PerceptualHash:
+    """Nothing is read or written."""
     return PerceptualHash()

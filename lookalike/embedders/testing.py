@@ -38,6 +38,8 @@ class ContractBroken(AssertionError):
 
 
 class Finding(NamedTuple):
+    """Whether an embedder keeps one rule of its contract."""
+
     rule: str
     fault: str
     """Empty if the rule is kept."""
