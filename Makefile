@@ -1,11 +1,11 @@
 # Two commands: `make run` starts the service with a demo collection, `make test` runs the whole suite.
-# Before a merge also `make lint`, and in continuous integration `make coverage`.
+# Before a merge also `make lint`, and in continuous integration `make coverage` and `make package`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_WHEEL := .demo/saleor-2.10.1-py3-none-any.whl
 
-.PHONY: run test coverage lint bench clean
+.PHONY: run test coverage lint package bench clean
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -52,6 +52,10 @@ lint: $(VENV)/.installed-lint
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What users install: wheel and sdist, built, looked into, installed afresh and started.
+package: | $(BIN)/python
+	$(BIN)/python .ci/package.py
 
 bench: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks http
