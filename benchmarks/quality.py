@@ -85,7 +85,7 @@ def tasks() -> list[Task]:
 
 def embedders() -> Iterator[Way]:
     """Every installed one that can be loaded with the settings of the environment."""
-    options = from_environment().embedders.options
+    options = from_environment().embedder_options
     with tempfile.TemporaryDirectory() as folder:
         for point in installed():
             try:

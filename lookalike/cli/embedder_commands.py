@@ -115,7 +115,7 @@ def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
     from lookalike.embedders.embedder_errors import EmbedderError
 
     settings = settings_with(data=data)
-    if not settings.embedders.clip_model:
+    if not settings.clip.model:
         raise click.ClickException("LOOKALIKE_CLIP_MODEL names the model to export; it is not set")
     pictures = _photos(photos)
     try:
@@ -124,9 +124,9 @@ def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
         report = export_tower(
             settings.engine.models_folder,
             pictures,
-            model=settings.embedders.clip_model,
+            model=settings.clip.model,
             precision="int8" if int8 else "float32",
-            download=settings.embedders.clip_download,
+            download=settings.clip.download,
         )
     except EmbedderError as error:
         raise click.ClickException(error.text) from None
@@ -174,7 +174,7 @@ def loader(point: Any, settings: Settings) -> Callable[[Path], Any]:
     """The `load` of an entry point, with the options of the settings."""
 
     def load(cache_folder: Path) -> Any:
-        return point.load()(cache_folder, **settings.embedders.options.get(point.name, {}))
+        return point.load()(cache_folder, **settings.embedder_options.get(point.name, {}))
 
     return load
 

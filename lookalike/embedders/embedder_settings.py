@@ -1,8 +1,9 @@
 """The settings of the embedders that have some, each default written once.
 
-`load` of such an embedder takes the fields of its struct as keyword arguments. The service fills
-them from variables such as `LOOKALIKE_CLIP_MODEL`, so that the line under a field is the
-documentation of that variable. This module imports nothing large: it is read at every start.
+`load` of such an embedder takes the fields of its struct as keyword arguments. The service reads
+them from variables with the encoded names, such as `LOOKALIKE_CLIP_MODEL` for `model`, so that the
+line under a field is the documentation of its variable. This module imports nothing large: it is
+read at every start.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ ClipPrecision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 RemoteApi = Literal["openai", "jina", "tei"]
 
 
-class ClipSettings(msgspec.Struct, frozen=True, kw_only=True):
+class ClipSettings(
+    msgspec.Struct, frozen=True, kw_only=True, rename=lambda option: f"clip_{option}"
+):
     """Keyword arguments of `lookalike.embedders.clip.load`."""
 
     model: str = ""
@@ -29,7 +32,9 @@ class ClipSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Numbers that `clip` computes with; `auto`: the fastest that there is."""
 
 
-class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True):
+class RemoteSettings(
+    msgspec.Struct, frozen=True, kw_only=True, rename=lambda option: f"remote_{option}"
+):
     """Keyword arguments of `lookalike.embedders.remote.load`."""
 
     url: str = ""
@@ -45,6 +50,6 @@ class RemoteSettings(msgspec.Struct, frozen=True, kw_only=True):
     dimension: Annotated[int, Meta(ge=0)] = 0
     """Numbers of its vectors, checked at the start; 0: as many as it answers."""
     image_px: Annotated[int, Meta(ge=1, le=4096)] = 224
-    """Side of the square that its model sees; images are sent twice as large."""
+    """Side of the square that its model sees; pictures are sent twice as large."""
     timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """Seconds that it may take for one request."""
