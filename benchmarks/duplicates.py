@@ -1,4 +1,4 @@
-"""Near duplicates: how many copies lie within a radius, and how many different photos do."""
+"""Near duplicates: how many copies lie within a radius, and how many different images do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-from benchmarks.photos import Change, products, rooms
+from benchmarks.labelled_images import Change, products, rooms
 from benchmarks.quality import decoded
 from lookalike.embedders import colors, compact, lite0, product
 from lookalike.embedders.protocol import Embedder
@@ -25,9 +25,9 @@ class Apart(NamedTuple):
     """Cosine distances."""
 
     copies: dict[str, NDArray[np.float32]]
-    """Of each photo from its copy, by what was done to it."""
+    """Of each image from its copy, by what was done to it."""
     different: NDArray[np.float32]
-    """Of all pairs of photos."""
+    """Of all pairs of images."""
 
 
 def main() -> None:
@@ -72,4 +72,4 @@ CHANGES: dict[str, Change] = {
     "mirrored": ImageOps.mirror,
     "grey": lambda image: ImageOps.grayscale(image).convert("RGB"),
 }
-"""What a copy of a photo usually went through."""
+"""What a copy of an image usually went through."""

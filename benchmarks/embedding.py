@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.photos import rooms
+from benchmarks.labelled_images import rooms
 from benchmarks.quality import decoded
 from benchmarks.random_clip import VIT_B_32, save_clip
 from lookalike.embedders import clip
 
-PHOTOS = 24
+IMAGES = 24
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = save_clip(folder / "model", VIT_B_32)
-        images = decoded(rooms()[:PHOTOS], 224)
+        images = decoded(rooms()[:IMAGES], 224)
         forms = list(_forms(folder, str(model)))
         expected: Any = None
         print(f"{'':18}  {'ms a picture':>12}  {'times as fast':>13}  mean cosine")
@@ -46,11 +46,11 @@ def main() -> None:
 
 
 def _forms(folder: Path, model: str) -> Any:
-    from lookalike.embedders.export import export
+    from lookalike.embedders.onnx_export import export_tower
 
     empty, cache = folder / "empty", folder / "cache"
     for precision in ("float32", "int8"):
-        export(cache, decoded(rooms()[:2], 224), model=model, precision=precision)
+        export_tower(cache, decoded(rooms()[:2], 224), model=model, precision=precision)
 
     def form(where: Path, precision: Any) -> Callable[[], Any]:
         return lambda: clip.load(where, model=model, device="cpu", precision=precision)

@@ -118,7 +118,7 @@ async def _run(
     engine = await EmbeddedEngine.connect(process.socket_path)
     await _fill(engine, vectors, records, built=process.settings.hnsw_threshold_elements > 0)
     everything = Asked("unfiltered", Translation(None, None), np.ones(N, bool))
-    asked = [everything, *(_asked(name, filter, records) for name, filter in _filters())]
+    asked = [everything, *(_asked(name, sent, records) for name, sent in _filters())]
     truth = {each.name: _truth(vectors, queries, each.matching) for each in asked}
     seconds: dict[str, list[float]] = {each.name: [] for each in asked}
     found: dict[str, list[list[int]]] = {each.name: [] for each in asked}
@@ -143,8 +143,8 @@ async def _run(
         )
 
 
-def _asked(name: str, filter: dict[str, Any], records: list[dict[str, Any]]) -> Asked:
-    node: Node = parse(filter)
+def _asked(name: str, sent: dict[str, Any], records: list[dict[str, Any]]) -> Asked:
+    node: Node = parse(sent)
     matching = np.fromiter((match(node, record) for record in records), bool, N)
     return Asked(name, translate(node, INDEXED, complete=True), matching)
 

@@ -1,4 +1,4 @@
-"""Products instead of photos, beside photos: 100,000 photos of 512 dimensions, 4 a product."""
+"""Products instead of images, beside images: 100,000 images of 512 dimensions, 4 a product."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from benchmarks.vectors import Indices, Matrix, clustered, exact_neighbours
 from lookalike.adapter.search.grouping import Grouping
 from lookalike.adapter.search.nearest import Hits, Query, find_nearest
 
-PRODUCTS, PHOTOS, DIMENSION, K, QUERIES = 24_000, 4, 512, 30, 200
+PRODUCTS, IMAGES, DIMENSION, K, QUERIES = 24_000, 4, 512, 30, 200
 CROWD = 4_000
-"""Photos of one more product, all nearer to the last query than anything else."""
+"""Images of one more product, all nearer to the last query than anything else."""
 
 
 def main() -> None:
-    total = PRODUCTS * PHOTOS + CROWD
-    print(f"{total:,} photos, {DIMENSION} dimensions, {PHOTOS} a product, k = {K}")
+    total = PRODUCTS * IMAGES + CROWD
+    print(f"{total:,} photos, {DIMENSION} dimensions, {IMAGES} a product, k = {K}")
     random = np.random.default_rng(5)
     data = clustered(PRODUCTS, DIMENSION, QUERIES + 1)
-    photos = _near(np.repeat(data.vectors, PHOTOS, axis=0), random)
+    images = _near(np.repeat(data.vectors, IMAGES, axis=0), random)
     crowd = _near(np.repeat(data.queries[-1:], CROWD, axis=0), random)
-    products = np.concatenate([np.repeat(np.arange(PRODUCTS), PHOTOS), np.full(CROWD, PRODUCTS)])
-    asyncio.run(_measure(np.concatenate([photos, crowd]), products, data.queries))
+    products = np.concatenate([np.repeat(np.arange(PRODUCTS), IMAGES), np.full(CROWD, PRODUCTS)])
+    asyncio.run(_measure(np.concatenate([images, crowd]), products, data.queries))
 
 
 def _near(rows: Matrix, random: np.random.Generator) -> Matrix:
-    """Other photos of the same: at a cosine of about 0.93."""
+    """Other images of the same: at a cosine of about 0.93."""
     noise = random.standard_normal(rows.shape, dtype=np.float32) * (0.28 / DIMENSION**0.5)
     near: Matrix = rows + noise
     near /= np.linalg.norm(near, axis=1, keepdims=True)
@@ -51,10 +51,10 @@ async def _measure(vectors: Matrix, products: Indices, queries: Matrix) -> None:
 
             return ask
 
-        photos = Way("photos", asking(None), flat[:QUERIES, :K])
+        images = Way("photos", asking(None), flat[:QUERIES, :K])
         one, three = Grouping("product"), Grouping("product", 3)
         ways = [
-            photos,
+            images,
             Way("products", asking(one), firsts),
             Way("products and their numbers of photos", asking(one, "_product_count"), firsts),
             Way("three photos of each product", asking(three), firsts),
@@ -76,16 +76,16 @@ async def _in_a_crowd(
     every = np.zeros_like(truth)
     every[-1] = ranked[:K]
     last = len(queries) - 1
-    photos = Way("photos", asking(None), every)
-    ways = [photos, Way("products", asking(Grouping("product")), truth)]
+    images = Way("photos", asking(None), every)
+    ways = [images, Way("products", asking(Grouping("product")), truth)]
     for _ in range(20):
         for way in ways:
             await way.search(last)
     for way in ways:
-        way.report(photos)
+        way.report(images)
 
 
 def _firsts(ranked: Indices, products: Indices) -> Indices:
-    """The nearest photo of each product, nearest first."""
+    """The nearest image of each product, nearest first."""
     _, first = np.unique(products[ranked], return_index=True)
     return ranked[np.sort(first)]

@@ -1,7 +1,7 @@
-"""Importing photos over HTTP beside the embedder's own speed, and searches while it runs.
+"""Importing images over HTTP beside the embedder's own speed, and searches while it runs.
 
 Goals: an import reaches 85 % of what the embedder does alone, decoded images at hand; the p95 of
-searches by image is at most three times the idle one. The photos are crops of real ones.
+searches by image is at most three times the idle one. The images are crops of real ones.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks import load
-from benchmarks.photos import rooms
+from benchmarks.labelled_images import rooms
 from benchmarks.quality import decoded
 from benchmarks.service import Service
 from lookalike.embedders import lite0
@@ -31,7 +31,7 @@ from lookalike.embedders import lite0
 # The import is compared with this embedder, whichever is the default.
 EMBEDDER = "lite0"
 ROUNDS = 4
-PHOTOS = 240
+IMAGES = 240
 BATCH = 20
 CONNECTIONS = 4
 SEARCHES = 30
@@ -41,7 +41,7 @@ Share = Callable[[int], list[bytes]]
 
 
 class Round(NamedTuple):
-    """Photos a second by the embedder alone and by an import; seconds of each search."""
+    """Images a second by the embedder alone and by an import; seconds of each search."""
 
     alone: float
     imported: float
@@ -51,12 +51,12 @@ class Round(NamedTuple):
 
 def main() -> None:
     print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    made = jpegs(PHOTOS)
+    made = jpegs(IMAGES)
     numbers = itertools.count()
 
     def share(count: int) -> list[bytes]:
-        """Photos that the service has not seen: it knows bytes again, and reads on to their end."""
-        return [made[n % PHOTOS] + n.to_bytes(4) for n in itertools.islice(numbers, count)]
+        """Images that the service has not seen: it knows bytes again, and reads on to their end."""
+        return [made[n % IMAGES] + n.to_bytes(4) for n in itertools.islice(numbers, count)]
 
     with tempfile.TemporaryDirectory() as folder, Service(Path(folder)) as service:
         network = lite0.load(Path(folder) / "models")
@@ -86,7 +86,7 @@ def _ms(seconds: Sequence[float], percentile: int) -> str:
 
 def _round(port: int, network: lite0.Lite0, share: Share) -> Round:
     into = {"collection-id": collection(port)}
-    alone = own_speed(network, share(PHOTOS // 4))
+    alone = own_speed(network, share(IMAGES // 4))
     idle = [load.run(port, [request], 1).latencies[0] for request in _searches(into, share)]
     imported = load.run(port, _inserts(into, share), CONNECTIONS)
     busy = _while_importing(port, _inserts({"collection-id": collection(port)}, share), into, share)
@@ -111,17 +111,17 @@ def _while_importing(
 
 def _inserts(into: dict[str, str], share: Share) -> list[bytes]:
     path = "/similarity/photos/v2/insert"
-    begins = range(0, PHOTOS, BATCH)
+    begins = range(0, IMAGES, BATCH)
     return [load.post(path, into, records(begin, share(BATCH))) for begin in begins]
 
 
 def _searches(into: dict[str, str], share: Share) -> list[bytes]:
     path = "/similarity/photos/v2/visualKNN"
-    return [load.post(path, into, search(photo)) for photo in share(SEARCHES)]
+    return [load.post(path, into, search(image)) for image in share(SEARCHES)]
 
 
 def jpegs(count: int) -> list[bytes]:
-    """Different crops of the photos of rooms, 1,000 pixels wide."""
+    """Different crops of the images of rooms, 1,000 pixels wide."""
     images, numbers, made = decoded(rooms(), 480), np.random.default_rng(1), []
     for number in range(count):
         image = images[number % len(images)]
@@ -133,9 +133,9 @@ def jpegs(count: int) -> list[bytes]:
     return made
 
 
-def own_speed(network: lite0.Lite0, photos: Sequence[bytes]) -> float:
-    """Photos a second of the network alone, in this process, decoded before."""
-    images = decoded(photos, network.image_px)
+def own_speed(network: lite0.Lite0, files: Sequence[bytes]) -> float:
+    """Images a second of the network alone, in this process, decoded before."""
+    images = decoded(files, network.image_px)
     size = network.batch_size
     started = time.perf_counter()
     for begin in range(0, len(images), size):
@@ -143,19 +143,19 @@ def own_speed(network: lite0.Lite0, photos: Sequence[bytes]) -> float:
     return len(images) / (time.perf_counter() - started)
 
 
-def records(begin: int, photos: Sequence[bytes]) -> bytes:
+def records(begin: int, images: Sequence[bytes]) -> bytes:
     return json.dumps(
         {
             "records": [
-                {"_id": str(begin + number), "_base64": base64.b64encode(photo).decode()}
-                for number, photo in enumerate(photos)
+                {"_id": str(begin + number), "_base64": base64.b64encode(image).decode()}
+                for number, image in enumerate(images)
             ]
         }
     ).encode()
 
 
-def search(photo: bytes) -> bytes:
-    record = {"_base64": base64.b64encode(photo).decode()}
+def search(image: bytes) -> bytes:
+    record = {"_base64": base64.b64encode(image).decode()}
     return json.dumps({"query_record": record, "k": 10}).encode()
 
 

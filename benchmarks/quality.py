@@ -1,9 +1,9 @@
-"""How good the neighbours are: every embedder on real labelled photos, beside simple baselines.
+"""How good the neighbours are: every embedder on real labelled images, beside simple baselines.
 
-Leave-one-out: each photo asks for the others. `recall@1`: the nearest has its label; `P@5`: the
-share of the five nearest that have; `mAP`: the mean over the photos of the average precision. An
+Leave-one-out: each image asks for the others. `recall@1`: the nearest has its label; `P@5`: the
+share of the five nearest that have; `mAP`: the mean over the images of the average precision. An
 altered copy asks for its original among all rooms. In brackets: 95 % of 1,000 bootstrap samples
-of the photos that ask; where few ask, that is much.
+of the images that ask; where few ask, that is much.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from benchmarks.photos import STAMPS_HOW, copies, products, rooms, stamps
+from benchmarks.labelled_images import STAMPS_HOW, copies, products, rooms, stamps
 from lookalike.api.settings import from_environment
 from lookalike.embedders.embedder_errors import EmbedderError
-from lookalike.embedders.images.decode import decode
-from lookalike.embedders.phash import structure
+from lookalike.embedders.images.decoding import decode_image
+from lookalike.embedders.phash import structure_bits
 from lookalike.embedders.protocol import Embedder
 from lookalike.embedders.registry import installed
 
@@ -42,7 +42,7 @@ class Way(NamedTuple):
 
 
 class Score(NamedTuple):
-    """One number for each photo that asks, 0 to 1."""
+    """One number for each image that asks, 0 to 1."""
 
     first: Floats
     of_five: Floats
@@ -85,7 +85,7 @@ def tasks() -> list[Task]:
 
 def embedders() -> Iterator[Way]:
     """Every installed one that can be loaded with the settings of the environment."""
-    options = from_environment().embedders.options
+    options = from_environment().embedder_options
     with tempfile.TemporaryDirectory() as folder:
         for point in installed():
             try:
@@ -104,14 +104,14 @@ def baselines() -> Iterator[Way]:
         "pHash, 64 bits",
         128,
         "manhattan",
-        lambda images: np.stack([structure(image).astype(np.float32) for image in images]),
+        lambda images: np.stack([structure_bits(image).astype(np.float32) for image in images]),
     )
 
 
 def score_neighbours(similarity: Floats, relevant: NDArray[np.bool_]) -> Score:
-    """Both of shape (queries, photos); the rows without any relevant photo ask nothing.
+    """Both of shape (queries, images); the rows without any relevant image ask nothing.
 
-    A photo that must not be found, as the one that asks, has a similarity of -inf.
+    An image that must not be found, as the one that asks, has a similarity of -inf.
     """
     similarity, relevant = similarity[relevant.any(1)], relevant[relevant.any(1)]
     order = np.argsort(-similarity, axis=1, kind="stable")
@@ -121,16 +121,16 @@ def score_neighbours(similarity: Floats, relevant: NDArray[np.bool_]) -> Score:
     return Score(hits[:, 0].astype(float), hits[:, :5].mean(1), average)
 
 
-def similarities(queries: Floats, photos: Floats, distance: str) -> Floats:
-    """(queries, photos); greater is more alike."""
+def similarities(queries: Floats, images: Floats, distance: str) -> Floats:
+    """(queries, images); greater is more alike."""
     if distance == "manhattan":
-        return -np.asarray([np.abs(photos - query).sum(-1) for query in queries])
+        return -np.asarray([np.abs(images - query).sum(-1) for query in queries])
     if distance == "euclid":
-        return -np.asarray([np.linalg.norm(photos - query, axis=-1) for query in queries])
+        return -np.asarray([np.linalg.norm(images - query, axis=-1) for query in queries])
     if distance == "cosine":
         queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
-        photos = photos / np.linalg.norm(photos, axis=1, keepdims=True)
-    return np.asarray(queries @ photos.T)
+        images = images / np.linalg.norm(images, axis=1, keepdims=True)
+    return np.asarray(queries @ images.T)
 
 
 def interval(values: Floats, samples: int = SAMPLES) -> tuple[float, float]:
@@ -165,7 +165,7 @@ def _copies(data: Sequence[bytes]) -> Callable[[Way], Score]:
 
 
 def decoded(data: Sequence[bytes], image_px: int) -> list[Image.Image]:
-    return [decode(one, max_pixels=MAX_PIXELS, image_px=image_px) for one in data]
+    return [decode_image(one, max_pixels=MAX_PIXELS, image_px=image_px) for one in data]
 
 
 def _hsv(images: Sequence[Image.Image]) -> Floats:

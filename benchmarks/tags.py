@@ -60,8 +60,8 @@ async def _measure(data: Data, stored: list[set[str]], asked: list[set[str]]) ->
             return ask
 
         plain = way("pictures", exact_neighbours(data.vectors, data.queries, K), None)
-        mixed = [way(f"and tags, weight {w}", truths[w].astype(np.int64), w) for w in WEIGHTS]
-        await side_by_side([plain, *mixed], QUERIES)
+        hybrid = [way(f"and tags, weight {w}", truths[w].astype(np.int64), w) for w in WEIGHTS]
+        await side_by_side([plain, *hybrid], QUERIES)
 
 
 def _matrix(sets: list[set[str]]) -> Matrix:

@@ -1,4 +1,4 @@
-"""Vectors that are as hard to search as those of real photos, and the exact answers."""
+"""Vectors that are as hard to search as those of real images, and the exact answers."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def clustered(n: int, dimension: int, queries: int, seed: int = 7) -> Data:
     product = product + 0.7 * spectrum * random.standard_normal(
         (products, dimension), dtype=np.float32
     )
-    photos = product[random.integers(0, products, n + queries)]
-    photos = photos + 0.25 * spectrum * random.standard_normal(photos.shape, dtype=np.float32)
-    scale = 0.15 * np.linalg.norm(photos, axis=1, keepdims=True) / np.sqrt(dimension)
-    photos += scale * random.standard_normal(photos.shape, dtype=np.float32)
-    photos /= np.linalg.norm(photos, axis=1, keepdims=True)
-    return Data(photos[:n], photos[n:])
+    images = product[random.integers(0, products, n + queries)]
+    images = images + 0.25 * spectrum * random.standard_normal(images.shape, dtype=np.float32)
+    scale = 0.15 * np.linalg.norm(images, axis=1, keepdims=True) / np.sqrt(dimension)
+    images += scale * random.standard_normal(images.shape, dtype=np.float32)
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    return Data(images[:n], images[n:])
 
 
 def exact_neighbours(vectors: Matrix, queries: Matrix, k: int) -> Indices:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lookalike.demo_photos import DOWNLOAD, WHEEL, DemoPhoto, read_products
+from lookalike.demo_images import DOWNLOAD, WHEEL, DemoImage, read_demo_images
 from tests.file_server import FileServer
 from tests.live import LiveServer, live_server
 from tests.service import Service
@@ -27,8 +27,8 @@ def demo_wheel() -> Path:
 
 
 @pytest.fixture(scope="session")
-def products(demo_wheel: Path) -> list[DemoPhoto]:
-    return read_products(demo_wheel)
+def products(demo_wheel: Path) -> list[DemoImage]:
+    return read_demo_images(demo_wheel)
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ class Components:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.engine = engine
         self.embedding = Embedding(
-            Registry(settings.engine.models_folder, options=settings.embedders.options),
+            Registry(settings.engine.models_folder, options=settings.embedder_options),
             ImageReader(settings.images.reader),
         )
         self.cache = CollectionCache(engine)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, field
@@ -18,6 +18,7 @@ from msgspec import Meta, field
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.engines.server.server_settings import ServerSettings
 from lookalike.adapter.limits import Limits, Positive
+from lookalike.embedders.embedder_settings import ClipSettings, RemoteSettings
 from lookalike.embedders.images.image_settings import ImageSettings
 
 PREFIX = "LOOKALIKE_"
@@ -103,44 +104,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EmbedderSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which embedder new collections get, and what the bundled ones are loaded with."""
+    """Which embedder new collections get."""
 
     embedder: str = ""
     """Embedder of new collections that name none, but for `matching`, `colors`; empty: by type."""
-    clip_model: str = ""
-    """Model of the embedder `clip`: a folder, or a name on the Hugging Face hub."""
-    clip_download: bool = False
-    """Fetch that name from the hub if it is not on this machine."""
-    clip_device: str = "auto"
-    """Where `clip` computes: `cpu`, `cuda`, `cuda:1`, `mps`; `auto`: the first GPU there is."""
-    clip_precision: Literal["auto", "float32", "float16", "bfloat16", "int8"] = "auto"
-    """Numbers that `clip` computes with; `auto`: the fastest that there is."""
-    remote_url: str = ""
-    """Address of the server that the embedder `remote` asks for vectors."""
-    remote_api: Literal["openai", "jina", "tei"] = "openai"
-    """How it is asked: docs/embedders.md shows the bodies."""
-    remote_model: str = ""
-    """Model that it is asked for; change it with the server's weights."""
-    remote_api_key: str = ""
-    """API key of that server, sent as a bearer token."""
-    remote_text: bool = False
-    """The server embeds texts too, in the same space."""
-    remote_dimension: Annotated[int, Meta(ge=0)] = 0
-    """Numbers of its vectors, checked at the start; 0: as many as it answers."""
-    remote_image_px: Annotated[int, Meta(ge=1, le=4096)] = 224
-    """Side of the square that its model sees; pictures are sent twice as large."""
-    remote_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
-    """Seconds that it may take for one request."""
-
-    @property
-    def options(self) -> dict[str, dict[str, Any]]:
-        """What the bundled embedders are loaded with, by their name: `clip_model` for `clip` …"""
-        options: dict[str, dict[str, Any]] = {name: {} for name in ("clip", "remote")}
-        for setting, value in msgspec.structs.asdict(self).items():
-            name, _, option = setting.partition("_")
-            if name in options:
-                options[name][option] = value
-        return options
 
 
 class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,8 +135,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     access: AccessSettings = AccessSettings()
     engine: EngineSettings = EngineSettings()
     embedders: EmbedderSettings = EmbedderSettings()
+    clip: ClipSettings = ClipSettings()
+    remote: RemoteSettings = RemoteSettings()
     images: FetchSettings = FetchSettings()
     limits: Limits = Limits()
+
+    @property
+    def embedder_options(self) -> dict[str, dict[str, Any]]:
+        """What the bundled embedders are loaded with, by their name."""
+        return {
+            "clip": msgspec.structs.asdict(self.clip),
+            "remote": msgspec.structs.asdict(self.remote),
+        }
 
     @property
     def limits_in_force(self) -> Limits:

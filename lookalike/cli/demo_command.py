@@ -14,7 +14,7 @@ from lookalike.cli.options import data_option, settings_with
 if TYPE_CHECKING:
     from lookalike.adapter.collections.collection_settings import Collection
     from lookalike.api.components import Components
-    from lookalike.demo_photos import DemoPhoto
+    from lookalike.demo_images import DemoImage
 
 NAME = "demo"
 BATCH = 5
@@ -29,7 +29,7 @@ def demo_command(wheel: Path, data: str | None) -> None:
     Nothing is made where another collection exists.
     """
     from lookalike.cli.offline import run_with_components
-    from lookalike.demo_photos import read_products
+    from lookalike.demo_images import read_demo_images
 
     settings = settings_with(data=data)
 
@@ -41,7 +41,7 @@ def demo_command(wheel: Path, data: str | None) -> None:
             return
         if collection is None:
             collection = await _create(parts)
-        photos = read_products(wheel)
+        photos = read_demo_images(wheel)
         if await parts.records.count(collection) < len(photos):
             # A batch never has more records than a request may.
             size = min(BATCH, settings.limits_in_force.max_records)
@@ -62,7 +62,7 @@ async def _create(parts: Components) -> Collection:
 
 
 async def _load(
-    photos: list[DemoPhoto], collection: Collection, parts: Components, batch_size: int
+    photos: list[DemoImage], collection: Collection, parts: Components, batch_size: int
 ) -> None:
     from rich.progress import track
 

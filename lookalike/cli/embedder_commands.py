@@ -72,7 +72,7 @@ def bench_command(name: str, pictures: int, data: str | None) -> None:
     """Measure images a second: drawn photos of 1,000 x 750, JPEG, decoded and embedded."""
     from time import perf_counter
 
-    from lookalike.embedders.images.decode import decode
+    from lookalike.embedders.images.decoding import decode_image
 
     settings = settings_with(data=data)
     load = loader(point_named(name), settings)
@@ -84,7 +84,7 @@ def bench_command(name: str, pictures: int, data: str | None) -> None:
     click.echo(f"loaded in {perf_counter() - started:.2f} s")
     files = [jpeg(seed) for seed in range(pictures)]
     started = perf_counter()
-    images = [decode(f, max_pixels=2**20, image_px=embedder.image_px) for f in files]
+    images = [decode_image(f, max_pixels=2**20, image_px=embedder.image_px) for f in files]
     click.echo(f"decoding: {pictures / (perf_counter() - started):.1f} pictures a second")
     embedder.embed_images(images[:1])
     for batch in sorted({1, int(getattr(embedder, "batch_size", 1))}):
@@ -115,18 +115,18 @@ def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
     from lookalike.embedders.embedder_errors import EmbedderError
 
     settings = settings_with(data=data)
-    if not settings.embedders.clip_model:
+    if not settings.clip.model:
         raise click.ClickException("LOOKALIKE_CLIP_MODEL names the model to export; it is not set")
     pictures = _photos(photos)
     try:
-        from lookalike.embedders.export import export as export_tower
+        from lookalike.embedders.onnx_export import export_tower
 
         report = export_tower(
             settings.engine.models_folder,
             pictures,
-            model=settings.embedders.clip_model,
+            model=settings.clip.model,
             precision="int8" if int8 else "float32",
-            download=settings.embedders.clip_download,
+            download=settings.clip.download,
         )
     except EmbedderError as error:
         raise click.ClickException(error.text) from None
@@ -143,7 +143,7 @@ def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
 
 def _photos(folder: Path | None) -> list[Image.Image]:
     """At most MOST_PHOTOS that can be read, as an embedder would get them."""
-    from lookalike.embedders.images.decode import decode
+    from lookalike.embedders.images.decoding import decode_image
     from lookalike.embedders.images.image_errors import ImageError
 
     files = sorted(p for p in folder.rglob("*") if p.is_file()) if folder else []
@@ -151,7 +151,7 @@ def _photos(folder: Path | None) -> list[Image.Image]:
     photos: list[Image.Image] = []
     for one in data:
         try:
-            photos.append(decode(one, max_pixels=2**26, image_px=PHOTO_PX))
+            photos.append(decode_image(one, max_pixels=2**26, image_px=PHOTO_PX))
         except ImageError:
             continue
         if len(photos) == MOST_PHOTOS:
@@ -174,7 +174,7 @@ def loader(point: Any, settings: Settings) -> Callable[[Path], Any]:
     """The `load` of an entry point, with the options of the settings."""
 
     def load(cache_folder: Path) -> Any:
-        return point.load()(cache_folder, **settings.embedders.options.get(point.name, {}))
+        return point.load()(cache_folder, **settings.embedder_options.get(point.name, {}))
 
     return load
 

@@ -30,7 +30,7 @@ from lookalike.embedders.embedder_errors import (
     NoTextTower,
     Overloaded,
 )
-from lookalike.embedders.memory import give_back
+from lookalike.embedders.memory import trim_heap
 from lookalike.embedders.protocol import Distance, Embedder, TextEmbedder, Vector
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ MAX_WAITING = 256
 # enough for several imports at once.
 WINDOW = 32
 # Vectors that are kept in case the same image comes again: 1,638 of 1,280 numbers.
-KNOWN_BYTES = 8 * 1024 * 1024
+CACHE_BYTES = 8 * 1024 * 1024
 # After so long without work, the memory that the work has left behind is given back.
 IDLE_S = 2.0
 # Under a flood of searches, one batch in so many still belongs to the inserts.
@@ -77,8 +77,8 @@ class BatchedEmbedder:
 
         self._idle: asyncio.TimerHandle | None = None
         self._closed = False
-        self._known: OrderedDict[str, Vector] = OrderedDict()
-        self._most_known = KNOWN_BYTES // (4 * embedder.dimension)
+        self._cache: OrderedDict[str, Vector] = OrderedDict()
+        self._cache_capacity = CACHE_BYTES // (4 * embedder.dimension)
         self.name: str = embedder.name
         self.revision: str = embedder.revision
         self.dimension: int = embedder.dimension
@@ -113,15 +113,15 @@ class BatchedEmbedder:
 
         An image whose `content_hash` was embedded a short while ago is not embedded again.
         """
-        if content_hash is not None and (vector := self._known.get(content_hash)) is not None:
-            self._known.move_to_end(content_hash)
+        if content_hash is not None and (vector := self._cache.get(content_hash)) is not None:
+            self._cache.move_to_end(content_hash)
             return vector
         vector = await self._enqueue(image, query)
         if content_hash is not None:
             # A copy: the row of a batch would keep the whole batch in memory.
-            self._known[content_hash] = vector.copy()
-            if len(self._known) > self._most_known:
-                self._known.popitem(last=False)
+            self._cache[content_hash] = vector.copy()
+            if len(self._cache) > self._cache_capacity:
+                self._cache.popitem(last=False)
         return vector
 
     async def embed_text(self, text: str, *, query: bool = True) -> Vector:
@@ -138,7 +138,7 @@ class BatchedEmbedder:
     async def close(self) -> None:
         """Those who wait get `EmbedderClosed`; the running batch is finished first."""
         self._closed = True
-        self._known.clear()
+        self._cache.clear()
         if self._idle is not None:
             self._idle.cancel()
         with self._lock:
@@ -205,7 +205,7 @@ class BatchedEmbedder:
         if self._idle is not None:
             self._idle.cancel()
         if not self._working and not self._closed:
-            self._idle = loop.call_later(IDLE_S, self._thread.submit, give_back)
+            self._idle = loop.call_later(IDLE_S, self._thread.submit, trim_heap)
 
     def _embed(self, items: list[Any]) -> list[Vector | EmbedderError]:
         """In the worker thread. One bad image must not take its neighbours along."""

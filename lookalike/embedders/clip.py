@@ -14,14 +14,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from lookalike.embedders.embedder_errors import EmbedderBroken
+from lookalike.embedders.embedder_settings import ClipPrecision, ClipSettings
 from lookalike.embedders.exported import ExportedClip, ExportedClipWithText, file_name
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.model_folder import find_folder, hash_folder
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
@@ -29,8 +30,6 @@ NAME = "clip"
 SETTING = "LOOKALIKE_CLIP_MODEL"
 # Change it with anything that moves a vector and is not in the other parts of the revision.
 PROCESSING = "sentence-transformers-1"
-
-Precision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 
 _DEFAULT_PX = 224
 CPU_INFO = Path("/proc/cpuinfo")
@@ -88,29 +87,21 @@ class ClipWithText(Clip):
         return self._encode([{"text": text.encode(errors="replace").decode()} for text in texts])
 
 
-def load(
-    cache_folder: Path,
-    *,
-    model: str = "",
-    download: bool = False,
-    device: str = "auto",
-    precision: Precision = "auto",
-) -> Clip | ExportedClip:
-    """Loads `model`, a folder or a name on the hub. Raises `EmbedderBroken`, within seconds.
+def load(cache_folder: Path, **options: Any) -> Clip | ExportedClip:
+    """Loads a model of the CLIP family. Raises `EmbedderBroken`, within seconds.
 
-    `download` allows to fetch a name that is not on this machine. `device` is PyTorch's name of
-    one, or "auto" for the first GPU. Of what there is on a CPU the fastest is taken, if `precision`
-    is "auto": an exported int8 tower, bfloat16, an exported float32 tower, float32.
+    `options` are the fields of `ClipSettings`; exported towers are looked for in `cache_folder`. On
+    a CPU, `precision` "auto" takes the fastest of what there is: an exported int8 tower, bfloat16,
+    an exported float32 tower, float32.
     """
-    if not model:
+    settings = ClipSettings(**options)
+    device, precision = settings.device, settings.precision
+    if not settings.model:
         raise EmbedderBroken(
             f"the embedder {NAME} needs {SETTING}: a model's folder, or its name on the Hugging "
             "Face hub such as clip-ViT-B-32"
         )
-    if not download:
-        # Read when the hub's library is imported; every request would be repeated for a minute.
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    folder = find_folder(model, setting=SETTING, download=download)
+    folder = _find_model(settings.model, download=settings.download)
     weights = hash_folder(folder)
     if device == "cpu" or (device == "auto" and not _has_gpu()):
         if file := _exported(cache_folder, weights, precision):
@@ -122,13 +113,18 @@ def load(
 
 def load_network(model: str, *, download: bool, device: str, precision: str) -> Any:
     """The `SentenceTransformer` itself, in eval mode. Raises as `load` does."""
-    if not download:
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    folder = find_folder(model, setting=SETTING, download=download)
+    folder = _find_model(model, download=download)
     return _network(*_libraries(), folder, device, precision)
 
 
-def _exported(cache_folder: Path, weights: str, precision: Precision) -> Path | None:
+def _find_model(model: str, *, download: bool) -> Path:
+    if not download:
+        # Read when the hub's library is imported; every request would be repeated for a minute.
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    return find_folder(model, setting=SETTING, download=download)
+
+
+def _exported(cache_folder: Path, weights: str, precision: ClipPrecision) -> Path | None:
     """The exported tower to use; None for PyTorch. Raises `EmbedderBroken` where int8 is wanted."""
     int8, float32 = (cache_folder / file_name(weights, p) for p in ("int8", "float32"))
     if precision in ("auto", "int8") and int8.exists():
@@ -156,7 +152,7 @@ def _load_exported(file: Path, folder: Path) -> ExportedClip:
     return ExportedClipWithText(file, lambda: _load_torch(folder, weights, "cpu", "auto"))
 
 
-def _load_torch(folder: Path, weights: str, device: str, precision: Precision) -> Clip:
+def _load_torch(folder: Path, weights: str, device: str, precision: ClipPrecision) -> Clip:
     torch, transformer = _libraries()
     device = _device(torch) if device == "auto" else device
     if precision == "auto":
@@ -238,7 +234,7 @@ def _device(torch: Any) -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def _precision(device: str) -> Precision:
+def _precision(device: str) -> ClipPrecision:
     """Half precision moves a vector by a cosine of 0.00005 and doubles the speed, or more."""
     if not device.startswith("cpu"):
         return "float16"

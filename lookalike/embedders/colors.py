@@ -2,8 +2,8 @@
 
 Each pixel is shared among 128 colours that are spread evenly over what a screen can show, the
 nearer the more, so that two shades of one colour overlap; square roots make the cosine of two
-histograms their Bhattacharyya coefficient. A plain background is left out: on a product photo it
-would be most of the image. On 43 real product photos labelled with their main colour (8 of
+histograms their Bhattacharyya coefficient. A plain background is left out: on a product image it
+would be most of the image. On 43 real product images labelled with their main colour (8 of
 them) the nearest has the same one in 0.81 (HSV histogram 0.56, the bundled network 0.28).
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import cielab
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.protocol import Distance, Vector, Vectors, fingerprint
 
 NAME = "colors"
@@ -51,11 +51,12 @@ class Colors:
 
 
 def histogram(image: Image.Image) -> Vector:
-    colours = small(image)
+    """The shares of 128 colours in the foreground of an RGB image: float32 of length 1."""
+    colours = shrink_to_lab(image)
     return share_among_palette(colours, foreground(colours))
 
 
-def small(image: Image.Image) -> NDArray[np.float32]:
+def shrink_to_lab(image: Image.Image) -> NDArray[np.float32]:
     """The image in CIELAB, its longer side 64 pixels: shape (height, width, 3)."""
     scale = _SIDE_PX / max(image.size)
     width, height = (max(1, round(length * scale)) for length in image.size)
@@ -106,5 +107,6 @@ def palette() -> NDArray[np.float32]:
 
 
 def load(cache_folder: Path) -> Colors:
+    """Computes the palette; nothing is read or written."""
     palette()
     return Colors()

@@ -2,8 +2,8 @@
 
 What is kept was learned with the network: its classifier turns the 1280 numbers into 1000 classes,
 and looks mostly along a few hundred directions. These are its largest singular vectors; the rest
-of the space hardly moves any class. No photos are needed for that, and no file: the directions
-are computed once from the weights. On real photos recall@1 stays within 0.01 of all 1280 numbers
+of the space hardly moves any class. No images are needed for that, and no file: the directions
+are computed once from the weights. On real images recall@1 stays within 0.01 of all 1280 numbers
 (docs/embedders.md), where a random projection of that size loses 0.02.
 """
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from lookalike.embedders.colors import foreground, palette, small
+from lookalike.embedders.colors import foreground, palette, shrink_to_lab
 
 MAX_COLORS = 6
 MIN_SHARE = 0.03
@@ -16,6 +16,8 @@ _SHADES = 24.0
 
 
 class DominantColor(NamedTuple):
+    """One colour of an image, and how much of it there is."""
+
     rgb: tuple[int, int, int]
     """sRGB, 0 to 255: the mean of the pixels."""
     share: float
@@ -28,7 +30,7 @@ def dominant_colors(image: Image.Image) -> list[DominantColor]:
     Pixels go to the nearest of 128 colours spread over CIELAB; then the fullest of these takes
     those around it, again and again.
     """
-    lab = small(image)
+    lab = shrink_to_lab(image)
     height, width = lab.shape[:2]
     rgb = np.asarray(image.resize((width, height), Image.Resampling.BOX), np.float64)
     weights = foreground(lab).ravel().astype(np.float64)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.protocol import Distance, TextEmbedder, Vectors, fingerprint
 from lookalike.embedders.sessions import open_session
 
@@ -40,6 +40,7 @@ class Tower(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def file_name(weights: str, precision: str) -> str:
+    """The name in the cache folder. `weights`: of `hash_folder`; `precision`: of `Tower`."""
     return f"clip-{weights[:16]}-{precision}.onnx"
 
 

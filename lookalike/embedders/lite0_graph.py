@@ -17,7 +17,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from lookalike.embedders.checkpoint import Weights
+from lookalike.embedders.torch_checkpoint import Weights
 
 INPUT, OUTPUT = "image", "embedding"
 IMAGE_PX = 224

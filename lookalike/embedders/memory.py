@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Some milliseconds of work, for idle moments. Does nothing without glibc.
 
-    glibc keeps what is freed for the next request: after a hundred photos that is as much again as
+    glibc keeps what is freed for the next request: after a hundred images that is as much again as
     the whole process needs. Having it return every large block at once would cost 40 % of the time
     of decoding and embedding; asking for it afterwards costs nothing that anybody waits for.
     https://man7.org/linux/man-pages/man3/malloc_trim.3.html

@@ -3,10 +3,10 @@
 64 bits are the pHash of the library `imagehash` (https://github.com/JohannesBuchner/imagehash),
 bit for bit; ours needs no SciPy, which is four times as large as all of Lookalike. They are the
 signs of the lowest frequencies of the grey image. They do not see colour, and a shop is full of
-one photo in ten colours. So 64 further bits tell the mean colour of the middle in CIELAB, each axis
+one image in ten colours. So 64 further bits tell the mean colour of the middle in CIELAB, each axis
 as a thermometer: n steps apart are n bits apart.
 
-Distances are Hamming distances, 0 to 128. On 84 real photos, 45 of them products of a few shapes,
+Distances are Hamming distances, 0 to 128. On 84 real images, 45 of them products of a few shapes,
 no two different ones are nearer than 9, and within 8 bits are found: all copies in other sizes and
 after JPEG compression; 0.95 of those cut by 5 % or with a watermark; 0.7 of those brightened by
 30 %; none that are mirrored.
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import cielab
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "phash"
@@ -62,11 +62,11 @@ class PerceptualHash:
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """RGB images of any size -> float32 of shape (n, 128), zeros and ones."""
-        rows = [np.concatenate([structure(image), colour(image)]) for image in images]
+        rows = [np.concatenate([structure_bits(image), colour_bits(image)]) for image in images]
         return np.stack(rows).astype(np.float32) if rows else np.empty((0, DIMENSION), np.float32)
 
 
-def structure(image: Image.Image) -> NDArray[np.bool_]:
+def structure_bits(image: Image.Image) -> NDArray[np.bool_]:
     """The 64 bits of `imagehash.phash(image)`, row by row."""
     grey = image.convert("L").resize((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
     # Rounded, so that the frequencies that a flat image does not have are zero and not noise.
@@ -75,7 +75,7 @@ def structure(image: Image.Image) -> NDArray[np.bool_]:
     return bits
 
 
-def colour(image: Image.Image) -> NDArray[np.bool_]:
+def colour_bits(image: Image.Image) -> NDArray[np.bool_]:
     """27 bits for a*, 27 for b*, 10 for L* of the mean colour of the middle 3/8 x 3/8."""
     small = np.asarray(image.resize((_SIDE_PX, _SIDE_PX), Image.Resampling.BOX), np.float64)
     lightness, a, b = cielab.from_srgb(small[_MIDDLE, _MIDDLE].mean(axis=(0, 1)))
@@ -95,4 +95,5 @@ def _thermometer(value: Any, low: float, step: float, bits: int) -> NDArray[np.b
 
 
 def load(cache_folder: Path) -> PerceptualHash:
+    """Nothing is read or written."""
     return PerceptualHash()

@@ -1,9 +1,9 @@
-"""Photos of products: the bundled network on the product itself, and the product's colours.
+"""Images of products: the bundled network on the product itself, and the product's colours.
 
 A network trained to name things looks past colour, and past colour two views of one shoe are no
 more alike than two shoes. So the vector has two parts: the network's, of the image cut to what
-is not background, and half as long the histogram of `colors`. On real product photos that finds
-another photo of the same product in 0.52 (the network alone: 0.13), and the category no worse;
+is not background, and half as long the histogram of `colors`. On real product images that finds
+another image of the same product in 0.52 (the network alone: 0.13), and the category no worse;
 docs/embedders.md has the table.
 """
 
@@ -51,7 +51,7 @@ class Product:
         return np.stack(rows) if rows else np.empty((0, DIMENSION), np.float32)
 
     def _embed(self, image: Image.Image) -> Vector:
-        colours = colors.small(image)
+        colours = colors.shrink_to_lab(image)
         weights = colors.foreground(colours)
         (shape,) = self._network.embed_images([product_box(weights).cut(image)])
         histogram = colors.share_among_palette(colours, weights)

@@ -35,23 +35,41 @@ class Embedder(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of its entry point, by which collections and settings refer to it."""
+        ...
+
     @property
-    def revision(self) -> str: ...
+    def revision(self) -> str:
+        """1 to 64 characters, the same whenever the same model is loaded; see `fingerprint`."""
+        ...
+
     @property
-    def dimension(self) -> int: ...
+    def dimension(self) -> int:
+        """How many numbers a vector has, 1 to 65,536."""
+        ...
+
     @property
-    def distance(self) -> Distance: ...
+    def distance(self) -> Distance:
+        """How vectors are compared. For `cosine` no vector may be all zero."""
+        ...
+
     @property
     def image_px(self) -> int:
-        """The side of the square that the model sees; an image is decoded no larger than needed.
+        """The side of the square that the model sees, 1 to 4096 pixels.
 
-        Both sides of what `embed_images` gets are at least twice that, if the image has so much.
+        An image is decoded no larger than needed: both sides of what `embed_images` gets are at
+        least twice that, if the image has so many pixels.
         """
         ...
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
-        """RGB images of any size -> float32 of shape (n, dimension). Called from one thread."""
+        """RGB images of any size -> float32 of shape (n, dimension); none gives (0, dimension).
+
+        Called from one thread at a time. All numbers must be finite. The images must be left as
+        they are. It may raise any exception; an `EmbedderError` with `retry` says that trying again
+        later may help.
+        """
         ...
 
 
@@ -60,7 +78,10 @@ class TextEmbedder(Embedder, Protocol):
     """An embedder with a text tower: words and images share one space."""
 
     def embed_texts(self, texts: Sequence[str]) -> Vectors:
-        """Any strings -> float32 of shape (n, dimension). Called from one thread."""
+        """Any strings -> float32 of shape (n, dimension); none gives (0, dimension).
+
+        As `embed_images`. The strings come from strangers: none may be opened as a file or fetched.
+        """
         ...
 
 

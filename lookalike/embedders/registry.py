@@ -14,7 +14,7 @@ from lookalike.embedders.embedder_errors import (
     EmbedderError,
     UnknownEmbedder,
 )
-from lookalike.embedders.memory import give_back
+from lookalike.embedders.memory import trim_heap
 from lookalike.embedders.protocol import DISTANCES, Embedder
 
 GROUP = "lookalike.embedders"
@@ -101,7 +101,7 @@ class Registry:
                 f"{type(error).__name__}: {error}"
             ) from error
         check_protocol(embedder, point.name)
-        give_back()  # reading a model takes more memory than keeping it
+        trim_heap()  # reading a model takes more memory than keeping it
         return BatchedEmbedder(embedder, max_waiting=self._max_waiting)
 
     def _forget_failure(self, name: str, done: asyncio.Task[BatchedEmbedder]) -> None:

@@ -17,7 +17,7 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import msgspec
@@ -26,13 +26,12 @@ import tenacity
 from PIL import Image
 
 from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderUnreachable
-from lookalike.embedders.images.decode import DECODING
+from lookalike.embedders.embedder_settings import RemoteApi, RemoteSettings
+from lookalike.embedders.images.decoding import DECODING
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "remote"
 SETTING = "LOOKALIKE_REMOTE_URL"
-
-Kind = Literal["openai", "jina", "tei"]
 
 ATTEMPTS = 3
 BACKOFF = tenacity.wait_exponential(multiplier=0.2, max=2.0) + tenacity.wait_random(0, 0.1)
@@ -70,21 +69,21 @@ class Remote:
     # One request at a time, so that a batch must carry enough for the server's own batching.
     batch_size = 16
 
-    def __init__(
-        self, http: httpx.Client, kind: Kind, model: str, image_px: int, dimension: int
-    ) -> None:
-        """`dimension` 0: that of the first answer. Raises as `embed_images` does."""
-        self._http, self._body, self._model = http, _BODIES[kind], model
-        self.image_px = image_px
-        self.dimension = dimension
-        found = self.embed_images([Image.new("RGB", (image_px, image_px), "grey")]).shape[1]
-        if dimension not in (0, found):
+    def __init__(self, http: httpx.Client, settings: RemoteSettings) -> None:
+        """Embeds one grey image to learn the dimension. Raises as `embed_images` does."""
+        self._http, self._body = http, _BODIES[settings.api]
+        self._model = settings.model
+        self.image_px = side = settings.image_px
+        self.dimension = settings.dimension
+        found = self.embed_images([Image.new("RGB", (side, side), "grey")]).shape[1]
+        if settings.dimension not in (0, found):
             raise EmbedderBroken(
-                f"{SETTING}: the server answers {found} numbers a picture, not {dimension} as "
-                "LOOKALIKE_REMOTE_DIMENSION says"
+                f"{SETTING}: the server answers {found} numbers a picture, not "
+                f"{settings.dimension} as LOOKALIKE_REMOTE_DIMENSION says"
             )
         self.dimension = found
-        self.revision = fingerprint(NAME, kind, model, image_px, found, DECODING, _SENDING)
+        parts = (settings.api, settings.model, side, found)
+        self.revision = fingerprint(NAME, *parts, DECODING, _SENDING)
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """RGB images of any size -> float32 of shape (n, dimension).
@@ -95,6 +94,7 @@ class Remote:
         return self._ask(self._body.of_images(self._model, sent), len(sent))
 
     def close(self) -> None:
+        """Closes the connections to the server."""
         self._http.close()
 
     def _ask(self, body: dict[str, Any], count: int) -> Vectors:
@@ -142,10 +142,8 @@ class Remote:
 class RemoteWithText(Remote):
     """A server that puts words into the same space."""
 
-    def __init__(
-        self, http: httpx.Client, kind: Kind, model: str, image_px: int, dimension: int
-    ) -> None:
-        super().__init__(http, kind, model, image_px, dimension)
+    def __init__(self, http: httpx.Client, settings: RemoteSettings) -> None:
+        super().__init__(http, settings)
         found = self.embed_texts(["a word"]).shape[1]
         if found != self.dimension:
             raise EmbedderBroken(
@@ -159,37 +157,27 @@ class RemoteWithText(Remote):
         return self._ask(self._body.of_texts(self._model, sent), len(sent))
 
 
-def load(
-    cache_folder: Path,
-    *,
-    url: str = "",
-    model: str = "",
-    api: Kind = "openai",
-    api_key: str = "",
-    text: bool = False,
-    dimension: int = 0,
-    image_px: int = 224,
-    timeout_s: float = 30.0,
-) -> Remote:
+def load(cache_folder: Path, **options: Any) -> Remote:
     """Asks the server for a vector at once, so that a wrong address shows at the start.
 
-    `model` is sent, and is part of the revision: it must change with the server's weights. With
-    `text` words are embedded too. Raises `EmbedderBroken` and `EmbedderUnreachable`.
+    `options` are the fields of `RemoteSettings`; `cache_folder` is not used. Raises
+    `EmbedderBroken` and `EmbedderUnreachable`.
     """
-    if not url:
+    settings = RemoteSettings(**options)
+    if not settings.url:
         raise EmbedderBroken(
             f"the embedder {NAME} needs {SETTING}: the address of an embedding server such as "
             "http://127.0.0.1:7997"
         )
     http = httpx.Client(
-        base_url=url,
-        headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
-        timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+        base_url=settings.url,
+        headers={"Authorization": f"Bearer {settings.api_key}"} if settings.api_key else {},
+        timeout=httpx.Timeout(settings.timeout_s, connect=min(CONNECT_S, settings.timeout_s)),
         trust_env=False,
     )
-    kind = RemoteWithText if text else Remote
+    kind = RemoteWithText if settings.text else Remote
     try:
-        return kind(http, api, model, image_px, dimension)
+        return kind(http, settings)
     except BaseException:
         http.close()
         raise
@@ -219,7 +207,7 @@ def _of_list(content: bytes) -> list[list[float]]:
     return msgspec.json.decode(content, type=list[list[float]])
 
 
-_BODIES: dict[Kind, _Body] = {
+_BODIES: dict[RemoteApi, _Body] = {
     "openai": _Body(
         "/v1/embeddings",
         lambda model, images: {"model": model, "input": _uris(images), "modality": "image"},

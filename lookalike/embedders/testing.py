@@ -38,6 +38,8 @@ class ContractBroken(AssertionError):
 
 
 class Finding(NamedTuple):
+    """Whether an embedder keeps one rule of its contract."""
+
     rule: str
     fault: str
     """Empty if the rule is kept."""
@@ -91,13 +93,13 @@ def drawing(seed: int, width: int = 320, height: int = 240) -> Image.Image:
 
 
 def shape_and_dtype(embedder: Embedder) -> None:
-    """Images give float32 of shape (n, dimension), none give (0, dimension)."""
+    """Pictures give float32 of shape (n, dimension), none give (0, dimension)."""
     for count in (0, 1, 3):
         _check(embedder.embed_images([drawing(n) for n in range(count)]), count, embedder)
 
 
 def any_image(embedder: Embedder) -> None:
-    """Images of any size and of one colour give finite numbers, not all zero for cosine."""
+    """Pictures of any size and of one colour give finite numbers, not all zero for cosine."""
     sizes = [(1, 1), (1, 900), (900, 1), (7, 5), (2000, 1500)]
     images = [drawing(n, *size) for n, size in enumerate(sizes)]
     images += [Image.new("RGB", (64, 64), colour) for colour in ("black", "white", "red")]
@@ -106,7 +108,7 @@ def any_image(embedder: Embedder) -> None:
 
 
 def order_and_batches(embedder: Embedder) -> None:
-    """An image has the same vector alone and among others, wherever it stands."""
+    """A picture has the same vector alone and among others, wherever it stands."""
     images = [drawing(n) for n in range(5)]
     together = embedder.embed_images(images)
     alone = np.concatenate([embedder.embed_images([image]) for image in images])
@@ -115,7 +117,7 @@ def order_and_batches(embedder: Embedder) -> None:
 
 
 def images_untouched(embedder: Embedder) -> None:
-    """The images are left as they were: others may read them too."""
+    """The pictures are left as they were: others may read them too."""
     image = drawing(1)
     before = image.tobytes(), image.size, image.mode
     embedder.embed_images([image])
@@ -124,7 +126,7 @@ def images_untouched(embedder: Embedder) -> None:
 
 
 def nearest_is_itself(embedder: Embedder) -> None:
-    """A smaller copy of an image is nearer to it than any other image is."""
+    """A smaller copy of a picture is nearer to it than any other picture is."""
     vectors = embedder.embed_images([drawing(n, 512, 384) for n in range(8)])
     copies = embedder.embed_images(
         [drawing(n, 512, 384).resize((256, 192), Image.Resampling.BOX) for n in range(8)]

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.contract.images import base64_of, jpeg, record
 from tests.contract.palette import filled
 from tests.live import LiveServer, live_server, lookalike
@@ -46,7 +46,7 @@ NewServer = Callable[..., LiveServer]
 
 
 @pytest.fixture(scope="session")
-def thumbnails(products: list[DemoPhoto]) -> dict[str, bytes]:
+def thumbnails(products: list[DemoImage]) -> dict[str, bytes]:
     """Small JPEG copies of the product images, by their id."""
     return {product.id: jpeg(product.image) for product in products}
 
@@ -58,7 +58,7 @@ def image(thumbnails: dict[str, bytes]) -> str:
 
 
 @pytest.fixture(scope="session")
-def shop(service: Service, products: list[DemoPhoto], thumbnails: dict[str, bytes]) -> str:
+def shop(service: Service, products: list[DemoImage], thumbnails: dict[str, bytes]) -> str:
     """A collection of all product images. Tests that share it do not write to it."""
     collection = service.collection(name="shop", fields_to_index=["category", "price"])
     service.load(collection, [record(product, thumbnails[product.id]) for product in products])

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 
 Record = dict[str, Any]
 
@@ -74,7 +74,7 @@ def bomb(side_px: int = 30_000) -> bytes:
     )
 
 
-def record(product: DemoPhoto, image: bytes | None = None, **fields: Any) -> Record:
+def record(product: DemoImage, image: bytes | None = None, **fields: Any) -> Record:
     """A record to insert: the product's own fields, and a small copy of it unless one is given."""
     data = jpeg(product.image) if image is None else image
     return product.record() | {"_base64": base64_of(data)} | fields

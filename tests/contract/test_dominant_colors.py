@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.service import Service
 
 
 def test_colours_are_extracted_where_that_is_asked_for(
-    service: Service, products: list[DemoPhoto]
+    service: Service, products: list[DemoImage]
 ) -> None:
     collection = service.collection(type="fashion")
     red = next(product for product in products if product.name.startswith("Red Dwarf"))

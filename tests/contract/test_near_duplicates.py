@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.contract.images import base64_of, batches, jpeg
 from tests.service import Service
 
@@ -15,7 +15,7 @@ SIDE_PX, QUALITY = 480, 60
 
 
 @pytest.fixture(scope="module")
-def images(products: list[DemoPhoto]) -> dict[str, dict[str, bytes]]:
+def images(products: list[DemoImage]) -> dict[str, dict[str, bytes]]:
     """Real images by the type of the collection that they belong in."""
     rooms = sorted((files("interior_photos") / "images").iterdir(), key=lambda file: file.name)
     return {

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from ximilar.client import search as clients
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.contract.images import MEBIBYTE, base64_of, jpeg, record
 from tests.contract.official import CLIENTS, OF_EVERY_CLASS, ClientClass, connect_client
 from tests.file_server import FileServer
@@ -29,7 +29,7 @@ def test_the_list_of_classes_is_complete() -> None:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory, products: list[DemoPhoto]) -> tuple[Path, Path]:
+def files(tmp_path_factory: pytest.TempPathFactory, products: list[DemoImage]) -> tuple[Path, Path]:
     """Two images on disk: one that the client sends as it is, and one that it makes smaller."""
     folder = tmp_path_factory.mktemp("images")
     small, large = folder / "small.jpg", folder / "large.png"
@@ -47,7 +47,7 @@ def test_every_method_of_every_class(
     client_class: ClientClass,
     type_: str,
     service: Service,
-    products: list[DemoPhoto],
+    products: list[DemoImage],
     thumbnails: dict[str, bytes],
     files: tuple[Path, Path],
     file_server: FileServer,
@@ -149,7 +149,7 @@ def test_an_image_is_never_stored_or_returned(
 @pytest.mark.parametrize("colors", [None, True])
 @pytest.mark.parametrize("tags", [None, True])
 def test_fashion_with_its_nulls(
-    colors: bool | None, tags: bool | None, service: Service, products: list[DemoPhoto]
+    colors: bool | None, tags: bool | None, service: Service, products: list[DemoImage]
 ) -> None:
     client = connect_client(
         clients.SimilarityFashionClient, service, service.collection(type="fashion")

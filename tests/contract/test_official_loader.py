@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from ximilar.client import search as clients
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.contract.images import record
 from tests.contract.official import connect_client
 from tests.file_server import FileServer
 from tests.service import Service
 
 
-def test_pages_of_all_records(service: Service, shop: str, products: list[DemoPhoto]) -> None:
+def test_pages_of_all_records(service: Service, shop: str, products: list[DemoImage]) -> None:
     client = connect_client(clients.SimilarityProductsClient, service, shop)
     first = client.allRecords(size=20)
     assert first["answer_count"] == 20
@@ -36,7 +36,7 @@ def test_pages_of_all_records(service: Service, shop: str, products: list[DemoPh
 
 @pytest.mark.parametrize("batch_size", [1, 7, 44, 45, 46, 1000])
 def test_the_iterator_over_all_records_ends(
-    batch_size: int, service: Service, shop: str, products: list[DemoPhoto]
+    batch_size: int, service: Service, shop: str, products: list[DemoImage]
 ) -> None:
     client = connect_client(clients.SimilarityProductsClient, service, shop)
     # One more than there are: an iterator without an end is a failure and no hang.
@@ -66,7 +66,7 @@ def loaded(output: str) -> dict[str, int]:
 def test_the_parallel_loader_counts_right(
     service: Service,
     collection: str,
-    products: list[DemoPhoto],
+    products: list[DemoImage],
     thumbnails: dict[str, bytes],
     file_server: FileServer,
     tmp_path: Path,

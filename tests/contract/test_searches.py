@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.contract.answers import ids, search
 from tests.contract.images import base64_of
 from tests.file_server import FileServer
 from tests.service import Service
 
 
-def test_the_record_itself_is_first(service: Service, shop: str, products: list[DemoPhoto]) -> None:
+def test_the_record_itself_is_first(service: Service, shop: str, products: list[DemoImage]) -> None:
     for product in products:
         answer = search(service, shop, {"_id": product.id}, k=3)
         assert ids(answer)[0] == product.id
@@ -32,7 +32,7 @@ def test_a_filter_that_excludes_the_record_itself(service: Service, shop: str) -
 
 
 def test_filters_apply_before_the_cut(
-    service: Service, shop: str, products: list[DemoPhoto]
+    service: Service, shop: str, products: list[DemoImage]
 ) -> None:
     wanted = {product.id for product in products if product.category in ("Juices", "Alcohol")}
     condition = {"category": {"$in": ["Juices", "Alcohol"]}}

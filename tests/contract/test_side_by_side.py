@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.file_server import FileServer
 from tests.live import LiveServer, lookalike
 from tests.service import Service
@@ -27,7 +27,7 @@ def migrate(server: LiveServer, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def both(
-    server: LiveServer, service: Service, file_server: FileServer, products: list[DemoPhoto]
+    server: LiveServer, service: Service, file_server: FileServer, products: list[DemoImage]
 ) -> str:
     """A collection of real images, searched by their hashes, with their colours beside."""
     collection = service.collection(embedder="phash", type="matching")
@@ -78,7 +78,7 @@ def test_the_collection_shows_both(service: Service, both: str) -> None:
 
 
 def test_a_header_picks_one_and_the_statistics_name_it(
-    service: Service, both: str, products: list[DemoPhoto]
+    service: Service, both: str, products: list[DemoImage]
 ) -> None:
     answers = {
         name: search(service, both, by_id(3, k=COUNT), name) for name in ("visual", "visual-2")
@@ -131,7 +131,7 @@ def test_a_share_of_the_queries_goes_to_the_other_and_pages_fit_together(
 
 
 def test_inserts_go_into_both_and_deletes_out_of_both(
-    service: Service, both: str, products: list[DemoPhoto]
+    service: Service, both: str, products: list[DemoImage]
 ) -> None:
     image = base64.b64encode(products[COUNT].image).decode()
     service.answer("insert", both, {"records": [{"_id": "new", "_base64": image}]})
@@ -148,7 +148,7 @@ def test_inserts_go_into_both_and_deletes_out_of_both(
 
 
 def test_a_vector_that_is_being_filled_answers_nothing_yet(
-    server: LiveServer, service: Service, products: list[DemoPhoto], tmp_path: Path
+    server: LiveServer, service: Service, products: list[DemoImage], tmp_path: Path
 ) -> None:
     collection = service.collection(embedder="phash", type="matching")
     image = base64.b64encode(products[0].image).decode()

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.contract.answers import ids
 from tests.contract.palette import COLOURS, TAGS, distance, filled, png
 from tests.service import Service
 
 
-def test_tags_count_by_their_weight(service: Service, shop: str, products: list[DemoPhoto]) -> None:
+def test_tags_count_by_their_weight(service: Service, shop: str, products: list[DemoImage]) -> None:
     """Weight 0 is the search without tags; weight 1 puts equal tags first; self is always first."""
     of = {product.id: product.tags for product in products}
     body = {"query_record": {"_id": "6"}, "k": 45}

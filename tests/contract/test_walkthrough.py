@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ximilar.client.search import SimilarityPhotosClient
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from tests.contract.images import altered, base64_of, batches, jpeg
 from tests.file_server import FileServer
 from tests.service import Service
@@ -21,7 +21,7 @@ from tests.service import Service
 
 @pytest.fixture(scope="module")
 def lines(
-    tmp_path_factory: pytest.TempPathFactory, products: list[DemoPhoto], file_server: FileServer
+    tmp_path_factory: pytest.TempPathFactory, products: list[DemoImage], file_server: FileServer
 ) -> Path:
     """What the customer has: a file with one record a line, and images on a server."""
     path = tmp_path_factory.mktemp("walkthrough") / "estates.jsonl"
@@ -88,7 +88,7 @@ def test_search_by_id_with_filters(client: Any) -> None:
 
 
 def test_search_by_an_external_image(
-    client: Any, products: list[DemoPhoto], file_server: FileServer
+    client: Any, products: list[DemoImage], file_server: FileServer
 ) -> None:
     """An altered copy, as it comes back from the web, finds its original."""
     found = 0
@@ -102,7 +102,7 @@ def test_search_by_an_external_image(
     assert client.search({"_url": url}, k=1)["answer_records"] == [{"_id": products[0].id}]
 
 
-def test_other_images_of_an_estate_are_near(client: Any, products: list[DemoPhoto]) -> None:
+def test_other_images_of_an_estate_are_near(client: Any, products: list[DemoImage]) -> None:
     """Of products with several images: how often another one is among the next five."""
     owner = {product.id: product.product_id for product in products}
     several = [id_ for id_ in owner if list(owner.values()).count(owner[id_]) > 1]
@@ -115,7 +115,7 @@ def test_other_images_of_an_estate_are_near(client: Any, products: list[DemoPhot
     assert hits >= 0.5 * len(several)
 
 
-def test_neighbours_are_sensible(client: Any, products: list[DemoPhoto]) -> None:
+def test_neighbours_are_sensible(client: Any, products: list[DemoImage]) -> None:
     """Leave-one-out: the nearest other image has the category of the query."""
     category = {product.id: product.category for product in products}
     right = 0

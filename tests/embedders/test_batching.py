@@ -243,7 +243,7 @@ async def test_memory_is_given_back_once_there_is_nothing_to_do(
     given: list[str] = []
     monkeypatch.setattr(batching, "IDLE_S", PATIENCE_SECONDS)
     monkeypatch.setattr(
-        batching, "give_back", lambda: given.append(threading.current_thread().name)
+        batching, "trim_heap", lambda: given.append(threading.current_thread().name)
     )
     batched = BatchedEmbedder(Shade())
     for _ in range(20):
@@ -301,7 +301,7 @@ def test_whatever_happens_everyone_gets_an_answer_once(
 async def test_an_image_that_comes_again_is_not_embedded_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(batching, "KNOWN_BYTES", 3 * 4 * 2)  # room for two vectors
+    monkeypatch.setattr(batching, "CACHE_BYTES", 3 * 4 * 2)  # room for two vectors
     shade = Shade()
     batched = BatchedEmbedder(shade)
 

@@ -11,10 +11,10 @@ from PIL import Image
 from benchmarks.duplicates import measure
 from benchmarks.quality import Way, baselines, decoded, leave_one_out
 from lookalike.adapter.collections.defaults import NEAR_DUPLICATE_RADIUS
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from lookalike.embedders import cielab, lite0
 from lookalike.embedders.colors import foreground, load, palette
-from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.decoding import decode_image
 
 # The main colour of each product image as two eyes see it, background not counted. Two images
 # have no main colour or one of their own, and are left out.
@@ -85,7 +85,7 @@ def test_the_background_does_not_count() -> None:
 
 
 def test_a_image_without_a_background_is_taken_whole(interiors: dict[str, bytes]) -> None:
-    room = decode(next(iter(interiors.values())), max_pixels=2**24, image_px=64)
+    room = decode_image(next(iter(interiors.values())), max_pixels=2**24, image_px=64)
     assert foreground(cielab.from_srgb(np.asarray(room))).min() == 1
 
 
@@ -96,7 +96,7 @@ def test_the_palette_is_spread_over_all_colours() -> None:
     assert apart.min() > 15
 
 
-def test_near_duplicates_have_the_same_colours_not_like_ones(products: list[DemoPhoto]) -> None:
+def test_near_duplicates_have_the_same_colours_not_like_ones(products: list[DemoImage]) -> None:
     apart = measure(load(Path()), decoded([product.image for product in products], 64))
     radius = NEAR_DUPLICATE_RADIUS["colors"]
     for change in ("half the size", "JPEG of quality 30", "5 % cut off", "mirrored"):
@@ -104,7 +104,7 @@ def test_near_duplicates_have_the_same_colours_not_like_ones(products: list[Demo
     assert (apart.different <= radius).mean() < 0.01
 
 
-def test_main_colours_of_product_photos(products: list[DemoPhoto], network: lite0.Lite0) -> None:
+def test_main_colours_of_product_photos(products: list[DemoImage], network: lite0.Lite0) -> None:
     label_of = {key: name for name, keys in MAIN_COLOUR.items() for key in keys.split()}
     labelled = [product for product in products if product.id in label_of]
     assert len(labelled) == 43

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality import Way, leave_one_out
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from lookalike.embedders import compact, lite0
 from lookalike.embedders.protocol import Vectors
 
@@ -19,7 +19,7 @@ def embedder(cache_folder: Path) -> compact.Compact:
 
 
 def test_nearly_as_good(
-    products: list[DemoPhoto], network: lite0.Lite0, embedder: compact.Compact
+    products: list[DemoImage], network: lite0.Lite0, embedder: compact.Compact
 ) -> None:
     ask = leave_one_out([p.image for p in products], [p.category for p in products])
     whole, short = (ask(Way(e.name, 224, "cosine", e.embed_images)) for e in (network, embedder))

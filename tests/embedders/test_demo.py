@@ -9,10 +9,10 @@ from collections import Counter
 
 from PIL import Image
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 
 
-def test_45_photos_of_products(products: list[DemoPhoto]) -> None:
+def test_45_photos_of_products(products: list[DemoImage]) -> None:
     assert len(products) == 45
     assert len({product.id for product in products}) == 45
     assert len({hashlib.sha256(product.image).digest() for product in products}) == 45
@@ -22,7 +22,7 @@ def test_45_photos_of_products(products: list[DemoPhoto]) -> None:
             assert image.size == (1024, 1024)
 
 
-def test_what_the_shop_knows_of_them(products: list[DemoPhoto]) -> None:
+def test_what_the_shop_knows_of_them(products: list[DemoImage]) -> None:
     assert Counter(product.category for product in products) == {
         "T-shirts": 9, "Footwear": 8, "Juices": 6, "Alcohol": 6, "Paints": 5, "Hoodies": 5,
         "Polo Shirts": 4, "Homewares": 2,
@@ -44,7 +44,7 @@ def test_what_the_shop_knows_of_them(products: list[DemoPhoto]) -> None:
     assert all(product.price > 0 and product.description for product in products)
 
 
-def test_a_record_can_be_sent_as_it_is(products: list[DemoPhoto]) -> None:
+def test_a_record_can_be_sent_as_it_is(products: list[DemoImage]) -> None:
     record = products[0].record()
     assert json.loads(json.dumps(record)) == record
     assert record["_id"] == products[0].id

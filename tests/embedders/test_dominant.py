@@ -7,9 +7,9 @@ import io
 import pytest
 from PIL import Image
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from lookalike.embedders.dominant import MAX_COLORS, MIN_SHARE, dominant_colors
-from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.decoding import decode_image
 
 
 def test_flags_are_their_stripes() -> None:
@@ -34,10 +34,10 @@ def test_images_of_any_shape(size: tuple[int, int]) -> None:
     assert dominant_colors(Image.new("RGB", size, (10, 120, 10)))[0].rgb == (10, 120, 10)
 
 
-def test_real_product_photos(products: list[DemoPhoto]) -> None:
+def test_real_product_photos(products: list[DemoImage]) -> None:
     paints = {"Nebula": "blue", "Red Dwarf": "red", "Light Speed Yellow": "yellow"}
     for product in products:
-        image = decode(product.image, max_pixels=10**8, image_px=64)
+        image = decode_image(product.image, max_pixels=10**8, image_px=64)
         found = dominant_colors(image)
         assert 1 <= len(found) <= MAX_COLORS
         assert all(color.share >= MIN_SHARE for color in found)
@@ -59,5 +59,5 @@ def is_like(rgb: tuple[int, int, int], name: str) -> bool:
 def test_the_background_of_a_transparent_image_is_white() -> None:
     buffer = io.BytesIO()
     Image.new("RGBA", (50, 50), (0, 0, 0, 0)).save(buffer, "PNG")
-    image = decode(buffer.getvalue(), max_pixels=10**6, image_px=64)
+    image = decode_image(buffer.getvalue(), max_pixels=10**6, image_px=64)
     assert dominant_colors(image)[0].rgb == (255, 255, 255)

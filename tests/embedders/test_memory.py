@@ -19,7 +19,7 @@ blocks = [bytearray(60_000) for _ in range(2000)]
 last = bytearray(1000)
 most = resident()
 del blocks
-memory.give_back()
+memory.trim_heap()
 print(most - resident())
 """
 

@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance
 
-from lookalike.demo_photos import DemoPhoto
-from lookalike.embedders.images.decode import decode
-from lookalike.embedders.phash import DIMENSION, colour, load, structure
+from lookalike.demo_images import DemoImage
+from lookalike.embedders.images.decoding import decode_image
+from lookalike.embedders.phash import DIMENSION, colour_bits, load, structure_bits
 
 from .images.images import gradient
 from .test_lite0 import pattern
@@ -37,7 +37,7 @@ def mixed() -> Image.Image:
 )
 def test_structure_is_the_phash_of_imagehash(image: Image.Image, expected: str) -> None:
     """Answers of imagehash 4.3.2; all 84 images below agree with it too, bit for bit."""
-    assert np.packbits(structure(image)).tobytes().hex() == expected
+    assert np.packbits(structure_bits(image)).tobytes().hex() == expected
 
 
 def test_a_vector_is_zeros_and_ones(network_free: list[Image.Image]) -> None:
@@ -50,13 +50,13 @@ def test_a_vector_is_zeros_and_ones(network_free: list[Image.Image]) -> None:
 
 def test_flat_images_have_no_noise() -> None:
     """Their frequencies are zero; the rounding errors of a transform must not become bits."""
-    hashes = [structure(Image.new("RGB", (side, side), "red")) for side in (1, 50, 333)]
+    hashes = [structure_bits(Image.new("RGB", (side, side), "red")) for side in (1, 50, 333)]
     assert all((hash_ == hashes[0]).all() for hash_ in hashes)
 
 
 def test_colours_n_steps_apart_are_about_n_bits_apart() -> None:
     def bits(*rgb: int) -> NDArray[np.bool_]:
-        return colour(Image.new("RGB", (32, 32), rgb))
+        return colour_bits(Image.new("RGB", (32, 32), rgb))
 
     assert (bits(120, 60, 60) != bits(122, 60, 60)).sum() <= 1
     near = (bits(120, 60, 60) != bits(120, 80, 60)).sum()
@@ -65,9 +65,11 @@ def test_colours_n_steps_apart_are_about_n_bits_apart() -> None:
 
 
 @pytest.fixture(scope="module")
-def network_free(products: list[DemoPhoto], interiors: dict[str, bytes]) -> list[Image.Image]:
+def network_free(products: list[DemoImage], interiors: dict[str, bytes]) -> list[Image.Image]:
     encoded = [product.image for product in products] + list(interiors.values())
-    return [decode(data, max_pixels=2**24, image_px=load(Path()).image_px) for data in encoded]
+    return [
+        decode_image(data, max_pixels=2**24, image_px=load(Path()).image_px) for data in encoded
+    ]
 
 
 def jpeg(quality: int) -> Change:
@@ -137,7 +139,7 @@ def test_copies_are_found_and_different_images_are_not_merged(
 
 def test_images_in_two_colours_need_the_colour_bits(network_free: list[Image.Image]) -> None:
     """Why 64 bits are not enough: without colour, one hoodie in three colours is one product."""
-    bits = np.stack([structure(image) for image in network_free])
+    bits = np.stack([structure_bits(image) for image in network_free])
     apart = (bits[:, None] != bits[None]).sum(axis=2)[np.triu_indices(len(bits), 1)]
     print(f"\nstructure alone: {(apart <= RADIUS).sum()} pairs of different images are merged")
     assert (apart == 0).sum() >= 3

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from benchmarks.quality import Way, leave_one_out
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from lookalike.embedders import lite0, product
-from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.decoding import decode_image
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def embedder(cache_folder: Path) -> product.Product:
 
 
 def test_same_product_and_category(
-    products: list[DemoPhoto], network: lite0.Lite0, embedder: product.Product
+    products: list[DemoImage], network: lite0.Lite0, embedder: product.Product
 ) -> None:
     """Another image of the product is found far more often, the category no less."""
     data = [product.image for product in products]
@@ -39,10 +39,10 @@ def test_same_product_and_category(
 
 
 def test_a_wider_background_moves_little(
-    products: list[DemoPhoto], network: lite0.Lite0, embedder: product.Product
+    products: list[DemoImage], network: lite0.Lite0, embedder: product.Product
 ) -> None:
     """Half of the image added as white on each side, as another shop photographs."""
-    images = [decode(p.image, max_pixels=2**21, image_px=224) for p in products[::5]]
+    images = [decode_image(p.image, max_pixels=2**21, image_px=224) for p in products[::5]]
     wide = [ImageOps.expand(image, image.width // 2, "white") for image in images]
     moved = {
         e.name: (e.embed_images(images) * e.embed_images(wide)).sum(1).mean()

@@ -20,9 +20,9 @@ from benchmarks.quality import (
     score_neighbours,
     similarities,
 )
-from lookalike.demo_photos import DemoPhoto
+from lookalike.demo_images import DemoImage
 from lookalike.embedders import compact, product
-from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.protocol import Embedder
 
 
@@ -32,7 +32,7 @@ def embedder(request: pytest.FixtureRequest, cache_folder: Path) -> Embedder:
     return loaded
 
 
-def test_categories_of_product_photos(products: list[DemoPhoto], embedder: Embedder) -> None:
+def test_categories_of_product_photos(products: list[DemoImage], embedder: Embedder) -> None:
     """Leave-one-out: each of the 45 images asks for its category, one of eight."""
     ask = leave_one_out([p.image for p in products], [p.category for p in products])
     ways = [Way(embedder.name, embedder.image_px, "cosine", embedder.embed_images), *baselines()]
@@ -51,7 +51,9 @@ def test_rooms_of_one_series_find_each_other(
     interiors: dict[str, bytes], embedder: Embedder
 ) -> None:
     """Three images of one room among 39 of rooms: each has another one as its nearest."""
-    images = [decode(d, max_pixels=2**24, image_px=embedder.image_px) for d in interiors.values()]
+    images = [
+        decode_image(d, max_pixels=2**24, image_px=embedder.image_px) for d in interiors.values()
+    ]
     vectors = embedder.embed_images(images)
     similarity = vectors @ vectors.T
     np.fill_diagonal(similarity, -1)
@@ -66,7 +68,9 @@ def test_an_altered_copy_finds_its_original(
     interiors: dict[str, bytes], embedder: Embedder
 ) -> None:
     """Mirrored, cut by a fifth, turned grey: the original is (nearly) always the nearest of 39."""
-    images = [decode(d, max_pixels=2**24, image_px=embedder.image_px) for d in interiors.values()]
+    images = [
+        decode_image(d, max_pixels=2**24, image_px=embedder.image_px) for d in interiors.values()
+    ]
     originals = embedder.embed_images(images)
     changes: dict[str, Callable[[Image.Image], Image.Image]] = {
         "mirrored": lambda i: i.transpose(Image.Transpose.FLIP_LEFT_RIGHT),

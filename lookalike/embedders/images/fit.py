@@ -11,7 +11,7 @@ def fit_to_square(image: Image.Image, side_px: int) -> NDArray[np.uint8]:
     """The whole RGB image, scaled to touch the square's edge and centred on white.
 
     uint8 of shape (side_px, side_px, 3). Nothing is cut off and nothing is distorted: on product
-    photos, cut out on white already, this finds the category 5 points more often than a centre
+    images, cut out on white already, this finds the category 5 points more often than a centre
     crop does. A strip of one pixel's width keeps that pixel.
     """
     scale = side_px / max(image.size)

@@ -10,9 +10,9 @@ from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
-from lookalike.embedders.images.base64 import decode_base64
+from lookalike.embedders.images.base64_field import decode_base64
 from lookalike.embedders.images.crop import Box
-from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.images.fetch import Fetcher
 from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
 from lookalike.embedders.images.image_settings import ImageSettings
@@ -89,7 +89,7 @@ class ImageReader:
 
     def _from_bytes(self, data: bytes, image_px: int, crop: Box | None) -> ReadImage:
         limit = self._settings.max_pixels
-        image = decode(data, max_pixels=limit, image_px=image_px, crop=crop)
+        image = decode_image(data, max_pixels=limit, image_px=image_px, crop=crop)
         content = hashlib.blake2b(data, digest_size=16)
         if crop is not None:
             content.update(repr(tuple(crop)).encode())

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lookalike.embedders.images.crop import Box
-from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.images.image_errors import ImageUnreadable
 
 MAX_PIXELS = 10_000_000
@@ -30,7 +30,7 @@ def quarters(format_: str, orientation: int = 1, side: int = 400) -> bytes:
 
 
 def mean_colour(data: bytes, box: Box, image_px: int = 50) -> tuple[int, ...]:
-    image = decode(data, max_pixels=MAX_PIXELS, image_px=image_px, crop=box)
+    image = decode_image(data, max_pixels=MAX_PIXELS, image_px=image_px, crop=box)
     return tuple(round(v) for v in np.asarray(image).reshape(-1, 3).mean(axis=0))
 
 
@@ -57,7 +57,7 @@ def test_the_box_is_one_of_the_upright_image() -> None:
 
 
 def test_a_small_part_keeps_the_detail_that_the_model_can_see() -> None:
-    part = decode(
+    part = decode_image(
         quarters("JPEG", side=2000), max_pixels=10**8, image_px=64, crop=Box(0.4, 0.4, 0.5, 0.5)
     )
     assert min(part.size) >= 128
@@ -71,5 +71,5 @@ def test_a_box_beside_the_image_is_refused(box: Box) -> None:
 
 def test_a_box_of_less_than_a_pixel_is_one_pixel() -> None:
     box = Box(0.25, 0.25, 0.2501, 0.2501)
-    image = decode(quarters("PNG"), max_pixels=MAX_PIXELS, image_px=50, crop=box)
+    image = decode_image(quarters("PNG"), max_pixels=MAX_PIXELS, image_px=50, crop=box)
     assert image.size == (1, 1)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from lookalike.embedders.images.decode import FORMATS, MAX_JPEG_SCANS, decode
+from lookalike.embedders.images.decoding import FORMATS, MAX_JPEG_SCANS, decode_image
 from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
 
 from .images import (
@@ -28,14 +28,14 @@ from .images import (
     png_of_size,
 )
 
-# As in the service, where importing `decode` silences them; pytest resets that for each test.
+# As in the service, where importing `decode_image` silences them; pytest resets that for each test.
 pytestmark = pytest.mark.filterwarnings(r"ignore:::PIL\.")
 
 LIMIT = 64_000_000
 
 
 def read(data: bytes, image_px: int = 224, max_pixels: int = LIMIT) -> Image.Image:
-    return decode(data, max_pixels=max_pixels, image_px=image_px)
+    return decode_image(data, max_pixels=max_pixels, image_px=image_px)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

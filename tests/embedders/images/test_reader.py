@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from lookalike.embedders.images import image_settings
 from lookalike.embedders.images import reader as reader_module
-from lookalike.embedders.images.base64 import decode_base64
-from lookalike.embedders.images.decode import decode
+from lookalike.embedders.images.base64_field import decode_base64
+from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.images.image_errors import (
     ImageError,
     ImageNotFetched,
@@ -146,7 +146,7 @@ async def test_decoding_is_limited_in_time_and_off_the_event_loop(
         begun.set()
         gate.wait(PATIENCE_SECONDS)
 
-    monkeypatch.setattr(reader_module, "decode", held)
+    monkeypatch.setattr(reader_module, "decode_image", held)
     reader = ImageReader(ImageSettings(decode_timeout_s=0.1))
     reading = asyncio.create_task(reader.read(base64=TEXT, image_px=224))
     await until(begun.is_set, "the event loop goes on while an image is decoded")
@@ -162,7 +162,7 @@ async def test_waiting_for_others_does_not_count_as_decoding(
     def slow(*_: Any, **__: Any) -> None:
         time.sleep(0.1)
 
-    monkeypatch.setattr(reader_module, "decode", slow)
+    monkeypatch.setattr(reader_module, "decode_image", slow)
     reader = ImageReader(ImageSettings(decode_timeout_s=1.5, decode_threads=1))
     waiting = [asyncio.create_task(reader.read(base64=TEXT, image_px=224)) for _ in range(20)]
     waiting.pop().cancel()
@@ -190,9 +190,9 @@ async def test_a_search_does_not_wait_behind_an_import(
         if threading.current_thread().name.startswith("decode_"):
             busy.set()
             gate.wait(PATIENCE_SECONDS)
-        return decode(data, **options)
+        return decode_image(data, **options)
 
-    monkeypatch.setattr(reader_module, "decode", held)
+    monkeypatch.setattr(reader_module, "decode_image", held)
     bulk = [asyncio.create_task(reader.read(base64=TEXT, image_px=32)) for _ in range(20)]
     await until(busy.is_set, "the import is at work")
     assert (await reader.read(base64=TEXT, image_px=32, query=True)).image.mode == "RGB"

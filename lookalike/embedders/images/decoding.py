@@ -47,7 +47,9 @@ assert WebPImagePlugin
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def decode(data: bytes, *, max_pixels: int, image_px: int, crop: Box | None = None) -> Image.Image:
+def decode_image(
+    data: bytes, *, max_pixels: int, image_px: int, crop: Box | None = None
+) -> Image.Image:
     """An RGB image, upright, on white where it was transparent; the first frame of several.
 
     If the image has so many pixels, both sides have at least `2 * image_px` of them, and the

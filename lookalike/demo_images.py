@@ -1,7 +1,7 @@
-"""Real product photos for a first search and for the tests: those of the Saleor demo shop.
+"""Real product images for a first search and for the tests: those of the Saleor demo shop.
 
 They come inside the wheel of Saleor 2.10.1 on PyPI and are read from it in place; nothing of it is
-installed, and nothing of it is part of Lookalike. The photos are by Saleor Commerce / Mirumee
+installed, and nothing of it is part of Lookalike. The images are by Saleor Commerce / Mirumee
 (https://saleor.io), licensed CC-BY-4.0 (https://creativecommons.org/licenses/by/4.0/).
 """
 
@@ -23,17 +23,17 @@ DOWNLOAD = (
 )
 
 _DATA = "saleor/static/populatedb_data.json"
-_PHOTOS = "saleor/static/placeholders/"
-# The shop's database names a photo `…_stdygda.png` that the wheel keeps as `….png`.
+_IMAGES = "saleor/static/placeholders/"
+# The shop's database names an image `…_stdygda.png` that the wheel keeps as `….png`.
 _SUFFIX = re.compile(r"_[A-Za-z0-9]{7}\.png$")
 # The shop shows somebody else's bottle for these.
-_WITHOUT_PHOTO = frozenset({"Apple Juice", "Coconut Juice", "Pineapple Juice"})
+_WITHOUT_IMAGE = frozenset({"Apple Juice", "Coconut Juice", "Pineapple Juice"})
 
 Rows = dict[int, dict[str, Any]]
 
 
-class DemoPhoto(msgspec.Struct, frozen=True, kw_only=True):
-    """One photo of one product. Products with several photos share `product_id`."""
+class DemoImage(msgspec.Struct, frozen=True, kw_only=True):
+    """One image of one product. Products with several images share `product_id`."""
 
     id: str
     image: bytes
@@ -59,22 +59,22 @@ class DemoPhoto(msgspec.Struct, frozen=True, kw_only=True):
         return {"_id": fields.pop("id"), **fields}
 
 
-def read_products(wheel: Path) -> list[DemoPhoto]:
-    """The 45 photos, in the order of their ids in the shop's database.
+def read_demo_images(wheel: Path) -> list[DemoImage]:
+    """The 45 images, in the order of their ids in the shop's database.
 
-    A photo that the shop uses for two products is given to the one that it shows. Raises OSError or
-    `zipfile.BadZipFile` for a file that is not the wheel, KeyError for another version.
+    An image that the shop uses for two products is given to the one that it shows. Raises OSError
+    or `zipfile.BadZipFile` for a file that is not the wheel, KeyError for another version.
     """
     with ZipFile(wheel) as files:
         tables = _tables(json.loads(files.read(_DATA)))
         shots: dict[str, tuple[int, int]] = {}
         for key, shot in sorted(tables["productimage"].items()):
-            if tables["product"][shot["product"]]["name"] not in _WITHOUT_PHOTO:
+            if tables["product"][shot["product"]]["name"] not in _WITHOUT_IMAGE:
                 name = _SUFFIX.sub(".png", Path(shot["image"]).name)
                 shots.setdefault(name, (key, shot["product"]))
         tags = _tags(tables)
         return [
-            _photo(key, product, files.read(_PHOTOS + name), tags[product], tables)
+            _demo_image(key, product, files.read(_IMAGES + name), tags[product], tables)
             for name, (key, product) in shots.items()
         ]
 
@@ -98,13 +98,13 @@ def _tags(tables: dict[str, Rows]) -> dict[int, list[str]]:
     return {key: list(dict.fromkeys(map(str.lower, names))) for key, names in tags.items()}
 
 
-def _photo(
+def _demo_image(
     key: int, product_id: int, image: bytes, tags: list[str], tables: dict[str, Rows]
-) -> DemoPhoto:
+) -> DemoImage:
     product = tables["product"][product_id]
     category = tables["category"][product["category"]]
     variants = (row["product"] for row in tables["productvariant"].values())
-    return DemoPhoto(
+    return DemoImage(
         id=str(key),
         image=image,
         product_id=str(product_id),

@@ -22,11 +22,13 @@ from lookalike.embedders.model_folder import find_folder, hash_folder
 
 OPSET = 17
 # Of these each output has a scale of its own; that of the inputs is found as they come, so that
-# no photos are needed for it. On CPUs with VNNI three times as fast as float32.
+# no images are needed for it. On CPUs with VNNI three times as fast as float32.
 QUANTIZED = ["MatMul", "Gemm"]
 
 
-class Report(NamedTuple):
+class ExportReport(NamedTuple):
+    """The exported file, compared with the model that it was made from."""
+
     file: Path
     agreement: float
     """The mean cosine of the file's vectors to those of PyTorch in float32."""
@@ -37,15 +39,15 @@ class Report(NamedTuple):
     exported_ms: float
 
 
-def export(
+def export_tower(
     cache_folder: Path,
-    photos: Sequence[Image.Image],
+    images: Sequence[Image.Image],
     *,
     model: str,
     precision: Literal["float32", "int8"],
     download: bool = False,
-) -> Report:
-    """Writes the file where `clip.load` finds it, and compares both on RGB `photos`.
+) -> ExportReport:
+    """Writes the file where `clip.load` finds it, and compares both on RGB `images`.
 
     Raises `EmbedderBroken` where the model cannot be loaded, or prepares images in a way that is
     not known here.
@@ -60,7 +62,7 @@ def export(
             made = _quantized(made, Path(folder) / "int8.onnx")
         _describe(made, msgspec.structs.replace(tower, precision=precision))
         os.replace(made, file)
-    return _compare(original, ExportedClip(file), file, photos)
+    return _compare(original, ExportedClip(file), file, images)
 
 
 def _tower(network: Any, weights: str) -> Tower:
@@ -144,23 +146,25 @@ def _describe(file: Path, tower: Tower) -> None:
     onnx.save(model, file)
 
 
-def _compare(network: Any, exported: ExportedClip, file: Path, photos: Sequence[Any]) -> Report:
+def _compare(
+    network: Any, exported: ExportedClip, file: Path, images: Sequence[Any]
+) -> ExportReport:
     from lookalike.embedders.clip import Clip
 
     original = Clip(network, "")
-    one, torch_ms = _timed(original, photos)
-    other, exported_ms = _timed(exported, photos)
+    one, torch_ms = _timed(original, images)
+    other, exported_ms = _timed(exported, images)
     cosines = (one * other).sum(1)
-    return Report(file, float(cosines.mean()), float(cosines.min()), torch_ms, exported_ms)
+    return ExportReport(file, float(cosines.mean()), float(cosines.min()), torch_ms, exported_ms)
 
 
-def _timed(embedder: Any, photos: Sequence[Image.Image]) -> tuple[Any, float]:
+def _timed(embedder: Any, images: Sequence[Image.Image]) -> tuple[Any, float]:
     """Vectors, and the median time of an image in batches of one size."""
-    size = min(embedder.batch_size, len(photos))
-    embedder.embed_images(photos[:size])
+    size = min(embedder.batch_size, len(images))
+    embedder.embed_images(images[:size])
     rows, times = [], []
-    for begin in range(0, len(photos), size):
-        batch = photos[begin : begin + size]
+    for begin in range(0, len(images), size):
+        batch = images[begin : begin + size]
         started = perf_counter()
         rows.append(embedder.embed_images(batch))
         times.append((perf_counter() - started) / len(batch))

