@@ -18,7 +18,7 @@ from tests.live import LiveServer, live_server
 from tests.service import Service
 
 
-def picture(side_px: int = 32) -> str:
+def png(side_px: int = 32) -> str:
     file = io.BytesIO()
     noise = np.random.default_rng(1).integers(0, 256, (side_px, side_px, 3), dtype=np.uint8)
     Image.fromarray(noise).save(file, "PNG")
@@ -53,7 +53,7 @@ def test_no_engine_process_is_started(live: LiveServer, service: Service) -> Non
 
 def test_one_of_many_concurrent_inserts_wins_across_processes(service: Service) -> None:
     collection = service.collection(fields_to_index=["who"])
-    image = picture()
+    image = png()
 
     def insert(who: int) -> int:
         body = {"records": [{"_id": "same", "_base64": image, "who": who}]}
