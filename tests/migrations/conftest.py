@@ -11,14 +11,15 @@ from tests.engines.contract.conftest import (
     collection,
     collection_cache,
     collection_of,
-    engine,
-    subject,
     writer,
 )
-from tests.engines.contract.records import embed, record
+from tests.engines.contract.subjects import run_on_each
 from tests.migrations.reembedding import COUNT
+from tests.shelf import embed, record
 
-__all__ = ["collection", "collection_cache", "collection_of", "engine", "subject", "writer"]
+__all__ = ["collection", "collection_cache", "collection_of", "writer"]
+
+pytest_generate_tests = run_on_each
 
 
 @pytest.fixture

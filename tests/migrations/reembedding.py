@@ -18,7 +18,7 @@ from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.search.nearest import Query, find_nearest, read_vectors
 from lookalike.migrations.reembedding import Reembedding
 from lookalike.migrations.sources import GivenRecords
-from tests.engines.contract.records import UNREADABLE, record, vector
+from tests.shelf import UNREADABLE, record, vector
 
 COUNT = 150
 DIMENSION = 12
@@ -33,7 +33,7 @@ def new_vector(number: int) -> list[float]:
 
 async def embed_new(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
     return [
-        RecordRefused(504, "the picture cannot be fetched")
+        RecordRefused(504, "the image cannot be fetched")
         if str(source.url).startswith(UNREADABLE)
         else Embedded(new_vector(int(str(source.url).rpartition("/")[2])), "hash")
         for source in sources

@@ -21,8 +21,8 @@ from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, find_nearest
 from lookalike.migrations.archive import ArchiveDamaged, export_collection, import_collection
-from tests.engines.contract.records import embed, record
 from tests.engines.contract.subjects import memory
+from tests.shelf import embed, record
 
 COUNT = 150
 
@@ -45,8 +45,8 @@ async def filled(
 
 
 @pytest.fixture
-async def elsewhere(tmp_path: Path) -> AsyncIterator[Engine]:
-    with memory(tmp_path) as subject:
+async def elsewhere(request: pytest.FixtureRequest) -> AsyncIterator[Engine]:
+    with memory(request) as subject:
         other = await subject.connect()
         yield other
         await other.close()

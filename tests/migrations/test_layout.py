@@ -16,8 +16,8 @@ from lookalike.adapter.records import listing
 from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.records.writer import Writer
 from lookalike.migrations.layout import MIGRATIONS, Migration, apply, pending, read_checkpoint_of
-from tests.engines.contract.records import embed, record
 from tests.migrations.kills import DyingEngine, Killed
+from tests.shelf import embed, record
 
 COUNT = 600
 

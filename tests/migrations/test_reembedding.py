@@ -26,7 +26,6 @@ from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, find_nearest
 from lookalike.migrations.reembedding import NotVerified, Reembedding, Unreadable
 from lookalike.migrations.sources import GivenRecords
-from tests.engines.contract.records import UNREADABLE, embed, record
 from tests.migrations.kills import DyingEngine, Killed
 from tests.migrations.reembedding import (
     COUNT,
@@ -37,6 +36,7 @@ from tests.migrations.reembedding import (
     migration,
     new_vector,
 )
+from tests.shelf import UNREADABLE, embed, record
 
 
 async def test_all_records_get_the_vectors_of_the_new_embedder(
@@ -85,9 +85,9 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
     assert (present.vector, present.revision) == (filled.vector, "1")
 
     given = tmp_path / "given.jsonl"
-    given.write_bytes(msgspec.json.encode({"_id": "r200", "_url": "picture://200"}) + b"\n\n")
+    given.write_bytes(msgspec.json.encode({"_id": "r200", "_url": "image://200"}) + b"\n\n")
     done, verdict = await migration(engine, filled, given).run(skip_unreadable=True)
-    assert verdict.unreadable == [Unreadable("r201", 504, "the picture cannot be fetched")]
+    assert verdict.unreadable == [Unreadable("r201", 504, "the image cannot be fetched")]
     assert verdict.records == COUNT + 1
     found = await contents(engine, done)
     assert set(found) == {f"r{n}" for n in [*range(COUNT), 200, 201]}, "no record is lost"
@@ -99,7 +99,7 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
     tagged = Query(vectors=(new_vector(200),), k=1000, tags=frozenset("abc"), tag_weight=0.5)
     assert len((await find_nearest(engine, done, tagged)).records) == COUNT + 1
 
-    given.write_bytes(msgspec.json.encode({"_id": "r201", "_url": "picture://201"}))
+    given.write_bytes(msgspec.json.encode({"_id": "r201", "_url": "image://201"}))
     again = migration(engine, filled, given)
     assert await again.fill(done, done.vector) == []
     hits = await find_nearest(engine, done, Query(record_id="r201", k=1))

@@ -17,8 +17,8 @@ from lookalike.adapter.records import listing
 from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, find_nearest, read_vectors
-from tests.engines.contract.records import embed, record, vector
 from tests.migrations.reembedding import COUNT, TARGET, contents, embed_new, migration, new_vector
+from tests.shelf import embed, record, vector
 
 REFRESH_SECONDS = 0.05
 
@@ -117,7 +117,7 @@ async def test_a_record_that_was_replaced_meanwhile_keeps_no_vector_of_its_forme
     async def slow(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
         if any(source.url == record(3)["_url"] for source in sources):
             await writer.delete(filled, ["r3", "r4"], None)
-            other = {"_id": "r3", "_url": "picture://777"}
+            other = {"_id": "r3", "_url": "image://777"}
             await writer.insert(filled, [other], other_image, None)
         return await embed_new(sources)
 

@@ -18,7 +18,6 @@ from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, find_nearest
 from lookalike.migrations.reembedding import Reembedding
 from lookalike.migrations.sources import GivenRecords
-from tests.engines.contract.records import embed, record, vector
 from tests.migrations.kills import DyingEngine, Killed
 from tests.migrations.reembedding import (
     SETTLE_SECONDS,
@@ -27,6 +26,7 @@ from tests.migrations.reembedding import (
     new_vector,
     vector_names,
 )
+from tests.shelf import embed, record, vector
 
 
 async def test_a_switch_is_taken_back_and_what_came_meanwhile_is_found_by_both(

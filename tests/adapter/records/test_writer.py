@@ -127,9 +127,9 @@ async def test_update_refuses_what_would_grow_too_large(shelf: Shelf) -> None:
     assert "y" not in await stored(shelf, "a")
 
 
-async def test_one_of_many_inserts_the_same_id(process: Supervisor, shelf: Shelf) -> None:
+async def test_one_of_many_inserts_the_same_id(supervisor: Supervisor, shelf: Shelf) -> None:
     """Many at once, over connections of their own, as API processes have them."""
-    engines = [await EmbeddedEngine.connect(process.socket_path) for _ in range(4)]
+    engines = [await EmbeddedEngine.connect(supervisor.socket_path) for _ in range(4)]
     shelves = [Shelf(engine, shelf.collection) for engine in engines]
     for round_ in range(20):
         outcomes = await asyncio.gather(
@@ -145,8 +145,8 @@ async def test_one_of_many_inserts_the_same_id(process: Supervisor, shelf: Shelf
         await engine.close()
 
 
-async def test_no_update_is_lost(process: Supervisor, shelf: Shelf) -> None:
-    engines = [await EmbeddedEngine.connect(process.socket_path) for _ in range(4)]
+async def test_no_update_is_lost(supervisor: Supervisor, shelf: Shelf) -> None:
+    engines = [await EmbeddedEngine.connect(supervisor.socket_path) for _ in range(4)]
     shelves = [Shelf(engine, shelf.collection) for engine in engines]
     await shelf.put("a")
     for round_ in range(10):

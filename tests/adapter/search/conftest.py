@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from lookalike.adapter.engines.embedded.client import EmbeddedEngine
-from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.server.engine import ServerEngine
+from tests.engines.contract.subjects import Subject
 
 T = TypeVar("T")
 Run = Callable[[Coroutine[Any, Any, T]], T]
@@ -29,16 +29,11 @@ def run() -> Iterator[Run[Any]]:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory, run: Run[Any]) -> Iterator[EmbeddedEngine]:
-    process = Supervisor(tmp_path_factory.mktemp("engine"))
-    process.start()
-    try:
-        process.wait_ready(10)
-        connected = run(EmbeddedEngine.connect(process.socket_path))
-        yield connected
-        run(connected.close())
-    finally:
-        process.stop()
+def shared_engine(subject: Subject, run: Run[Any]) -> Iterator[Engine]:
+    """A client of the engine at hand in that loop."""
+    client = run(subject.connect())
+    yield client
+    run(client.close())
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,9 @@ N = 400
 
 
 @pytest.fixture(scope="module")
-def shelf(engine: Any, run: Run[Shelf]) -> Shelf:
+def shelf(shared_engine: Any, run: Run[Shelf]) -> Shelf:
     records = [{"_id": f"r{n}", "n": n, "colour": "rg"[n % 2]} for n in range(N)]
-    return run(Shelf.of(engine, records, images(N), fields_to_index=["n", "colour"]))
+    return run(Shelf.of(shared_engine, records, images(N), fields_to_index=["n", "colour"]))
 
 
 # Diversity
@@ -127,10 +127,12 @@ def test_a_seed_draws_the_same_and_fewer_are_part_of_more(
     assert run(drawn(shelf, 40, filter_, seed=4)) != many
 
 
-def test_a_seeded_draw_hardly_changes_with_the_collection(engine: Any, run: Run[Any]) -> None:
+def test_a_seeded_draw_hardly_changes_with_the_collection(
+    shared_engine: Any, run: Run[Any]
+) -> None:
     async def check() -> None:
         records = [{"_id": f"r{n}"} for n in range(200)]
-        shelf = await Shelf.of(engine, records, images(200, 3))
+        shelf = await Shelf.of(shared_engine, records, images(200, 3))
         before = await drawn(shelf, 50, seed=1)
         await shelf.fill([{"_id": f"new{n}"} for n in range(20)], images(20, 3))
         after = await drawn(shelf, 50, seed=1)
@@ -170,11 +172,11 @@ def test_each_record_is_drawn_about_as_often(
 
 
 def test_near_duplicates_of_the_store_and_of_the_batch_are_refused(
-    engine: Any, run: Run[Any]
+    shared_engine: Any, run: Run[Any]
 ) -> None:
     async def check() -> None:
         rows = np.array([[1.0, 0, 0], [0, 1.0, 0]])
-        shelf = await Shelf.of(engine, [{"_id": "a"}, {"_id": "b"}], rows)
+        shelf = await Shelf.of(shared_engine, [{"_id": "a"}, {"_id": "b"}], rows)
         given = {
             "a2": [1.0, 0.01, 0],  # near to a, which is stored
             "c": [0, 0, 1.0],
@@ -187,9 +189,9 @@ def test_near_duplicates_of_the_store_and_of_the_batch_are_refused(
         async def embed(sources: Any) -> list[Any]:
             return [Embedded(given[source.url], "hash") for source in sources]
 
-        writer = Writer(engine, CollectionCache(engine))
+        writer = Writer(shared_engine, CollectionCache(shared_engine))
         records = [{"_id": id_, "_url": id_} for id_ in given]
-        check = NearDuplicateCheck(engine, shelf.collection, 0.01)
+        check = NearDuplicateCheck(shared_engine, shelf.collection, 0.01)
         outcome = await writer.insert(shelf.collection, records, embed, None, near_duplicates=check)
         assert [record["_id"] for record in outcome.done] == ["c", "d"]
         near = {
@@ -212,12 +214,12 @@ def test_near_duplicates_of_the_store_and_of_the_batch_are_refused(
 
 @pytest.mark.parametrize("distance", ["cosine", "euclid", "manhattan", "dot"])
 def test_distances_at_hand_are_those_of_the_engine(
-    engine: Any, run: Run[Any], distance: Any
+    shared_engine: Any, run: Run[Any], distance: Any
 ) -> None:
     async def check() -> None:
         rows = images(40, 5)
         shelf = await Shelf.of(
-            engine, [{"_id": str(n)} for n in range(40)], rows, distance=distance
+            shared_engine, [{"_id": str(n)} for n in range(40)], rows, distance=distance
         )
         query = (rows[3] + 0.2).tolist()
         found = dict(await shelf.ranked(vectors=(query,), k=40))

@@ -31,7 +31,7 @@ FILTERS: list[Any] = [
 
 
 @pytest.fixture(scope="module", params=["plain", "keyword index"])
-def shelf(request: pytest.FixtureRequest, engine: Any, run: Run[Shelf]) -> Shelf:
+def shelf(request: pytest.FixtureRequest, shared_engine: Any, run: Run[Shelf]) -> Shelf:
     random = np.random.default_rng(0)
     records = []
     for n in range(N):
@@ -44,7 +44,7 @@ def shelf(request: pytest.FixtureRequest, engine: Any, run: Run[Shelf]) -> Shelf
     # The first value of an index settles its type.
     records[0] |= {"plain": "red", "a": {"b": "red"}}
     indexes = [] if request.param == "plain" else ["plain", "a.b", "n"]
-    return run(Shelf.of(engine, records, images(N, 3), fields_to_index=indexes))
+    return run(Shelf.of(shared_engine, records, images(N, 3), fields_to_index=indexes))
 
 
 @settings(max_examples=30, deadline=None)

@@ -58,7 +58,7 @@ def deduplicated(flat: Ranked, records: dict[str, Record], field: str, size: int
     return [photos for _, photos in groups]
 
 
-async def _shelf(engine: Any, n: int = N) -> Shelf:
+async def _shelf(shared_engine: Any, n: int = N) -> Shelf:
     random = np.random.default_rng(5)
     records = []
     for number in range(n):
@@ -72,13 +72,13 @@ async def _shelf(engine: Any, n: int = N) -> Shelf:
         record["tags"] = [f"t{t}" for t in random.integers(0, 5, number % 3)]
         records.append(record)
     return await Shelf.of(
-        engine, records, images(n), fields_to_index=["colour"], product_id_field="product"
+        shared_engine, records, images(n), fields_to_index=["colour"], product_id_field="product"
     )
 
 
 @pytest.fixture(scope="module")
-def shelf(engine: Any, run: Run[Shelf]) -> Shelf:
-    return run(_shelf(engine))
+def shelf(shared_engine: Any, run: Run[Shelf]) -> Shelf:
+    return run(_shelf(shared_engine))
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_product_count_is_that_of_the_matching_photos(shelf: Shelf, run: Run[Any
 @pytest.mark.parametrize("kind", ["string", "number", "list"])
 @pytest.mark.parametrize("indexed", [True, False])
 def test_one_product_with_thousands_of_photos(
-    engine: Any, run: Run[Any], kind: str, indexed: bool
+    shared_engine: Any, run: Run[Any], kind: str, indexed: bool
 ) -> None:
     """Nearer than all others: k products are answered all the same, without reading them all."""
     many, others = 6000, 40
@@ -212,9 +212,11 @@ def test_one_product_with_thousands_of_photos(
         records = [{"_id": f"n{i}", "sku": product(0)} for i in range(many)]
         records += [{"_id": f"f{i}", "sku": product(2 + i // 2)} for i in range(2 * others)]
         field = "sku" if indexed else None
-        shelf = await Shelf.of(engine, records, np.vstack([near, far]), product_id_field=field)
+        shelf = await Shelf.of(
+            shared_engine, records, np.vstack([near, far]), product_id_field=field
+        )
         asked: dict[str, Any] = {"record_id": "n7", "k": 30}
-        counting = CountingEngine(engine)
+        counting = CountingEngine(shared_engine)
         shelf.engine = cast(Engine, counting)
         found = await shelf.ranked(**asked, grouping=Grouping("sku"))
         assert len(found) == 30

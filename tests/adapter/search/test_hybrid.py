@@ -40,7 +40,7 @@ def drawn_tags(random: np.random.Generator, most: int) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def shelf(engine: Any, run: Run[Shelf]) -> Shelf:
+def shelf(shared_engine: Any, run: Run[Shelf]) -> Shelf:
     random = np.random.default_rng(4)
     records: list[Record] = [
         {
@@ -53,7 +53,7 @@ def shelf(engine: Any, run: Run[Shelf]) -> Shelf:
     ]
     for record in records[::9]:
         del record["tags"]
-    return run(Shelf.of(engine, records, images(N, 16), fields_to_index=["colour"]))
+    return run(Shelf.of(shared_engine, records, images(N, 16), fields_to_index=["colour"]))
 
 
 def expected(
@@ -186,14 +186,14 @@ def test_radius_is_that_of_the_fused_distance(shelf: Shelf, run: Run[Any]) -> No
         assert found == [entry for entry in whole if entry[1] <= radius]
 
 
-def test_a_popular_tag_does_not_hide_what_looks_alike(engine: Any, run: Run[Any]) -> None:
+def test_a_popular_tag_does_not_hide_what_looks_alike(shared_engine: Any, run: Run[Any]) -> None:
     """All records have the tag: any of them are its nearest, and the image decides."""
 
     async def check() -> None:
         rows = images(2000, 8, seed=9)
         records = [{"_id": str(n), "tags": ["sale"]} for n in range(1900)]
         records += [{"_id": str(n)} for n in range(1900, 2000)]
-        shelf = await Shelf.of(engine, records, rows)
+        shelf = await Shelf.of(shared_engine, records, rows)
         row = shelf.vectors["1950"]
         for weight in (0.05, 0.5, 1.0):
             found = await shelf.ranked(
@@ -285,10 +285,10 @@ def test_by_rarity_it_is_brute_force_too(
 
 
 @pytest.fixture(scope="module")
-def by_rarity(engine: Any, run: Run[Shelf], shelf: Shelf) -> Shelf:
+def by_rarity(shared_engine: Any, run: Run[Shelf], shelf: Shelf) -> Shelf:
     records = list(shelf.records.values())
     rows = np.array(list(shelf.vectors.values()))
-    return run(Shelf.of(engine, records, rows, fields_to_index=["tags"], tag_idf=True))
+    return run(Shelf.of(shared_engine, records, rows, fields_to_index=["tags"], tag_idf=True))
 
 
 def test_a_rare_tag_outweighs_a_common_one() -> None:
@@ -296,7 +296,9 @@ def test_a_rare_tag_outweighs_a_common_one() -> None:
     assert rarity(5, 0) > 0
 
 
-def test_what_neither_signal_finds_first_may_still_be_nearest(engine: Any, run: Run[Any]) -> None:
+def test_what_neither_signal_finds_first_may_still_be_nearest(
+    shared_engine: Any, run: Run[Any]
+) -> None:
     """More candidates are fetched until no other record can precede the answer."""
 
     async def check() -> None:
@@ -307,7 +309,7 @@ def test_what_neither_signal_finds_first_may_still_be_nearest(engine: Any, run: 
         rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
         tags: list[list[str]] = [[]] * looks + [["a", "b", "c"]] * carries + [["a"]] * both
         records = [{"_id": f"{n:04}", "tags": of} for n, of in enumerate(tags)]
-        shelf = await Shelf.of(engine, records, rows)
+        shelf = await Shelf.of(shared_engine, records, rows)
         asked: dict[str, Any] = {"tags": frozenset("abc"), "tag_weight": 0.5}
         found = await shelf.ranked(vectors=([1.0, 0.0],), k=10, **asked)
         right = expected(shelf, [1.0, 0.0], {"a", "b", "c"}, 0.5, None)

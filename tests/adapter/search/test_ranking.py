@@ -31,11 +31,11 @@ ways = st.sampled_from(["record", "vector", "several", "weighted", "examples", "
 
 
 @pytest.fixture(scope="module")
-def shelf(engine: Any, run: Run[Shelf]) -> Shelf:
-    return run(_shelf(engine))
+def shelf(shared_engine: Any, run: Run[Shelf]) -> Shelf:
+    return run(_shelf(shared_engine))
 
 
-async def _shelf(engine: Any, distance: Distance = "cosine") -> Shelf:
+async def _shelf(shared_engine: Any, distance: Distance = "cosine") -> Shelf:
     random = np.random.default_rng(1)
     records = [
         {
@@ -50,7 +50,7 @@ async def _shelf(engine: Any, distance: Distance = "cosine") -> Shelf:
     if distance == "manhattan":
         vectors = (vectors > 0).astype(np.float64)
     return await Shelf.of(
-        engine,
+        shared_engine,
         records,
         vectors,
         distance=distance,
@@ -143,10 +143,10 @@ def test_distances_are_those_of_the_book(
 
 @pytest.mark.parametrize("distance", ["cosine", "euclid", "manhattan", "dot"])
 def test_radius_includes_exactly_what_is_reported_within(
-    engine: Any, run: Run[Any], distance: Distance
+    shared_engine: Any, run: Run[Any], distance: Distance
 ) -> None:
     async def check() -> None:
-        shelf = await _shelf(engine, distance)
+        shelf = await _shelf(shared_engine, distance)
         for number in (0, 1, 2, 50, 101):
             asked = query(shelf, "vector", number)
             whole = await shelf.ranked(k=N, **asked)
@@ -161,13 +161,13 @@ def test_radius_includes_exactly_what_is_reported_within(
     run(check())
 
 
-def test_radius_of_a_whole_hash(engine: Any, run: Run[Any]) -> None:
+def test_radius_of_a_whole_hash(shared_engine: Any, run: Run[Any]) -> None:
     """64 differing bits and a radius of 64: a bound that 32 bits hardly tell from its neighbour."""
 
     async def check() -> None:
         rows = np.array([[1.0] * bits + [0.0] * (64 - bits) for bits in range(65)])
         records = [{"_id": str(bits)} for bits in range(65)]
-        shelf = await Shelf.of(engine, records, rows, distance="manhattan")
+        shelf = await Shelf.of(shared_engine, records, rows, distance="manhattan")
         for radius in (0, 1, 5, 63, 64):
             found = await shelf.ranked(k=100, radius=float(radius), vectors=([0.0] * 64,))
             assert found == [(str(bits), float(bits)) for bits in range(radius + 1)]
@@ -175,22 +175,22 @@ def test_radius_of_a_whole_hash(engine: Any, run: Run[Any]) -> None:
     run(check())
 
 
-def test_dot_products_beyond_one_keep_their_order(engine: Any, run: Run[Any]) -> None:
+def test_dot_products_beyond_one_keep_their_order(shared_engine: Any, run: Run[Any]) -> None:
     async def check() -> None:
         rows = np.array([[2.0, 1.0], [9.0, 0.0], [4.0, 5.0], [0.5, 0.0]])
-        shelf = await Shelf.of(engine, [{"_id": n} for n in "abcd"], rows, distance="dot")
+        shelf = await Shelf.of(shared_engine, [{"_id": n} for n in "abcd"], rows, distance="dot")
         found = await shelf.ranked(vectors=([1.0, 0.0],))
         assert found == [("b", 0.0), ("c", 0.0), ("a", 0.0), ("d", 0.5)]
 
     run(check())
 
 
-def test_hundreds_of_equal_images_are_paged_once_each(engine: Any, run: Run[Any]) -> None:
+def test_hundreds_of_equal_images_are_paged_once_each(shared_engine: Any, run: Run[Any]) -> None:
     """The placeholder "no photo" of a shop."""
 
     async def check() -> None:
         rows = np.vstack([np.tile([1.0, 0.5, 0.0], (700, 1)), images(100, 3)])
-        shelf = await Shelf.of(engine, [{"_id": f"{n:04}"} for n in range(800)], rows)
+        shelf = await Shelf.of(shared_engine, [{"_id": f"{n:04}"} for n in range(800)], rows)
         for asked in ({"record_id": "0350"}, {"vectors": ([1.0, 0.5, 0.0],)}):
             whole = await shelf.ranked(k=800, **asked)
             pages = [
@@ -204,9 +204,9 @@ def test_hundreds_of_equal_images_are_paged_once_each(engine: Any, run: Run[Any]
     run(check())
 
 
-def test_an_unknown_record_and_an_empty_collection(engine: Any, run: Run[Any]) -> None:
+def test_an_unknown_record_and_an_empty_collection(shared_engine: Any, run: Run[Any]) -> None:
     async def check() -> None:
-        shelf = await Shelf.of(engine, [], np.zeros((0, 3)))
+        shelf = await Shelf.of(shared_engine, [], np.zeros((0, 3)))
         assert await shelf.ranked(vectors=([1.0, 0.0, 0.0],)) == []
         for more in ({}, {"tag_weight": 0.5}):
             with pytest.raises(RecordsNotFound):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -11,24 +11,11 @@ from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import Collection, IndexedField
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.writer import Writer
-from tests.engines.contract.records import DIMENSION
-from tests.engines.contract.subjects import SUBJECTS, Subject
+from tests.engines.contract.subjects import run_on_each
 from tests.engines.points import FILLED_POINTS, make_collection, points
+from tests.shelf import described
 
-
-@pytest.fixture(params=SUBJECTS, scope="session")
-def subject(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Subject]:
-    with SUBJECTS[request.param](tmp_path_factory.mktemp(request.param)) as found:
-        yield found
-
-
-@pytest.fixture
-async def engine(subject: Subject) -> AsyncIterator[Engine]:
-    connected = await subject.connect()
-    yield connected
-    await connected.close()
+pytest_generate_tests = run_on_each
 
 
 @pytest.fixture
@@ -51,25 +38,15 @@ def collection_of(engine: Engine) -> Any:
     """Makes a collection of a test's own, with these settings."""
 
     def settings(**wanted: Any) -> Collection:
-        id_ = store.new_collection_id()
+        fields = ("category", "price", "product_id")
         defaults: dict[str, Any] = {
-            "id": id_,
-            "physical": store.physical_name(id_),
             "name": f"test {uuid.uuid4().hex[:8]}",
             "type": "products",
-            "embedder": "none",
             "revision": "1",
-            "dimension": DIMENSION,
-            "distance": "cosine",
-            "created": store.now(),
-            "fields_to_index": (
-                IndexedField("category"),
-                IndexedField("price"),
-                IndexedField("product_id"),
-            ),
+            "fields_to_index": tuple(map(IndexedField, fields)),
             "product_id_field": "product_id",
         }
-        return Collection(**defaults | wanted)
+        return described(**defaults | wanted)
 
     return settings
 

@@ -14,9 +14,9 @@ import pytest
 
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.engines.server.server_settings import ServerSettings
-from tests.engines.embedded.owners import running
 from tests.engines.server.rest import RestServer
 
 QDRANT_IMAGE = os.environ.get("LOOKALIKE_TEST_QDRANT_IMAGE", "qdrant/qdrant:v1.20.0")
@@ -46,20 +46,21 @@ class Subject:
 
 
 @contextlib.contextmanager
-def embedded(folder: Path) -> Iterator[Subject]:
-    with running(folder) as owner:
-        yield Subject("embedded", socket=owner.socket_path)
+def embedded(request: pytest.FixtureRequest) -> Iterator[Subject]:
+    """The embedded engine that all tests share."""
+    owner: Supervisor = request.getfixturevalue("supervisor")
+    yield Subject("embedded", socket=owner.socket_path)
 
 
 @contextlib.contextmanager
-def memory(_: Path) -> Iterator[Subject]:
+def memory(_: pytest.FixtureRequest) -> Iterator[Subject]:
     """A witness: the server engine over REST, in front of the client's local mode."""
-    with RestServer() as running:
-        yield Subject("memory", ServerSettings(url=running.url))
+    with RestServer() as started:
+        yield Subject("memory", ServerSettings(url=started.url))
 
 
 @contextlib.contextmanager
-def server(_: Path) -> Iterator[Subject]:
+def server(_: pytest.FixtureRequest) -> Iterator[Subject]:
     """The server that the environment names, or one in a container."""
     url = os.environ.get("LOOKALIKE_TEST_QDRANT_URL")
     if url:
@@ -90,3 +91,9 @@ def _missing() -> NoReturn:
 
 
 SUBJECTS = {"embedded": embedded, "memory": memory, "server": server}
+
+
+def run_on_each(metafunc: pytest.Metafunc) -> None:
+    """For `pytest_generate_tests` of a folder: its tests run on every engine."""
+    if "subject" in metafunc.fixturenames:
+        metafunc.parametrize("subject", SUBJECTS, indirect=True, scope="session")

@@ -29,8 +29,8 @@ from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.facets import count_values
 from lookalike.adapter.search.grouping import Grouping
 from lookalike.adapter.search.nearest import Query, find_nearest
-from tests.engines.contract.records import UNREADABLE, by_distance, embed, record, vector
 from tests.engines.contract.subjects import Subject
+from tests.shelf import UNREADABLE, by_distance, embed, record, vector
 
 COUNT = 40
 EVERY = None

@@ -204,19 +204,19 @@ async def test_a_worker_without_an_owner_ends(data: Path) -> None:
 
 
 async def test_searches_go_before_bulk_writes_and_both_go_on(
-    process: Supervisor, embedded: EmbeddedEngine
+    supervisor: Supervisor, engine: EmbeddedEngine
 ) -> None:
-    name = await make_collection(embedded)
-    await embedded.upsert(name, points(1000))
+    name = await make_collection(engine)
+    await engine.upsert(name, points(1000))
     row = vectors(1)[0].tolist()
     begun = time.perf_counter()
-    bulk = asyncio.create_task(embedded.upsert(name, points(8000)))
+    bulk = asyncio.create_task(engine.upsert(name, points(8000)))
     waits: list[float] = []
 
     async def go_on_searching() -> None:
         while not bulk.done():
             start = time.perf_counter()
-            await embedded.query_points(name, query=row, using="visual", with_payload=False)
+            await engine.query_points(name, query=row, using="visual", with_payload=False)
             waits.append(time.perf_counter() - start)
 
     # More searches than the worker can answer: the write must get its turns nevertheless.
@@ -225,33 +225,33 @@ async def test_searches_go_before_bulk_writes_and_both_go_on(
     assert len(waits) > 20
     assert sorted(waits)[len(waits) // 2] < taken / 10
     assert max(waits) < taken / 2
-    assert (await embedded.count(name)).count == 8000
+    assert (await engine.count(name)).count == 8000
 
 
-async def test_writes_of_a_collection_keep_their_order(embedded: EmbeddedEngine) -> None:
-    name = await make_collection(embedded)
+async def test_writes_of_a_collection_keep_their_order(engine: EmbeddedEngine) -> None:
+    name = await make_collection(engine)
     await asyncio.gather(
-        embedded.upsert(name, points(2000)),
-        embedded.batch_update_points(name, [overwriting({"n": -1}, 1999)]),
-        embedded.delete(name, [point_id(0)]),
-        embedded.upsert(name, points(1)),
+        engine.upsert(name, points(2000)),
+        engine.batch_update_points(name, [overwriting({"n": -1}, 1999)]),
+        engine.delete(name, [point_id(0)]),
+        engine.upsert(name, points(1)),
     )
-    records = await embedded.retrieve(name, [point_id(0), point_id(1999)])
+    records = await engine.retrieve(name, [point_id(0), point_id(1999)])
     assert set(numbers(records)) == {0, -1}
 
 
 async def test_a_client_that_does_not_read_stops_nobody(
-    process: Supervisor, embedded: EmbeddedEngine
+    supervisor: Supervisor, engine: EmbeddedEngine
 ) -> None:
-    name = await make_collection(embedded)
-    await embedded.upsert(name, points(1000))
+    name = await make_collection(engine)
+    await engine.upsert(name, points(1000))
     ask = framed(messages.ScrollPoints(name, None, 1000, None, True, False))
     with socket.socket(socket.AF_UNIX) as deaf:
-        deaf.connect(str(process.socket_path))
+        deaf.connect(str(supervisor.socket_path))
         deaf.settimeout(0.2)
         with pytest.raises(OSError, match=r"timed out|Broken pipe|reset"):
             deaf.sendall(ask * 20_000)
-        assert (await embedded.count(name)).count == 1000
+        assert (await engine.count(name)).count == 1000
 
 
 @pytest.mark.parametrize(
@@ -271,10 +271,10 @@ async def test_a_client_that_does_not_read_stops_nobody(
     ],
 )
 async def test_nonsense_on_the_wire_is_answered_or_cut_off(
-    process: Supervisor, embedded: EmbeddedEngine, data_sent: bytes
+    supervisor: Supervisor, engine: EmbeddedEngine, data_sent: bytes
 ) -> None:
     with socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(process.socket_path))
+        client.connect(str(supervisor.socket_path))
         client.settimeout(60)
         client.sendall(data_sent)
         answer = client.recv(1 << 16)
@@ -285,13 +285,13 @@ async def test_nonsense_on_the_wire_is_answered_or_cut_off(
         assert failed == messages.Failed("EngineFailed", "the request is malformed")
     else:
         assert data_sent[: wire.HEADER.size] == data_sent, "only what is no frame is cut off"
-    assert (await embedded.health())["ready"]
+    assert (await engine.health())["ready"]
 
 
 async def test_several_processes_share_one_worker(
-    process: Supervisor, embedded: EmbeddedEngine
+    supervisor: Supervisor, engine: EmbeddedEngine
 ) -> None:
-    name = await make_collection(embedded)
+    name = await make_collection(engine)
     script = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
@@ -305,12 +305,12 @@ async def test_several_processes_share_one_worker(
     )
     processes = [
         await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", script, str(process.socket_path), name, str(start))
+            *(sys.executable, "-c", script, str(supervisor.socket_path), name, str(start))
         )
         for start in (0, 100, 200)
     ]
     assert [await asyncio.wait_for(child.wait(), 120) for child in processes] == [0, 0, 0]
-    assert (await embedded.count(name)).count == 300
+    assert (await engine.count(name)).count == 300
 
 
 def test_the_worker_does_not_import_the_client() -> None:

@@ -258,16 +258,16 @@ async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> Non
 
 @pytest.mark.parametrize("distance", list(models.Distance))
 async def test_every_distance_finds_the_true_neighbours(
-    embedded: EmbeddedEngine, distance: models.Distance
+    engine: EmbeddedEngine, distance: models.Distance
 ) -> None:
     name = f"distance-{distance.value}"
-    await embedded.create_collection(
+    await engine.create_collection(
         name, vectors_config={"visual": models.VectorParams(size=64, distance=distance)}
     )
     rows: Any = (
         (vectors(2000, 64) > 0).astype("f4") if distance == "Manhattan" else vectors(2000, 64)
     )
-    await embedded.upsert(
+    await engine.upsert(
         name,
         [
             models.PointStruct.model_construct(id=n, vector={"visual": rows[n]}, payload={})
@@ -281,10 +281,10 @@ async def test_every_distance_finds_the_true_neighbours(
         models.Distance.MANHATTAN: lambda q: np.abs(rows - q).sum(axis=1),
     }[distance]
     for number in range(20):
-        answer = await embedded.query_points(name, query=rows[number], using="visual", limit=10)
+        answer = await engine.query_points(name, query=rows[number], using="visual", limit=10)
         truth = np.sort(apart(rows[number]))[:10]
         sign = -1 if distance in (models.Distance.COSINE, models.Distance.DOT) else 1
         assert [sign * hit.score for hit in answer.points] == pytest.approx(
             truth.tolist(), abs=1e-4
         )
-    await embedded.delete_collection(name)
+    await engine.delete_collection(name)

@@ -272,34 +272,34 @@ REFUSED: dict[str, Call] = {
 
 
 @pytest.fixture
-async def filled(embedded: EmbeddedEngine) -> str:
+async def filled(engine: EmbeddedEngine) -> str:
     """One collection for all these tests: none of them is to change it."""
     name = "refusals"
-    if not await embedded.collection_exists(name):
-        await make_collection(embedded, name)
-    await embedded.delete(name, [point_id(number) for number in range(100)])
-    await embedded.upsert(name, points(3))
+    if not await engine.collection_exists(name):
+        await make_collection(engine, name)
+    await engine.delete(name, [point_id(number) for number in range(100)])
+    await engine.upsert(name, points(3))
     return name
 
 
 @pytest.mark.parametrize("name", REFUSED)
 async def test_it_is_refused_and_nothing_is_changed(
-    process: Any, embedded: EmbeddedEngine, filled: str, name: str
+    supervisor: Any, engine: EmbeddedEngine, filled: str, name: str
 ) -> None:
-    worker = process.worker_pid
+    worker = supervisor.worker_pid
     with pytest.raises(EngineFailed) as refusal:
-        await REFUSED[name](embedded, filled)
+        await REFUSED[name](engine, filled)
     for value in ("abc", "x y", "yesterday", "colour"):
         assert value not in str(refusal.value)
     assert "has a fault" not in str(refusal.value), "of the request, not of the worker"
     # The good half of the batch was not applied, and the next writes and reads work.
-    records, _ = await embedded.scroll(filled)
+    records, _ = await engine.scroll(filled)
     assert sorted(numbers(records)) == [0, 1, 2]
     assert records[0].payload == payload(records[0].payload["n"])  # type: ignore[index]
-    await embedded.upsert(filled, points(5))
-    answer = await embedded.query_points(filled, query=ROW, using="visual")
+    await engine.upsert(filled, points(5))
+    answer = await engine.query_points(filled, query=ROW, using="visual")
     assert len(answer.points) == 5
-    assert process.worker_pid == worker
+    assert supervisor.worker_pid == worker
 
 
 MISSING: dict[str, tuple[type[LookalikeError], Call]] = {
@@ -316,30 +316,28 @@ MISSING: dict[str, tuple[type[LookalikeError], Call]] = {
 
 
 @pytest.mark.parametrize("name", MISSING)
-async def test_what_is_missing_is_named(embedded: EmbeddedEngine, filled: str, name: str) -> None:
+async def test_what_is_missing_is_named(engine: EmbeddedEngine, filled: str, name: str) -> None:
     kind, call = MISSING[name]
     with pytest.raises(kind):
-        await call(embedded, filled)
+        await call(engine, filled)
 
 
 async def test_a_change_reaches_the_points_that_are_there(
-    embedded: EmbeddedEngine, filled: str
+    engine: EmbeddedEngine, filled: str
 ) -> None:
     row = vectors(1, seed=9)[0].tolist()
     with pytest.raises(RecordsNotFound):
-        await embedded.batch_update_points(
+        await engine.batch_update_points(
             filled,
             [setting_vectors("visual", {99: row, 2: row}), overwriting({"n": 2, "a": 1}, 2)],
         )
-    [record] = await embedded.retrieve(filled, [point_id(2)], with_vectors=["visual"])
+    [record] = await engine.retrieve(filled, [point_id(2)], with_vectors=["visual"])
     assert record.payload == {"n": 2, "a": 1}
     kept: Any = record.vector
     assert kept["visual"] == pytest.approx(row, abs=1e-6)
 
 
-async def test_what_is_just_within_the_bounds_is_kept(
-    embedded: EmbeddedEngine, filled: str
-) -> None:
+async def test_what_is_just_within_the_bounds_is_kept(engine: EmbeddedEngine, filled: str) -> None:
     content = {
         "deep": nested(30),
         "large": "x" * ((1 << 20) - 10_000),
@@ -347,10 +345,10 @@ async def test_what_is_just_within_the_bounds_is_kept(
         "text": ["", "\x00", "größe 🙂", "a" * 1000],
         'odd " key \\ $.[]': {"": None},
     }
-    await embedded.upsert(
+    await engine.upsert(
         filled,
         [models.PointStruct(id=point_id(50), vector={"visual": ROW}, payload=content)],
     )
-    [record] = await embedded.retrieve(filled, [point_id(50)])
+    [record] = await engine.retrieve(filled, [point_id(50)])
     assert record.payload == content
-    assert await embedded.count(filled, count_filter=nested_filter(28))
+    assert await engine.count(filled, count_filter=nested_filter(28))

@@ -51,13 +51,13 @@ async def nearest(engine: Any, name: str, row: np.ndarray[Any, Any], using: str)
 
 @pytest.mark.parametrize("name", ["visual", "tags"])
 async def test_another_vector_does_not_take_the_name_of_one(
-    embedded: EmbeddedEngine, name: str
+    engine: EmbeddedEngine, name: str
 ) -> None:
-    collection = await make_collection(embedded)
+    collection = await make_collection(engine)
     with pytest.raises(EngineFailed, match="exists"):
-        await embedded.create_vector_name(collection, name, config(DIMENSION + 1))
+        await engine.create_vector_name(collection, name, config(DIMENSION + 1))
     with pytest.raises(EngineFailed, match="stay"):
-        await embedded.delete_vector_name(collection, name)
+        await engine.delete_vector_name(collection, name)
 
 
 async def test_it_is_quantized_by_a_rebuild_and_is_there_after_a_kill(data: Path) -> None:

@@ -18,7 +18,7 @@ async def stub() -> AsyncIterator[Stub]:
 
 
 @pytest.fixture
-async def engine(stub: Stub) -> AsyncIterator[ServerEngine]:
+async def server_engine(stub: Stub) -> AsyncIterator[ServerEngine]:
     settings = ServerSettings(url=stub.url, api_key="the-key", read_timeout_s=60.0)
     client = ServerEngine.connect(settings)
     yield client

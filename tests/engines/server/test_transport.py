@@ -32,11 +32,11 @@ def in_turn(stub: Stub, *answers: Answer) -> None:
 
 
 async def test_the_key_is_sent_and_connections_to_localhost_are_kept(
-    stub: Stub, engine: ServerEngine
+    stub: Stub, server_engine: ServerEngine
 ) -> None:
     stub.answer = lambda _: COUNT
     for _ in range(5):
-        assert (await engine.count("c")).count == 7
+        assert (await server_engine.count("c")).count == 7
     assert stub.connections == 1
     assert {request.headers["api-key"] for request in stub.requests} == {"the-key"}
     assert {request.headers["connection"] for request in stub.requests} == {"keep-alive"}
@@ -58,11 +58,11 @@ async def test_the_key_is_sent_and_connections_to_localhost_are_kept(
     ],
 )
 async def test_each_answer_has_its_error_and_no_value_is_repeated(
-    stub: Stub, engine: ServerEngine, answer: Answer, expected: type[Exception]
+    stub: Stub, server_engine: ServerEngine, answer: Answer, expected: type[Exception]
 ) -> None:
     stub.answer = lambda _: answer
     with pytest.raises(expected) as caught:
-        await engine.count("c")
+        await server_engine.count("c")
     assert type(caught.value) is expected
     assert "secret" not in str(caught.value)
     assert len(stub.requests) == (ATTEMPTS if expected is EngineUnavailable else 1)
@@ -70,42 +70,46 @@ async def test_each_answer_has_its_error_and_no_value_is_repeated(
 
 @pytest.mark.parametrize("trouble", [None, fault(503), fault(500), fault(429)])
 async def test_a_read_is_repeated_until_it_succeeds(
-    stub: Stub, engine: ServerEngine, trouble: Answer
+    stub: Stub, server_engine: ServerEngine, trouble: Answer
 ) -> None:
     in_turn(stub, trouble, trouble, COUNT)
-    assert (await engine.count("c")).count == 7
+    assert (await server_engine.count("c")).count == 7
     assert len(stub.requests) == 3
 
 
-async def test_a_write_that_names_its_points_is_repeated(stub: Stub, engine: ServerEngine) -> None:
+async def test_a_write_that_names_its_points_is_repeated(
+    stub: Stub, server_engine: ServerEngine
+) -> None:
     in_turn(stub, None, ok({"operation_id": 1, "status": "completed"}))
-    await engine.delete("c", points_selector=[1])
+    await server_engine.delete("c", points_selector=[1])
     assert len(stub.requests) == 2
     assert "ordering=medium" in stub.requests[0].query
 
 
-async def test_what_cannot_be_repeated_is_sent_once(stub: Stub, engine: ServerEngine) -> None:
+async def test_what_cannot_be_repeated_is_sent_once(
+    stub: Stub, server_engine: ServerEngine
+) -> None:
     in_turn(stub, None, ok(True))
     with pytest.raises(EngineUnavailable):
-        await engine.create_collection("c", vectors_config={})
+        await server_engine.create_collection("c", vectors_config={})
     assert len(stub.requests) == 1
     in_turn(stub, fault(429), ok(True))
-    assert await engine.create_collection("c", vectors_config={})
+    assert await server_engine.create_collection("c", vectors_config={})
 
 
 async def test_an_overloaded_server_says_when_to_come_back(
-    stub: Stub, engine: ServerEngine
+    stub: Stub, server_engine: ServerEngine
 ) -> None:
     overloaded = fault(429, "rate limit", **{"Retry-After": "170"})
     stub.answer = lambda _: overloaded
     with pytest.raises(EngineUnavailable) as caught:
-        await engine.count("c")
+        await server_engine.count("c")
     assert caught.value.retry_after_s == 170
     assert len(stub.requests) == 1, "170 s are beyond the deadline"
 
 
 async def test_a_call_ends_at_its_deadline_with_all_its_repetitions(
-    stub: Stub, engine: ServerEngine
+    stub: Stub, server_engine: ServerEngine
 ) -> None:
     async def slow(_: Request) -> Answer:
         await asyncio.sleep(0.9)
@@ -114,17 +118,19 @@ async def test_a_call_ends_at_its_deadline_with_all_its_repetitions(
     stub.answer = slow
     deadline.start(2.0)
     with pytest.raises(EngineUnavailable):
-        await engine.count("c")
+        await server_engine.count("c")
     assert len(stub.requests) < ATTEMPTS
     assert stub.requests[0].query == "timeout=2", "the server gives up as well"
 
 
-async def test_a_server_that_is_away_is_unavailable(engine: ServerEngine, stub: Stub) -> None:
+async def test_a_server_that_is_away_is_unavailable(
+    server_engine: ServerEngine, stub: Stub
+) -> None:
     await stub.stop()
     with pytest.raises(EngineUnavailable):
-        await engine.query_points("c", query=[1.0])
+        await server_engine.query_points("c", query=[1.0])
     with pytest.raises(EngineUnavailable):
-        await engine.create_collection("c", vectors_config={})
+        await server_engine.create_collection("c", vectors_config={})
     await stub.start()
 
 
@@ -139,17 +145,19 @@ def qdrant(version: str, *, key: str | None = None) -> Any:
     return answer
 
 
-async def test_the_start_waits_for_the_server_and_says_so(stub: Stub, engine: ServerEngine) -> None:
+async def test_the_start_waits_for_the_server_and_says_so(
+    stub: Stub, server_engine: ServerEngine
+) -> None:
     stub.answer = qdrant("1.20.3")
     await stub.stop()
     said: asyncio.Queue[str] = asyncio.Queue()
-    waiting = asyncio.create_task(wait_for_server(engine, 30.0, said.put_nowait))
+    waiting = asyncio.create_task(wait_for_server(server_engine, 30.0, said.put_nowait))
     assert await said.get() == "Waiting for the Qdrant server, 30 s at most ..."
     port = int(stub.url.rpartition(":")[2])
     stub._server = await asyncio.start_server(stub._serve, "127.0.0.1", port)
     assert await waiting == "1.20.3"
     assert said.empty(), "said once"
-    assert await engine.health() == {"ready": True, "version": "1.20.3", "collections": 1}
+    assert await server_engine.health() == {"ready": True, "version": "1.20.3", "collections": 1}
 
 
 async def test_the_start_waits_no_longer_than_told(stub: Stub) -> None:
@@ -164,11 +172,11 @@ async def test_the_start_waits_no_longer_than_told(stub: Stub) -> None:
     [(qdrant("1.16.2"), "1.16.2; 1.20 or newer"), (qdrant("1.20.0", key="other"), "API key")],
 )
 async def test_an_old_server_and_a_wrong_key_are_told_at_once(
-    stub: Stub, engine: ServerEngine, answer: Any, text: str
+    stub: Stub, server_engine: ServerEngine, answer: Any, text: str
 ) -> None:
     stub.answer = answer
     with pytest.raises(EngineFailed, match=text):
-        await wait_for_server(engine, 30.0, lambda _: None)
+        await wait_for_server(server_engine, 30.0, lambda _: None)
 
 
 async def test_https_encrypts_and_the_certificate_is_checked(
