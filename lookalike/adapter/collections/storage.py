@@ -7,7 +7,7 @@ from typing import Any
 from qdrant_client import models
 
 from lookalike.adapter.collections.collection_settings import Collection, Quantization, Storage
-from lookalike.adapter.engines.embedded.worker_settings import TURBO_OVERSAMPLING
+from lookalike.adapter.engines.engine_facts import TURBO_OVERSAMPLING
 
 OVERSAMPLING = {"scalar": 2.0, "turbo": TURBO_OVERSAMPLING, "binary": 10.0}
 """How many times the wanted number of candidates is rescored with the original vectors. Measured:

@@ -10,12 +10,11 @@ import msgspec
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.indexes import index_key
 from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.engines.engine_facts import MAX_LIMIT
 from lookalike.adapter.filters import split_path
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.selection import Selection, Work
 from lookalike.adapter.search.grouping import group_keys
-
-MAX_ENGINE_VALUES = 100_000
 
 
 class ValueCount(msgspec.Struct):
@@ -48,7 +47,7 @@ async def count_values(
             collection.physical,
             key=index_key(field),
             facet_filter=selection.filter,
-            limit=MAX_ENGINE_VALUES,
+            limit=MAX_LIMIT,
             exact=True,
         )
         counts.update({("string", hit.value): hit.count for hit in answer.hits})

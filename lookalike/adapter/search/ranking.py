@@ -16,6 +16,7 @@ from qdrant_client import models
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.storage import search_params
 from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.engines.engine_facts import MAX_LIMIT
 from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import point_id
 from lookalike.adapter.records.selection import Selection
@@ -26,9 +27,6 @@ DISTANCE_DECIMALS = 6
 
 MARGIN, GROWTH = 4, 8
 """How far beyond a page equal distances are looked for, and how much farther if they go on."""
-
-MAX_FETCHED = 100_000
-"""The most that an engine answers at once."""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -101,11 +99,11 @@ class InOrder:
     async def fetch(self, offset: int, limit: int) -> RankedPage:
         before, after = min(offset, MARGIN), MARGIN
         while True:
-            start, wanted = offset - before, min(before + limit + after, MAX_FETCHED)
+            start, wanted = offset - before, min(before + limit + after, MAX_LIMIT)
             own, hits = await self._ranking.fetch(start, wanted)
             begins = start == 0 or len(hits) <= before or hits[0].value < hits[before].value
             ends = len(hits) < wanted or hits[before + limit - 1].value < hits[-1].value
-            if (begins and ends) or wanted == MAX_FETCHED:
+            if (begins and ends) or wanted == MAX_LIMIT:
                 in_order = sorted(hits, key=lambda hit: (hit.value, hit.id))
                 return own, in_order[before : before + limit]
             before = before if begins else min(offset, GROWTH * before)

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from lookalike.adapter.engines.embedded.condition_messages import Filter, PointId
+from lookalike.adapter.engines.engine_facts import MAX_LIMIT
 
-MAX_LIMIT = 100_000
 MAX_DIMENSION = 65_536
 
 Limit = Annotated[int, Meta(ge=0, le=MAX_LIMIT)]

@@ -16,7 +16,7 @@ from lookalike.adapter.engines.embedded.worker import validation
 from lookalike.adapter.engines.embedded.worker.conditions import edge_filter
 from lookalike.adapter.engines.embedded.worker.schema import Schema
 from lookalike.adapter.engines.embedded.worker.validation import EdgeId, Refused
-from lookalike.adapter.engines.embedded.worker_settings import TURBO_OVERSAMPLING
+from lookalike.adapter.engines.engine_facts import TURBO_OVERSAMPLING
 
 MAX_PREFETCHES = 64
 HNSW_EF = 256
