@@ -15,7 +15,12 @@
     └── Unavailable             503  a retry helps
         └── EngineUnavailable   503  the engine is starting, restarting or out of reach
     RecordRefused                    one record of a batch is not taken; the others are
-    └── DuplicateRecord         211  its `_id` exists
+    ├── DuplicateRecord         211  its `_id` exists
+    ├── NearDuplicate           211  another record is as good as the same
+    └── CapacityExceeded        412  the collection is full
+
+Rooms add leaves of their own, caught where they are raised or shown as their parent: `NotSent` (of
+EngineUnavailable), `ArchiveDamaged` (of InvalidRequest), `NotVerified` (of CollectionConflict).
 
 Each class carries the provider's code, the HTTP status and whether a retry helps. Messages name
 the place of a fault in the request and never repeat a value: values belong to the user.
@@ -132,3 +137,20 @@ class DuplicateRecord(RecordRefused):
 
     def __init__(self) -> None:
         super().__init__(self.CODE, "record duplicate")
+
+
+class NearDuplicate(RecordRefused):
+    """`near`: the `_id`s and distances of records that are as good as the same, nearest first."""
+
+    def __init__(self, near: list[tuple[str, float]]) -> None:
+        super().__init__(DuplicateRecord.CODE, "near duplicate")
+        self.near = near
+
+
+class CapacityExceeded(RecordRefused):
+    """The collection has as many records as its settings allow."""
+
+    CODE = 412
+
+    def __init__(self) -> None:
+        super().__init__(self.CODE, "hard capacity exceeded")

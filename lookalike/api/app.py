@@ -28,14 +28,14 @@ from lookalike.api import error_responses, request_paths
 from lookalike.api.auth import tokens_from
 from lookalike.api.dependencies import DEPENDENCIES, check_token
 from lookalike.api.envelopes import mirror_status
-from lookalike.api.lifespan import ENGINE_SOCKET, lifespan_of
+from lookalike.api.lifespan import lifespan_of
 from lookalike.api.routes.account import Account
 from lookalike.api.routes.collection_methods import CollectionMethods
 from lookalike.api.routes.health import healthz, readyz
 from lookalike.api.routes.image_methods import ImageMatching
 from lookalike.api.routes.record_methods import RecordMethods
 from lookalike.api.routes.search_methods import SearchMethods
-from lookalike.api.settings import HttpSettings, Settings, from_environment
+from lookalike.api.settings import ENGINE_SOCKET, HttpSettings, Settings, from_environment
 
 
 class JsonRequest(Request[Any, Any, Any]):

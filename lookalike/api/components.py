@@ -1,4 +1,4 @@
-"""What one process is put together from: engine, port to the embedders, and the three services.
+"""What one process is put together from: engine, port to the embedders, and the services.
 
 Nobody but the start of a process and the command line sees the whole; a handler takes the service
 that it needs.
@@ -14,6 +14,7 @@ from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.records.service import RecordService
+from lookalike.adapter.search.image_matching import ImageMatchingService
 from lookalike.adapter.search.service import SearchService
 from lookalike.api.settings import Settings
 from lookalike.embedders.images.reader import ImageReader
@@ -48,6 +49,7 @@ class Components:
         limits = settings.limits_in_force
         self.records = RecordService(engine, self.cache, self.embedding, limits)
         self.searches = SearchService(engine, self.embedding, limits)
+        self.matching = ImageMatchingService(self.embedding, limits)
 
     async def close(self) -> None:
         await self.embedding.close()

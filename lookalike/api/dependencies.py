@@ -26,6 +26,12 @@ AnyRequest = Request[Any, Any, Any]
 
 VECTOR_HEADER = "lookalike-vector"
 
+# What the handlers of methods say of themselves: the status, and the scope that a token needs.
+READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
+WRITE: dict[str, Any] = {"status_code": 200, "opt": {"scope": "write"}}
+SEARCH: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read", "searches": True}}
+"""A search is answered by the vector that the header names."""
+
 
 async def check_token(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
@@ -111,7 +117,7 @@ def _of_state(name: str) -> Callable[[AnyRequest], Any]:
     return provide
 
 
-OF_STATE = ("settings", "embedding", "collections", "records", "searches")
+OF_STATE = ("settings", "collections", "records", "searches", "matching")
 """What `lifespan` puts into the state of the application, for handlers under the same name."""
 
 DEPENDENCIES = {

@@ -10,11 +10,11 @@ from litestar import Response
 from msgspec import UNSET
 
 from lookalike.adapter.collections.collection_settings import Collection
-from lookalike.adapter.errors import DuplicateRecord, RecordRefused
+from lookalike.adapter.errors import CapacityExceeded, DuplicateRecord, NearDuplicate, RecordRefused
 from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import UNSTORED_FIELDS, Record
 from lookalike.adapter.records.service import Found
-from lookalike.adapter.records.writer import NearDuplicate, Outcome
+from lookalike.adapter.records.writer import Outcome
 from lookalike.adapter.search.nearest import Hits
 from lookalike.adapter.search.query_vectors import Described
 from lookalike.adapter.search.service import RankedRecords
@@ -30,7 +30,7 @@ DELETED = (220, "records deleted")
 NONE_INSERTED = (400, "no record inserted")
 NOT_FOUND = (404, "records not found")
 DUPLICATES = (411, "record duplicate")
-FULL = (412, "hard capacity exceeded")
+FULL = (CapacityExceeded.CODE, "hard capacity exceeded")
 
 
 class Clock:
@@ -78,7 +78,7 @@ def inserted(outcome: Outcome[Record], clock: Clock) -> Answer:
         code = SOME_INSERTED
     elif all(why.code == DuplicateRecord.CODE for why in reasons):
         code = DUPLICATES
-    elif any(why.code == FULL[0] for why in reasons):
+    elif any(isinstance(why, CapacityExceeded) for why in reasons):
         code = FULL
     else:
         code = NONE_INSERTED
@@ -111,10 +111,16 @@ def described(
 ) -> list[Record]:
     """The records with a status of their own; `show` makes the fields of those with a vector."""
     return [
-        {**one.record, "_status": one.status}
+        {**one.record, "_status": _status(one.vector)}
         | ({} if isinstance(one.vector, RecordRefused) else show(one.vector))
         for one in records
     ]
+
+
+def _status(vector: Vector | RecordRefused) -> dict[str, Any]:
+    if isinstance(vector, RecordRefused):
+        return {"code": vector.code, "text": vector.text}
+    return OK_STATUS
 
 
 def of_model(records: list[Record], clock: Clock, **statistics: Any) -> dict[str, Any]:

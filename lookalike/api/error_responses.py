@@ -13,7 +13,13 @@ from typing import Any
 from litestar import MediaType, Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from lookalike.adapter.errors import BodyTooLarge, LookalikeError, Unavailable
+from lookalike.adapter.errors import (
+    BodyTooLarge,
+    EmbedderFailed,
+    EngineFailed,
+    LookalikeError,
+    Unavailable,
+)
 
 log = logging.getLogger("lookalike")
 
@@ -26,7 +32,9 @@ def on_error(request: AnyRequest, error: LookalikeError) -> Response[Any]:
     if error.http_status == 200:
         return _outcome(request, error)
     if error.http_status >= 500:
-        log.warning("%s %s: %s", request.method, request.url.path, error)
+        # A cause that is not told to the client is a fault of ours, and its traceback is for us.
+        ours = error.__cause__ if isinstance(error, EngineFailed | EmbedderFailed) else None
+        log.warning("%s %s: %s", request.method, request.url.path, error, exc_info=ours)
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else {}
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Token"
@@ -51,7 +59,7 @@ def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
 
 
 def _outcome(request: AnyRequest, error: LookalikeError) -> Response[Any]:
-    """An answer of the search engine that has nothing in it: not found, full."""
+    """An answer of the search engine that has nothing in it: the records are not found."""
     content = {
         "status": {"code": error.code, "text": error.text},
         "statistics": {"OperationTime": 0},

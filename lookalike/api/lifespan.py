@@ -18,12 +18,9 @@ from lookalike.adapter.collections import defaults
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.errors import LookalikeError
 from lookalike.api.components import Components, connect_engine
-from lookalike.api.settings import Settings
+from lookalike.api.settings import MAIN_PID, Settings
 
 log = logging.getLogger("lookalike")
-
-ENGINE_SOCKET = "LOOKALIKE_INTERNAL_ENGINE_SOCKET"
-MAIN_PID = "LOOKALIKE_INTERNAL_MAIN_PID"
 
 CACHE_REFRESH_SECONDS = 2.0
 MAIN_PROCESS_SECONDS = 0.5
@@ -40,10 +37,10 @@ def lifespan_of(
         readiness = Readiness(components, settings.embedders.embedder)
         app.state.update(
             {
-                "embedding": components.embedding,
                 "collections": components.collections,
                 "records": components.records,
                 "searches": components.searches,
+                "matching": components.matching,
                 "readiness": readiness,
             }
         )

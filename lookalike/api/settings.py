@@ -23,6 +23,11 @@ from lookalike.embedders.images.image_settings import ImageSettings
 
 PREFIX = "LOOKALIKE_"
 
+# Between the processes of one service, and no settings: the main process tells these the others.
+INTERNAL_PREFIX = f"{PREFIX}INTERNAL_"
+ENGINE_SOCKET = f"{INTERNAL_PREFIX}ENGINE_SOCKET"
+MAIN_PID = f"{INTERNAL_PREFIX}MAIN_PID"
+
 STRICT_MAX_RECORDS = 10
 """The provider's own limit of a batch."""
 
@@ -172,7 +177,7 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     }
     values: dict[str, dict[str, Any]] = {group: {} for group in setting_groups()}
     for variable, text in environment.items():
-        if not variable.startswith(PREFIX) or variable.startswith(f"{PREFIX}INTERNAL_"):
+        if not variable.startswith(PREFIX) or variable.startswith(INTERNAL_PREFIX):
             continue
         if variable not in known:
             raise SettingsError(f"{variable} is not a setting")

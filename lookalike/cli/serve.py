@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from lookalike.api.settings import Settings, SettingsError
+from lookalike.api.settings import ENGINE_SOCKET, MAIN_PID, Settings, SettingsError
 from lookalike.cli.options import data_option, settings_with
 
 
@@ -40,7 +40,7 @@ def run_with_engine(settings: Settings) -> None:
     except DataFolderLocked as error:
         raise click.ClickException(str(error)) from None
     try:
-        os.environ["LOOKALIKE_INTERNAL_ENGINE_SOCKET"] = str(engine.socket_path)
+        os.environ[ENGINE_SOCKET] = str(engine.socket_path)
         run_api(settings)
     finally:
         engine.stop()
@@ -72,7 +72,7 @@ def run_api(settings: Settings) -> None:
     # Uvicorn stops in order and then sends itself the signal again, which would end this process
     # before the engine is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    os.environ["LOOKALIKE_INTERNAL_MAIN_PID"] = str(os.getpid())
+    os.environ[MAIN_PID] = str(os.getpid())
     # Small matrix products on many threads cost nearly twice their time on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     click.echo(f"Lookalike listens on http://{settings.http.host}:{settings.http.port}")

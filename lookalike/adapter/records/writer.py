@@ -25,8 +25,10 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.second_vector import swapped
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
+    CapacityExceeded,
     DuplicateRecord,
     InvalidRequest,
+    NearDuplicate,
     RecordRefused,
     RecordsNotFound,
     Unavailable,
@@ -64,14 +66,6 @@ UPDATE_ATTEMPTS = 20
 FindNearDuplicates = Callable[[Vector, Mapping[str, Vector]], Awaitable[list[tuple[str, float]]]]
 """(vector, vectors of the batch before it by `_id`) -> `_id`s and distances of what is as good as
 the same, the nearest first."""
-
-
-class NearDuplicate(RecordRefused):
-    """`near`: the `_id`s and distances of stored records that are as good as the same."""
-
-    def __init__(self, near: list[tuple[str, float]]) -> None:
-        super().__init__(DuplicateRecord.CODE, "near duplicate")
-        self.near = near
 
 
 T = TypeVar("T")
@@ -208,7 +202,7 @@ class Writer:
         count = (await self._engine.count(collection.physical, exact=True)).count
         accepted = [c for c in candidates if c.refusal is None]
         for candidate in accepted[max(capacity - count, 0) :]:
-            candidate.refusal = RecordRefused(412, "hard capacity exceeded")
+            candidate.refusal = CapacityExceeded()
 
     async def _write(self, collection: Collection, candidates: list[_Candidate]) -> None:
         accepted = [c for c in candidates if c.refusal is None]

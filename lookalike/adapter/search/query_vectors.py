@@ -29,13 +29,6 @@ class Described(Struct):
     record: Record
     vector: Vector | RecordRefused
 
-    @property
-    def status(self) -> Record:
-        """For the envelope of the provider's model services."""
-        if isinstance(self.vector, RecordRefused):
-            return {"code": self.vector.code, "text": self.vector.text}
-        return {"code": 200, "text": "OK"}
-
 
 class QueryVectors:
     """Reads stored vectors from one engine and has the others embedded."""
@@ -60,7 +53,7 @@ class QueryVectors:
             raise InvalidRequest("_id, _url, _base64 or _text_data is needed", place=place)
         return await self._embedding.embed_text(collection, text, f"{place}._text_data")
 
-    async def examples(
+    async def find_examples(
         self, collection: Collection, records: Sequence[Record], place: str
     ) -> list[tuple[Vector, str | None]]:
         """A vector for each record, and its `_id` where it is stored.

@@ -1,6 +1,8 @@
 """The searches: a request and a collection become a plan, the plan an answer.
 
-Every fault of a request is found here, before the engine or an embedder is asked for anything.
+A fault that the request alone shows is found before the engine or an embedder is asked for
+anything. What a fault needs more for (an unknown `_id`, an image that cannot be read, the tags of a
+stored record in a collection without cosine distance) is found when that is known.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from lookalike.adapter.collections.defaults import near_duplicate_radius
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
 from lookalike.adapter.limits import Limits
-from lookalike.adapter.records.image_sources import EmbeddingPort, Vector
+from lookalike.adapter.records.image_sources import EmbeddingPort
 from lookalike.adapter.records.points import Record, shown, shown_fields, tags_of
 from lookalike.adapter.records.selection import select
 from lookalike.adapter.search.distances import signed_distances
@@ -73,7 +75,7 @@ class SearchService:
         self._vectors = QueryVectors(engine, embedding)
         self._limits = limits
 
-    async def visual_knn(self, collection: Collection, request: SearchRequest) -> Hits:
+    async def find_similar(self, collection: Collection, request: SearchRequest) -> Hits:
         """The k records that look most like a stored record, an image or several.
 
         Raises InvalidRequest for a query without content or with an image that cannot be read, and
@@ -82,8 +84,8 @@ class SearchService:
         collection = second_vector.share_out(collection, looked_for(request))
         return await self._answer(collection, request, await self._plan(collection, request))
 
-    async def visual_tags_knn(self, collection: Collection, request: SearchRequest) -> Hits:
-        """As `visual_knn`, with the tags of the query or of the stored record in the distance."""
+    async def find_similar_with_tags(self, collection: Collection, request: SearchRequest) -> Hits:
+        """As `find_similar`, with the tags of the query or of the stored record in the distance."""
         collection = second_vector.share_out(collection, looked_for(request))
         record = request.query_record or {}
         query = structs.replace(
@@ -95,7 +97,7 @@ class SearchService:
         )
         return await self._answer(collection, request, query)
 
-    async def visual_range(self, collection: Collection, request: SearchRequest) -> Hits:
+    async def find_within_radius(self, collection: Collection, request: SearchRequest) -> Hits:
         """All records within `radius`, which is required."""
         if request.radius is None:
             raise InvalidRequest("radius is needed", place="$.radius")
@@ -103,7 +105,7 @@ class SearchService:
         query = await self._plan(collection, request, k=self._limits.max_results)
         return await self._answer(collection, request, query)
 
-    async def near_duplicates(self, collection: Collection, request: SearchRequest) -> Hits:
+    async def find_near_duplicates(self, collection: Collection, request: SearchRequest) -> Hits:
         """The records that are as good as the same image: within a small default `radius`."""
         collection = second_vector.share_out(collection, looked_for(request))
         query = await self._plan(collection, request)
@@ -113,7 +115,7 @@ class SearchService:
             query = structs.replace(query, grouping=None)
         return await self._answer(collection, request, query)
 
-    async def text(self, collection: Collection, request: SearchRequest) -> Hits:
+    async def find_by_text(self, collection: Collection, request: SearchRequest) -> Hits:
         """The k records that a text describes best."""
         text = text_of(request.query_record or {}, QUERY_RECORD)
         if text is None:
@@ -125,13 +127,15 @@ class SearchService:
             positive=None,
             negative=None,
         )
-        return await self.visual_knn(collection, alone)
+        return await self.find_similar(collection, alone)
 
     async def rank_records(self, collection: Collection, request: RankRequest) -> RankedRecords:
         """The given records, stored ones and others, by distance from the query."""
         self._limits.check_batch(len(request.records), "$.records")
         collection = second_vector.share_out(collection, looked_for(request))
-        ((query, _),) = await self._examples(collection, [request.query_record], QUERY_RECORD)
+        ((query, _),) = await self._vectors.find_examples(
+            collection, [request.query_record], QUERY_RECORD
+        )
         described = await self._vectors.describe(collection, request.records, query=True)
         known, refused = split_refused(described)
         apart = signed_distances(query, [vector for _, vector in known], collection.distance)
@@ -146,13 +150,15 @@ class SearchService:
             collection=collection,
         )
 
-    async def descriptors(self, collection: Collection, request: DescriptorRequest) -> Descriptors:
+    async def describe_images(
+        self, collection: Collection, request: DescriptorRequest
+    ) -> Descriptors:
         """The vector of each record's image, in the collection's own space."""
         self._limits.check_batch(len(request.records), "$.records")
         collection = second_vector.share_out(collection, looked_for(request))
         return Descriptors(await self._vectors.describe(collection, request.records), collection)
 
-    async def facets(self, collection: Collection, request: FacetRequest) -> Facets:
+    async def count_facets(self, collection: Collection, request: FacetRequest) -> Facets:
         """How many of the matching records have each value of a field."""
         selection = await select(self._engine, collection, request.filter)
         limit = min(request.limit or DEFAULT_FACET_VALUES, self._limits.max_results)
@@ -174,6 +180,7 @@ class SearchService:
             raise InvalidRequest("diversity cannot be combined with grouping", place="$.diversity")
         if request.from_ is not None and request.from_ > MAX_FROM:
             raise InvalidRequest(f"from must not be larger than {MAX_FROM}", place="$.from")
+        self._check_looked_for(collection, request)
         return Query(
             k=min(k if request.k is None else request.k, self._limits.max_results),
             offset=request.from_ or 0,
@@ -184,16 +191,27 @@ class SearchService:
             diversity=request.diversity,
         )
 
+    def _check_looked_for(self, collection: Collection, request: SearchRequest) -> None:
+        """Raises InvalidRequest for a request that names nothing to look for, or too much."""
+        if request.positive or request.negative:
+            if not request.positive:
+                raise InvalidRequest("negative examples need positive ones", place="$.positive")
+            self._limits.check_batch(len(request.positive), "$.positive")
+            self._limits.check_batch(len(request.negative or []), "$.negative")
+        elif request.query_records:
+            self._limits.check_batch(len(request.query_records), "$.query_records")
+            _check_weights(collection, request.query_records, request.weights)
+        elif request.query_record is None:
+            raise InvalidRequest("query_record is needed", place="$")
+
     async def _answer(self, collection: Collection, request: SearchRequest, query: Query) -> Hits:
-        """The plan with what is looked for, executed. Raises as `visual_knn`."""
+        """The plan with what is looked for, executed. Raises as `find_similar`."""
         if request.positive or request.negative:
             query = await self._by_examples(collection, request, query)
         elif request.query_records:
             query = await self._by_several(collection, request, query)
-        elif request.query_record is None:
-            raise InvalidRequest("query_record is needed", place="$")
         else:
-            return await self._by_record(collection, request.query_record, query)
+            return await self._by_record(collection, request.query_record or {}, query)
         return await find_nearest(self._engine, collection, query)
 
     async def _by_record(self, collection: Collection, record: Record, query: Query) -> Hits:
@@ -214,10 +232,9 @@ class SearchService:
     async def _by_examples(
         self, collection: Collection, request: SearchRequest, query: Query
     ) -> Query:
-        if not request.positive:
-            raise InvalidRequest("negative examples need positive ones", place="$.positive")
-        positive = await self._examples(collection, request.positive, "$.positive")
-        negative = await self._examples(collection, request.negative or [], "$.negative")
+        examples = self._vectors.find_examples
+        positive = await examples(collection, request.positive or [], "$.positive")
+        negative = await examples(collection, request.negative or [], "$.negative")
         stored = frozenset(id_ for _, id_ in positive + negative if id_ is not None)
         vector = recommended([v for v, _ in positive], [v for v, _ in negative])
         if collection.distance == "cosine" and not any(vector):
@@ -227,29 +244,27 @@ class SearchService:
     async def _by_several(
         self, collection: Collection, request: SearchRequest, query: Query
     ) -> Query:
-        found = await self._examples(collection, request.query_records or [], "$.query_records")
+        records = request.query_records or []
+        found = await self._vectors.find_examples(collection, records, "$.query_records")
         vectors = [vector for vector, _ in found]
         weights = request.weights
         if weights is None:
             return structs.replace(query, vectors=tuple(vectors))
-        if len(weights) != len(vectors):
-            raise InvalidRequest(
-                "there must be one weight for each query record", place="$.weights"
-            )
-        if collection.distance != "cosine":
-            raise InvalidRequest(
-                "weights need a collection with cosine distance", place="$.weights"
-            )
         total, length = weighted_sum(vectors, weights)
         if length == 0:
             raise InvalidRequest(CANCELLED, place="$.query_records")
         return structs.replace(query, vectors=(total,), length=length)
 
-    async def _examples(
-        self, collection: Collection, records: Sequence[Record], place: str
-    ) -> list[tuple[Vector, str | None]]:
-        self._limits.check_batch(len(records), place)
-        return await self._vectors.examples(collection, records, place)
+
+def _check_weights(
+    collection: Collection, records: Sequence[Record], weights: Sequence[float] | None
+) -> None:
+    if weights is None:
+        return
+    if len(weights) != len(records):
+        raise InvalidRequest("there must be one weight for each query record", place="$.weights")
+    if collection.distance != "cosine":
+        raise InvalidRequest("weights need a collection with cosine distance", place="$.weights")
 
 
 def grouping_of(request: SearchRequest, collection: Collection) -> Grouping | None:

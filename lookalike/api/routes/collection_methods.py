@@ -16,15 +16,15 @@ from lookalike.api.bodies import JsonBody
 from lookalike.api.dependencies import find_collection
 from lookalike.api.schemas import CollectionPage
 
-ADMIN = {"scope": "admin"}
-READ = {"scope": "read"}
+NEEDS_ADMIN = {"scope": "admin"}
+NEEDS_READ = {"scope": "read"}
 
 
 class CollectionMethods(Controller):
     path = "/similarity/v2/collection"
     tags = ("collections",)
 
-    @get("/", opt=READ)
+    @get("/", opt=NEEDS_READ)
     async def list_all(
         self, collections: CollectionService, grant: Grant, name: str | None = None
     ) -> CollectionPage:
@@ -36,14 +36,14 @@ class CollectionMethods(Controller):
         ]
         return CollectionPage(len(views), None, None, views)
 
-    @post("/", status_code=201, opt=ADMIN, dto=JsonBody[CollectionSettings])
+    @post("/", status_code=201, opt=NEEDS_ADMIN, dto=JsonBody[CollectionSettings])
     async def create(
         self, data: CollectionSettings, collections: CollectionService
     ) -> CollectionView:
         """Makes a collection, with its payload indexes, ready for records."""
         return await collections.view(await collections.create(data))
 
-    @get("/{collection_id:str}", opt=READ)
+    @get("/{collection_id:str}", opt=NEEDS_READ)
     async def show(
         self, collection_id: str, collections: CollectionService, grant: Grant
     ) -> CollectionView:
@@ -53,7 +53,7 @@ class CollectionMethods(Controller):
         "/{collection_id:str}",
         http_method=["PUT", "PATCH"],
         status_code=200,
-        opt=ADMIN,
+        opt=NEEDS_ADMIN,
         dto=JsonBody[CollectionChange],
     )
     async def change(
@@ -67,7 +67,7 @@ class CollectionMethods(Controller):
         collection = await find_collection(collections, collection_id, grant)
         return await collections.view(await collections.change(collection, data))
 
-    @http_delete("/{collection_id:str}", status_code=204, opt=ADMIN)
+    @http_delete("/{collection_id:str}", status_code=204, opt=NEEDS_ADMIN)
     async def remove(
         self, collection_id: str, collections: CollectionService, grant: Grant
     ) -> None:

@@ -8,19 +8,16 @@ import numpy as np
 from litestar import Controller, post
 
 from lookalike.adapter.records.image_sources import Vector
-from lookalike.adapter.search import image_matching
+from lookalike.adapter.search.image_matching import ImageMatchingService
 from lookalike.api import envelopes
 from lookalike.api.bodies import JsonBody
+from lookalike.api.dependencies import READ
 from lookalike.api.envelopes import Clock
 from lookalike.api.request_paths import METHODS_ROOT
 from lookalike.api.schemas import Answer, Hash, RankImages, RemoveDuplicates
-from lookalike.api.settings import Settings
-from lookalike.embedding import Embedding
 
 HASH_TYPE = "bmh1"
 """The provider's name of a hash, under which that of `embedders.phash` is answered."""
-
-READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
 
 
 class ImageMatching(Controller):
@@ -28,37 +25,28 @@ class ImageMatching(Controller):
     tags = ("image matching",)
 
     @post("/visual_hash", dto=JsonBody[Hash], **READ)
-    async def visual_hash(
-        self, data: Hash, embedding: Embedding, settings: Settings
-    ) -> dict[str, Any]:
+    async def visual_hash(self, data: Hash, matching: ImageMatchingService) -> dict[str, Any]:
         """The perceptual hash of each image, 128 bits in hex, under `_visual_hash`."""
         clock = Clock()
-        settings.limits_in_force.check_batch(len(data.records), "$.records")
         name = data.hash_type or HASH_TYPE
-        hashed = await image_matching.hash_images(embedding, data.records)
+        hashed = await matching.hash_images(data.records)
         records = envelopes.described(hashed, lambda bits: {"_visual_hash": {name: as_hex(bits)}})
         return envelopes.of_model(records, clock)
 
     @post("/remove_duplicates", dto=JsonBody[RemoveDuplicates], **READ)
     async def remove_duplicates(
-        self, data: RemoveDuplicates, embedding: Embedding, settings: Settings
+        self, data: RemoveDuplicates, matching: ImageMatchingService
     ) -> Answer:
         """The first of each set of equal images, with the `_ids` of all of the set."""
         clock = Clock()
-        settings.limits_in_force.check_batch(len(data.records), "$.records")
-        kept = await image_matching.remove_duplicates(embedding, data.records, data.radius)
+        kept = await matching.remove_duplicates(data.records, data.radius)
         return envelopes.answer(envelopes.OK, kept.records, clock, refused=kept.refused)
 
     @post("/rank_images", dto=JsonBody[RankImages], **READ)
-    async def rank_images(
-        self, data: RankImages, embedding: Embedding, settings: Settings
-    ) -> Answer:
+    async def rank_images(self, data: RankImages, matching: ImageMatchingService) -> Answer:
         """The given images by Hamming distance of their hashes from the query's."""
         clock = Clock()
-        settings.limits_in_force.check_batch(len(data.records), "$.records")
-        ranked = await image_matching.rank_images(
-            embedding, data.query_record, data.records, data.fields_to_return
-        )
+        ranked = await matching.rank_images(data.query_record, data.records, data.fields_to_return)
         body = envelopes.answer(envelopes.OK, ranked.records, clock, refused=ranked.refused)
         body.answer_distances = ranked.distances
         return body

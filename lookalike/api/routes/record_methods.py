@@ -1,24 +1,20 @@
-"""The methods on records, under every service prefix: thin, one plan and one answer each."""
+"""The methods on records, under every service prefix."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Controller, Request, post, route
 from litestar.params import QueryParameter
 from litestar.response import Stream
 
-from lookalike.adapter import deadline
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.service import CollectionService
-from lookalike.adapter.records.points import Record
 from lookalike.adapter.records.service import RecordService
 from lookalike.api import envelopes
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
-from lookalike.api.dependencies import collection_named_by, find_collection
+from lookalike.api.dependencies import READ, WRITE, collection_named_by, find_collection
 from lookalike.api.envelopes import Clock
 from lookalike.api.request_paths import METHODS_ROOT
 from lookalike.api.schemas import (
@@ -34,9 +30,7 @@ from lookalike.api.schemas import (
     Status,
     Update,
 )
-
-READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
-WRITE: dict[str, Any] = {"status_code": 200, "opt": {"scope": "write"}}
+from lookalike.api.streaming import stream_document
 
 
 class RecordMethods(Controller):
@@ -149,34 +143,3 @@ def _pong(info: str, clock: Clock, **statistics: Any) -> Pong:
         statistics=clock.statistics(**statistics),
         service_info={"_name": info, "_info": "Lookalike, self-hosted"},
     )
-
-
-async def stream_document(pages: AsyncIterator[list[Record]]) -> Stream:
-    """All records as one JSON document, written while the engine is being read.
-
-    Where the first page cannot be read, the answer is an error. Where reading fails midway, the
-    connection is closed before the document is complete: a client sees broken JSON and never a
-    short list.
-    """
-
-    async def chunks() -> AsyncIterator[bytes]:
-        clock, count = Clock(), 0
-        before = b'{"status":{"code":200,"text":"OK"},"answer_records":['
-        async for records in pages:
-            yield before + msgspec.json.encode(records)[1:-1]
-            before = b","
-            count += len(records)
-            # A client may take its time over a long answer; each page has the whole deadline.
-            deadline.restart()
-        tail = {"answer_count": count, "statistics": clock.statistics(total_records=count)}
-        yield (b"" if count else before) + b"]," + msgspec.json.encode(tail)[1:]
-
-    written = chunks()
-    first = await anext(written)
-
-    async def all_chunks() -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in written:
-            yield chunk
-
-    return Stream(all_chunks, media_type="application/json", status_code=200)

@@ -17,13 +17,10 @@ from lookalike.adapter.search.request import (
 from lookalike.adapter.search.service import SearchService
 from lookalike.api import envelopes
 from lookalike.api.bodies import JsonBody
+from lookalike.api.dependencies import READ, SEARCH, WRITE
 from lookalike.api.envelopes import Clock
 from lookalike.api.request_paths import METHODS_ROOT
 from lookalike.api.schemas import Answer, NearDuplicatesInsert
-
-READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
-SEARCH: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read", "searches": True}}
-WRITE: dict[str, Any] = {"status_code": 200, "opt": {"scope": "write"}}
 
 
 class SearchMethods(Controller):
@@ -36,7 +33,7 @@ class SearchMethods(Controller):
     ) -> Answer:
         """The k records that look most like a stored record, an image or several."""
         clock = Clock()
-        return envelopes.hits(await searches.visual_knn(collection, data), clock)
+        return envelopes.hits(await searches.find_similar(collection, data), clock)
 
     @post("/visualTagsKNN", dto=JsonBody[SearchRequest], **SEARCH)
     async def visual_tags_knn(
@@ -44,7 +41,7 @@ class SearchMethods(Controller):
     ) -> Answer:
         """As visualKNN, with the tags of the query or of the stored record in the distance."""
         clock = Clock()
-        return envelopes.hits(await searches.visual_tags_knn(collection, data), clock)
+        return envelopes.hits(await searches.find_similar_with_tags(collection, data), clock)
 
     @post("/visualRange", dto=JsonBody[SearchRequest], **SEARCH)
     async def visual_range(
@@ -52,7 +49,7 @@ class SearchMethods(Controller):
     ) -> Answer:
         """All records within `radius`, which is required."""
         clock = Clock()
-        return envelopes.hits(await searches.visual_range(collection, data), clock)
+        return envelopes.hits(await searches.find_within_radius(collection, data), clock)
 
     @post("/nearDuplicates", dto=JsonBody[SearchRequest], **SEARCH)
     async def near_duplicates(
@@ -60,7 +57,7 @@ class SearchMethods(Controller):
     ) -> Answer:
         """The records that are as good as the same image: within a small default `radius`."""
         clock = Clock()
-        return envelopes.hits(await searches.near_duplicates(collection, data), clock)
+        return envelopes.hits(await searches.find_near_duplicates(collection, data), clock)
 
     @post("/text", dto=JsonBody[SearchRequest], **SEARCH)
     async def text(
@@ -68,7 +65,7 @@ class SearchMethods(Controller):
     ) -> Answer:
         """The k records that a text describes best."""
         clock = Clock()
-        return envelopes.hits(await searches.text(collection, data), clock)
+        return envelopes.hits(await searches.find_by_text(collection, data), clock)
 
     @post("/visualRankRecords", dto=JsonBody[RankRequest], **SEARCH)
     async def visual_rank_records(
@@ -102,7 +99,7 @@ class SearchMethods(Controller):
     ) -> dict[str, Any]:
         """The vector of each image, as `_descriptor`, in a collection's own space."""
         clock = Clock()
-        found = await searches.descriptors(collection, data)
+        found = await searches.describe_images(collection, data)
         records = envelopes.described(found.records, lambda vector: {"_descriptor": vector})
         return envelopes.of_model(records, clock, **envelopes.answered_by(found.collection))
 
@@ -112,7 +109,7 @@ class SearchMethods(Controller):
     ) -> dict[str, Any]:
         """How many of the matching records have each value of a field."""
         clock = Clock()
-        found = await searches.facets(collection, data)
+        found = await searches.count_facets(collection, data)
         return {
             "status": envelopes.OK_STATUS,
             "statistics": clock.statistics(**envelopes.residual(found.residual_records)),

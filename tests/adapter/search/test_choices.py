@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.errors import NearDuplicate
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.image_sources import Embedded
 from lookalike.adapter.records.selection import Selection
-from lookalike.adapter.records.writer import NearDuplicate, Writer
+from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.distances import distances, signed_distances
 from lookalike.adapter.search.mmr import diverse
 from lookalike.adapter.search.near_duplicates import NearDuplicateCheck
