@@ -27,8 +27,8 @@ async def connect_engine(settings: Settings, engine_socket: Path | None) -> Engi
 
     Raises EngineUnavailable when nobody listens at the socket.
     """
-    if settings.engine.qdrant_url:
-        return ServerEngine.connect(settings.engine.server)
+    if settings.qdrant.url:
+        return ServerEngine.connect(settings.qdrant)
     assert engine_socket is not None, "the command that starts the engine hands its socket over"
     return await EmbeddedEngine.connect(engine_socket)
 
@@ -39,8 +39,8 @@ class Components:
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.engine = engine
         self.embedding = Embedding(
-            Registry(settings.engine.models_folder, options=settings.embedder_options),
-            ImageReader(settings.images.reader),
+            Registry(settings.data.models_folder, options=settings.embedder_options),
+            ImageReader(settings.images),
         )
         self.cache = CollectionCache(engine)
         self.collections = CollectionService(

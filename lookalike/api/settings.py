@@ -1,8 +1,8 @@
 """Settings: from the environment only, prefix `LOOKALIKE_`, parsed once into frozen groups.
 
 A field is read from `LOOKALIKE_` and its encoded name in capitals; lists are separated by commas.
-The line under a field is its documentation, which docs/configuration.md repeats. A default that
-belongs to a room below is taken from there.
+The line under a field is its documentation, which docs/configuration.md repeats. Settings of a room
+below are a struct of that room, so that a default, a range and a text stand once.
 """
 
 from __future__ import annotations
@@ -30,10 +30,6 @@ MAIN_PID = f"{INTERNAL_PREFIX}MAIN_PID"
 
 STRICT_MAX_RECORDS = 10
 """The provider's own limit of a batch."""
-
-_WORKER = WorkerSettings()
-_SERVER = ServerSettings()
-_IMAGES = ImageSettings()
 
 
 class SettingsError(Exception):
@@ -72,40 +68,16 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
     """File with one token a line: SHA-256 of the token in hex, scopes, collection ids."""
 
 
-class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where vectors and records are kept: in a folder, or on a Qdrant server."""
+class DataSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where this machine keeps things."""
 
-    data: str = "data"
+    folder: str = field(default="data", name="data")
     """Folder of the embedded engine and of prepared models; created if missing."""
-    hnsw_threshold_elements: Annotated[int, Meta(ge=0)] = _WORKER.hnsw_threshold_elements
-    """Vectors x dimensions beyond which the embedded engine builds an HNSW index; 0: never."""
-    qdrant_url: str = ""
-    """URL of a Qdrant server, such as `http://qdrant:6333`; empty: the embedded engine."""
-    qdrant_api_key: str = ""
-    """API key of the Qdrant server."""
-    qdrant_timeout_s: Annotated[float, Meta(gt=0)] = _SERVER.read_timeout_s
-    """Seconds that one read from the Qdrant server may take, its repetitions included."""
-    qdrant_wait_s: Annotated[float, Meta(ge=0)] = 60.0
-    """Seconds that the start waits for the Qdrant server."""
 
     @property
     def models_folder(self) -> Path:
         """Where embedders keep what they prepare."""
-        return Path(self.data) / "models"
-
-    @property
-    def server(self) -> ServerSettings:
-        """For `ServerEngine`, where `qdrant_url` is set."""
-        return ServerSettings(
-            url=self.qdrant_url,
-            api_key=self.qdrant_api_key,
-            read_timeout_s=self.qdrant_timeout_s,
-        )
-
-    @property
-    def worker(self) -> WorkerSettings:
-        """For the worker of the embedded engine."""
-        return WorkerSettings(hnsw_threshold_elements=self.hnsw_threshold_elements)
+        return Path(self.folder) / "models"
 
 
 class EmbedderSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,34 +87,18 @@ class EmbedderSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Embedder of new collections that name none, but for `matching`, `colors`; empty: by type."""
 
 
-class FetchSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Which images are read."""
-
-    max_bytes: Positive = field(default=_IMAGES.max_bytes, name="max_image_bytes")
-    """Largest picture, as a file."""
-    max_pixels: Positive = field(default=_IMAGES.max_pixels, name="max_image_pixels")
-    """Largest picture, decoded."""
-    fetch_timeout_s: Annotated[float, Meta(gt=0)] = _IMAGES.fetch_timeout_s
-    """Seconds to fetch one `_url`, redirects included."""
-    allowed_hosts: tuple[str, ...] = field(default=_IMAGES.allowed_hosts, name="fetch_allow")
-    """Hosts and networks (CIDR) that `_url` may name although their addresses are private."""
-
-    @property
-    def reader(self) -> ImageSettings:
-        """For `ImageReader`."""
-        return ImageSettings(**msgspec.structs.asdict(self))
-
-
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of the service, in groups."""
 
     http: HttpSettings = HttpSettings()
     access: AccessSettings = AccessSettings()
-    engine: EngineSettings = EngineSettings()
+    data: DataSettings = DataSettings()
+    worker: WorkerSettings = WorkerSettings()
+    qdrant: ServerSettings = ServerSettings()
     embedders: EmbedderSettings = EmbedderSettings()
     clip: ClipSettings = ClipSettings()
     remote: RemoteSettings = RemoteSettings()
-    images: FetchSettings = FetchSettings()
+    images: ImageSettings = ImageSettings()
     limits: Limits = Limits()
 
     @property
@@ -167,13 +123,19 @@ def setting_groups() -> dict[str, type[msgspec.Struct]]:
     return {group.name: type(group.default) for group in msgspec.structs.fields(Settings)}
 
 
+def setting_fields(group: type[msgspec.Struct]) -> list[msgspec.structs.FieldInfo]:
+    """The fields of a group that are read from the environment."""
+    internal = getattr(group, "INTERNAL", ())
+    return [each for each in msgspec.structs.fields(group) if each.name not in internal]
+
+
 def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
     """Raises SettingsError for a value of the wrong type and for an unknown `LOOKALIKE_` name."""
     environment = os.environ if environment is None else environment
     known = {
         PREFIX + setting.encode_name.upper(): (group, setting)
         for group, struct in setting_groups().items()
-        for setting in msgspec.structs.fields(struct)
+        for setting in setting_fields(struct)
     }
     values: dict[str, dict[str, Any]] = {group: {} for group in setting_groups()}
     for variable, text in environment.items():

@@ -35,7 +35,7 @@ def list_embedders(data: str | None) -> None:
     settings = settings_with(data=data)
     for point in installed():
         try:
-            embedder = loader(point, settings)(settings.engine.models_folder)
+            embedder = loader(point, settings)(settings.data.models_folder)
         except Exception as error:
             click.echo(f"{point.name:<12}  not available: {error}")
             continue
@@ -56,7 +56,7 @@ def check_command(name: str, data: str | None) -> None:
     settings = settings_with(data=data)
     broken = 0
     for rule, fault in findings(
-        loader(point_named(name), settings), name, settings.engine.models_folder
+        loader(point_named(name), settings), name, settings.data.models_folder
     ):
         click.echo(f"{'FAILED' if fault else 'ok':<6}  {rule}" + (f": {fault}" if fault else ""))
         broken += bool(fault)
@@ -78,7 +78,7 @@ def bench_command(name: str, pictures: int, data: str | None) -> None:
     load = loader(point_named(name), settings)
     try:
         started = perf_counter()
-        embedder = load(settings.engine.models_folder)
+        embedder = load(settings.data.models_folder)
     except Exception as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"loaded in {perf_counter() - started:.2f} s")
@@ -122,7 +122,7 @@ def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
         from lookalike.embedders.onnx_export import export_tower
 
         report = export_tower(
-            settings.engine.models_folder,
+            settings.data.models_folder,
             pictures,
             model=settings.clip.model,
             precision="int8" if int8 else "float32",

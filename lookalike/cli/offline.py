@@ -50,15 +50,15 @@ async def open_components(settings: Settings) -> AsyncIterator[Components]:
 def engine_socket(settings: Settings) -> Iterator[Path | None]:
     """The socket of the running service's engine, or of one that is started for the command; None
     with a Qdrant server."""
-    if settings.engine.qdrant_url:
+    if settings.qdrant.url:
         yield None
         return
-    folder = Path(settings.engine.data)
+    folder = Path(settings.data.folder)
     running = running_socket(folder)
     if running is not None:
         yield running
         return
-    own = Supervisor(folder, settings.engine.worker)
+    own = Supervisor(folder, settings.worker)
     own.start()
     try:
         yield own.socket_path

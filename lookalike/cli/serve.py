@@ -23,7 +23,7 @@ def serve(host: str | None, port: int | None, data: str | None, workers: int | N
     """Start the service: the embedded engine, or the Qdrant server of LOOKALIKE_QDRANT_URL."""
     settings = settings_with(host=host, port=port, data=data, workers=workers)
     check_exposure(settings)
-    if settings.engine.qdrant_url:
+    if settings.qdrant.url:
         wait_for_qdrant(settings)
         run_api(settings)
     else:
@@ -34,7 +34,7 @@ def run_with_engine(settings: Settings) -> None:
     # The engine starts while this process is still importing the web framework.
     from lookalike.adapter.engines.embedded.supervisor import DataFolderLocked, Supervisor
 
-    engine = Supervisor(Path(settings.engine.data), settings.engine.worker)
+    engine = Supervisor(Path(settings.data.folder), settings.worker)
     try:
         engine.start()
     except DataFolderLocked as error:
@@ -53,9 +53,9 @@ def wait_for_qdrant(settings: Settings) -> None:
     from lookalike.adapter.errors import LookalikeError
 
     async def wait() -> str:
-        engine = ServerEngine.connect(settings.engine.server)
+        engine = ServerEngine.connect(settings.qdrant)
         try:
-            return await wait_for_server(engine, settings.engine.qdrant_wait_s, click.echo)
+            return await wait_for_server(engine, settings.qdrant.start_wait_s, click.echo)
         finally:
             await engine.close()
 

@@ -35,7 +35,7 @@ def test_nothing_set() -> None:
         ("FETCH_TIMEOUT_S", "2.5", "fetch_timeout_s", 2.5),
         ("FETCH_TIMEOUT_S", "3", "fetch_timeout_s", 3.0),
         ("USER_ID", "12", "user_id", "12"),
-        ("DATA", "/srv/a b", "data", "/srv/a b"),
+        ("DATA", "/srv/a b", "folder", "/srv/a b"),
     ],
 )
 def test_a_value(variable: str, text: str, field: str, value: Any) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from lookalike.api.settings import PREFIX, setting_groups
+from lookalike.api.settings import PREFIX, setting_fields, setting_groups
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 ROW = re.compile(r"^\| `(LOOKALIKE_\w+)` \| (?:`(.*)`)? ?\| (.*) \|$", re.MULTILINE)
@@ -20,7 +20,7 @@ def documented_in_code() -> dict[str, tuple[str, str]]:
         PREFIX + field.encode_name.upper(): (as_text(field.default), docstrings[field.name])
         for group in setting_groups().values()
         for docstrings in [docstrings_of(group)]
-        for field in msgspec.structs.fields(group)
+        for field in setting_fields(group)
     }
 
 

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Annotated, ClassVar
+
 import msgspec
+from msgspec import Meta
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings of one data folder, handed to its worker; the defaults suit two cores and up."""
+    """Settings of one data folder, handed to its worker; the defaults suit two cores and up.
+
+    The service reads those that are not `INTERNAL` from variables with the encoded names.
+    """
+
+    INTERNAL: ClassVar = (
+        *("flush_seconds", "vacuum_fraction", "vacuum_min_points"),
+        *("build_threads", "build_niceness"),
+    )
 
     flush_seconds: float = 5.0
     """Written points reach the segment files at the latest after this time (a lost machine, not a
     lost process, loses what was not flushed)."""
 
-    hnsw_threshold_elements: int = 30_000_000
-    """Searched flat (exactly) up to this many unindexed numbers, points x dimensions; beyond it an
-    HNSW graph is built aside. 0 never builds one."""
+    hnsw_threshold_elements: Annotated[int, Meta(ge=0)] = 30_000_000
+    """Vectors x dimensions beyond which the embedded engine builds an HNSW index; 0: never."""
 
     vacuum_fraction: float = 0.3
     """Deleted points are removed from the files when they are more than this part of all points."""
