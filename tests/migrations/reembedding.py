@@ -15,7 +15,8 @@ from lookalike.adapter.errors import RecordRefused
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.image_sources import Embed, Embedded, ImageSource
 from lookalike.adapter.records.selection import EVERYTHING
-from lookalike.adapter.search.nearest import Query, find_nearest, read_vectors
+from lookalike.adapter.search.nearest import Query, find_nearest
+from lookalike.adapter.search.vectors import read_vectors
 from lookalike.migrations.reembedding import Reembedding
 from lookalike.migrations.sources import GivenRecords
 from tests.shelf import UNREADABLE, record, vector

@@ -1,11 +1,8 @@
-"""Ranked searches: a plan is made of the request and the collection, then executed."""
+"""Ranked searches: executes the plan that `service` has made of a request and a collection."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
-import numpy as np
 from qdrant_client import models
 
 from lookalike.adapter.collections.collection_settings import Collection
@@ -29,6 +26,7 @@ from lookalike.adapter.search.ranking import (
     SearchScope,
 )
 from lookalike.adapter.search.tags import make_tag_query
+from lookalike.adapter.search.vectors import read_vectors, vector_of
 
 DIVERSITY_WINDOW = 300
 """A diverse answer is chosen among this many of the nearest, then among as many after them. The
@@ -192,49 +190,7 @@ async def _stored(scope: SearchScope, record_id: str) -> tuple[Record, Vector]:
         with_payload=models.PayloadSelectorExclude(exclude=[RESERVED_KEY]),
         with_vectors=[scope.collection.vector],
     )
-    vector = _dense(found[0], scope.collection.vector) if found else None
+    vector = vector_of(found[0], scope.collection.vector) if found else None
     if vector is None:
         raise RecordsNotFound
     return found[0].payload or {}, vector
-
-
-async def read_vectors(engine: Engine, collection: Collection, ids: list[str]) -> dict[str, Vector]:
-    """The vectors of the stored records among `ids`, by `_id`; a record may be without one."""
-    if not ids:
-        return {}
-    by_point = {point_id(id_): id_ for id_ in ids}
-    found = await engine.retrieve(
-        collection.physical, list(by_point), with_payload=False, with_vectors=[collection.vector]
-    )
-    vectors = {by_point[str(point.id)]: _dense(point, collection.vector) for point in found}
-    return {id_: vector for id_, vector in vectors.items() if vector is not None}
-
-
-def _dense(point: models.Record, name: str) -> Vector | None:
-    vectors: Any = point.vector or {}
-    vector: Vector | None = vectors.get(name)
-    return vector
-
-
-def recommended(positive: list[Vector], negative: list[Vector]) -> Vector:
-    """The point to search from: the mean of the positive examples, moved away from the negative.
-
-    As Qdrant's strategy `average_vector`: `mean(positive) + (mean(positive) - mean(negative))`.
-    """
-    target = np.mean(np.asarray(positive, dtype=np.float64), axis=0)
-    if negative:
-        target = 2 * target - np.mean(np.asarray(negative, dtype=np.float64), axis=0)
-    return [float(number) for number in target]
-
-
-def weighted_sum(vectors: list[Vector], weights: list[float]) -> tuple[Vector, float]:
-    """The one vector whose distance is the weighted mean of the distances, and its length.
-
-    Under cosine: `sum(w_i * (1 - x.q_i)) = 1 - x.m` with `m = sum(w_i * q_i)` for weights that add
-    up to 1 and vectors of length 1.
-    """
-    shares = np.asarray(weights, dtype=np.float64) / sum(weights)
-    rows = np.asarray(vectors, dtype=np.float64)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    total = shares @ rows
-    return [float(number) for number in total], float(np.linalg.norm(total))

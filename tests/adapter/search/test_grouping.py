@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.server.engine import ServerEngine
 from lookalike.adapter.search.grouping import Grouping, Groups, group_keys
-from lookalike.adapter.search.nearest import weighted_sum
 from lookalike.adapter.search.ranking import Hit
+from lookalike.adapter.search.vectors import weighted_sum
 from tests.adapter.search.conftest import Run
 from tests.shelf import Ranked, Record, Shelf, images
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lookalike.adapter.collections.collection_settings import Distance
 from lookalike.adapter.errors import RecordsNotFound
-from lookalike.adapter.search.nearest import recommended, weighted_sum
+from lookalike.adapter.search.vectors import recommended, weighted_sum
 from tests.adapter.search.conftest import Run
 from tests.shelf import Shelf, images, pairs, same_ranking
 
