@@ -75,7 +75,7 @@ async def _open(
     limit = wanted * IMAGES_PER_GROUP
     stream = await narrowed(selection)
     while True:
-        hits = await stream.first(limit)
+        hits = await stream.fetch_first(limit)
         groups.add(hits)
         if len(hits) < limit or len(groups.images) >= wanted:
             return
@@ -102,7 +102,7 @@ async def _fill(
         stream = await narrowed(_among(keys, groups, collection, selection, "$in"))
         limit = size * len(some) * IMAGES_PER_GROUP
         while any(len(images) < size for images in some):
-            hits = await stream.first(limit)
+            hits = await stream.fetch_first(limit)
             groups.add(hits)
             if len(hits) < limit:
                 break

@@ -81,16 +81,16 @@ async def find_nearest(engine: Engine, collection: Collection, query: Query) -> 
         return Hits([], [], collection=collection)
     work = Work()
     if query.grouping is not None:
-        hits = await _grouped(engine, collection, query, query.grouping, work)
+        hits = await _find_grouped(engine, collection, query, query.grouping, work)
     elif query.diversity is not None:
-        hits = await _diverse(engine, collection, query, query.diversity, work)
+        hits = await _find_diverse(engine, collection, query, query.diversity, work)
     else:
-        ranking = await _ranking(engine, collection, query)
+        ranking = await _make_ranking(engine, collection, query)
         if query.selection.residual is None:
-            hits = await _exact(ranking, query.offset, query.k)
+            hits = await _fetch_exact(ranking, query.offset, query.k)
         else:
             stream = RankedMatches(ranking, query.selection, work)
-            hits = (await stream.first(query.offset + query.k))[query.offset :]
+            hits = (await stream.fetch_first(query.offset + query.k))[query.offset :]
     if query.grouping is not None and query.fields and PRODUCT_COUNT in query.fields:
         hits = await add_counts(engine, collection, query.selection, query.grouping, hits)
     return Hits(
@@ -101,7 +101,7 @@ async def find_nearest(engine: Engine, collection: Collection, query: Query) -> 
     )
 
 
-async def _exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
+async def _fetch_exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
     """The page in one exchange: the engine decides everything."""
     if offset == 0:
         own, others = await ranking.fetch(0, k)
@@ -111,25 +111,25 @@ async def _exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
     return others[:k] if own else others[1:]
 
 
-async def _grouped(
+async def _find_grouped(
     engine: Engine, collection: Collection, query: Query, grouping: Grouping, work: Work
 ) -> list[Hit]:
     async def narrowed(selection: Selection) -> RankedMatches:
         of_selection = msgspec.structs.replace(query, selection=selection)
-        return RankedMatches(await _ranking(engine, collection, of_selection), selection, work)
+        return RankedMatches(await _make_ranking(engine, collection, of_selection), selection, work)
 
     return await find_groups(narrowed, collection, query.selection, grouping, query.offset, query.k)
 
 
-async def _diverse(
+async def _find_diverse(
     engine: Engine, collection: Collection, query: Query, diversity: float, work: Work
 ) -> list[Hit]:
-    stream = RankedMatches(await _ranking(engine, collection, query), query.selection, work)
+    stream = RankedMatches(await _make_ranking(engine, collection, query), query.selection, work)
     end = query.offset + query.k
     chosen: list[Hit] = []
     before: list[Vector] = []
     for begin in range(0, end, DIVERSITY_WINDOW):
-        window = (await stream.first(begin + DIVERSITY_WINDOW))[begin:]
+        window = (await stream.fetch_first(begin + DIVERSITY_WINDOW))[begin:]
         vectors = await read_vectors(engine, collection, [hit.id for hit in window])
         known = [hit for hit in window if hit.id in vectors]
         rows = [vectors[hit.id] for hit in known]
@@ -141,7 +141,7 @@ async def _diverse(
     return chosen[query.offset : end]
 
 
-async def _ranking(engine: Engine, collection: Collection, query: Query) -> Ranking:
+async def _make_ranking(engine: Engine, collection: Collection, query: Query) -> Ranking:
     scope = SearchScope(
         engine=engine,
         collection=collection,
@@ -151,7 +151,7 @@ async def _ranking(engine: Engine, collection: Collection, query: Query) -> Rank
         excluded=query.excluded,
     )
     if query.tag_weight is not None:
-        hybrid = await _hybrid(scope, query, query.tag_weight)
+        hybrid = await _make_hybrid(scope, query, query.tag_weight)
         if hybrid is not None:
             return hybrid
     if query.record_id is not None:
@@ -168,12 +168,12 @@ def _needed_fields(query: Query) -> frozenset[str] | None:
     return query.fields | {query.grouping.field.split(".")[0]}
 
 
-async def _hybrid(scope: SearchScope, query: Query, weight: float) -> Ranking | None:
+async def _make_hybrid(scope: SearchScope, query: Query, weight: float) -> Ranking | None:
     """None where the query has no tags."""
     own: Record | None = None
     tags, vectors = query.tags, query.vectors
     if query.record_id is not None:
-        own, vector = await _stored(scope, query.record_id)
+        own, vector = await _read_stored(scope, query.record_id)
         tags, vectors = tags_of(own) if tags is None else tags, (vector,)
     if not tags:
         return None
@@ -183,7 +183,7 @@ async def _hybrid(scope: SearchScope, query: Query, weight: float) -> Ranking | 
     return None if sparse is None else ByVectorAndTags(scope, vectors[0], sparse, weight, own)
 
 
-async def _stored(scope: SearchScope, record_id: str) -> tuple[Record, Vector]:
+async def _read_stored(scope: SearchScope, record_id: str) -> tuple[Record, Vector]:
     found = await scope.engine.retrieve(
         scope.collection.physical,
         [point_id(record_id)],

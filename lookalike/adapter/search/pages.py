@@ -25,10 +25,10 @@ class RankedMatches:
         self._limit = 0
         self.exhausted = False
 
-    async def first(self, wanted: int) -> list[Hit]:
+    async def fetch_first(self, wanted: int) -> list[Hit]:
         """The first `wanted` hits, fewer only if there are no more."""
         while len(self._hits) < wanted and not self.exhausted:
-            # The engine's part of a filter is often nearly all of it: little more may do.
+            # A residual seldom removes many hits, so a slightly larger page is usually enough.
             missing = wanted - len(self._hits)
             self._limit = min(max(2 * self._limit, missing + MARGIN), MAX_PAGE)
             await self._fetch_page()
