@@ -85,6 +85,7 @@ async def check_moved(engine: Engine, old: Collection, numbers: Sequence[int]) -
         vectors=(new_vector(numbers[1]),),
         tags=frozenset(record(numbers[1])["tags"]),
         tag_weight=0.5,
+        k=30,
     )
     assert (await find_nearest(engine, new, hybrid)).distances[0] == 0.0
     return new

@@ -47,7 +47,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Tags of a hybrid search; None takes those of the stored record."""
     tag_weight: float | None = None
     """None for a search without tags."""
-    k: int = 30
+    k: int
     offset: int = 0
     radius: float | None = None
     selection: Selection = EVERYTHING
