@@ -102,10 +102,7 @@ class CollectionService:
 
     async def view(self, collection: Collection) -> CollectionView:
         """These settings, with the number of records."""
-        return CollectionView.of(collection, await self.count_records(collection))
-
-    async def count_records(self, collection: Collection) -> int:
-        return (await self._engine.count(collection.physical, exact=True)).count
+        return CollectionView.of(collection, await store.count_stored(self._engine, collection))
 
 
 def changed(old: Collection, change: CollectionChange) -> Collection:

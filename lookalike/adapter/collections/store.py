@@ -129,6 +129,11 @@ async def delete_collection(engine: Engine, collection_id: str) -> None:
         await engine.delete_collection(name)
 
 
+async def count_stored(engine: Engine, collection: Collection) -> int:
+    """How many records the collection has."""
+    return (await engine.count(collection.physical, exact=True)).count
+
+
 async def list_physicals(engine: Engine, collection_id: str) -> dict[int, str]:
     """Every physical collection that belongs to a collection, by its number."""
     prefix = f"{PHYSICAL_PREFIX}{collection_id}-"

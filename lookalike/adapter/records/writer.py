@@ -184,19 +184,19 @@ class Writer:
         if second is None or self._embed_second is None or not accepted:
             return
         sources = [c.source for c in accepted if c.source is not None]
-        others = await self._embed_second(swapped(collection), sources)
-        for candidate, vector in zip(accepted, others, strict=True):
+        vectors = await self._embed_second(swapped(collection), sources)
+        for candidate, vector in zip(accepted, vectors, strict=True):
             if vector is not None:
                 candidate.vectors[second.vector] = vector
 
     def _keep_present_vectors(self, collection: Collection, accepted: list[_Candidate]) -> None:
-        """Since the request began, another vector may be searched, or one have been dropped.
+        """Since the request began, the vectors may have been switched, or one have been dropped.
 
-        Raises Unavailable where a record would not be found by what is searched now.
+        Raises Unavailable where a record lacks the vector that is searched now.
         """
         present = self._cache.present(collection)
-        other = present.second_vector
-        names = {present.vector} | ({other.vector} if other is not None else set())
+        second = present.second_vector
+        names = {present.vector} | ({second.vector} if second is not None else set())
         for candidate in accepted:
             if present.vector not in candidate.vectors:
                 raise Unavailable("The embedder of the collection was just replaced; try again.")
@@ -205,7 +205,7 @@ class Writer:
     async def _refuse_over_capacity(
         self, collection: Collection, candidates: list[_Candidate], capacity: int
     ) -> None:
-        count = (await self._engine.count(collection.physical, exact=True)).count
+        count = await store.count_stored(self._engine, collection)
         accepted = [c for c in candidates if c.refusal is None]
         for candidate in accepted[max(capacity - count, 0) :]:
             candidate.refusal = RecordRefused(412, "hard capacity exceeded")
