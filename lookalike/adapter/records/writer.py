@@ -224,12 +224,12 @@ class Writer:
             update_mode=models.UpdateMode.INSERT_ONLY,
         )
         # A point that is gone by now was inserted and then deleted by somebody else: still ours.
-        tokens = await self._tokens(collection, [c.point_id for c in accepted])
+        tokens = await self._read_tokens(collection, [c.point_id for c in accepted])
         for candidate in accepted:
             if tokens.get(candidate.point_id, token) != token:
                 candidate.refusal = DuplicateRecord()
 
-    async def _tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
+    async def _read_tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
         found = await self._engine.retrieve(
             collection.physical, ids, with_payload=[WRITE_TOKEN_PATH]
         )
@@ -307,7 +307,7 @@ class Writer:
             await self._engine.batch_update_points(
                 collection.physical, update_operations=operations
             )
-        tokens = await self._tokens(collection, list(written))
+        tokens = await self._read_tokens(collection, list(written))
         for id_, new in written.items():
             if tokens.get(id_) == token:
                 done[new["_id"]] = new
