@@ -26,8 +26,9 @@ from lookalike.adapter.search.ranking import Hit
 IMAGES_PER_GROUP = 5
 """A first guess at how many images have to be fetched for one more product."""
 
-MAX_VALUES = 50
-"""Products named in one filter. Fewer than the numbers that a filter asks the engine for."""
+MAX_PRODUCTS_NAMED = 50
+"""The most products in one `$in` or `$nin`. Must stay below `membership.MAX_EQUALITIES`: a
+longer list of numbers is left to the residual."""
 
 GroupKey = tuple[str, Any]
 
@@ -80,7 +81,7 @@ async def _open(
         if len(hits) < limit or len(groups.images) >= wanted:
             return
         limit *= 2
-        if crowded := groups.largest(MAX_VALUES):
+        if crowded := groups.largest(MAX_PRODUCTS_NAMED):
             others = _among(crowded, groups, collection, selection, "$nin")
             if others.residual is None or selection.residual is not None:
                 stream = await narrowed(others)
@@ -96,8 +97,8 @@ async def _fill(
     """Reads on, among the images of the wanted products that are not full."""
     size = groups.grouping.size
     short = [images for images in wanted if len(images) < size and groups.keys_of(images[0])]
-    for begin in range(0, len(short), MAX_VALUES):
-        some = short[begin : begin + MAX_VALUES]
+    for begin in range(0, len(short), MAX_PRODUCTS_NAMED):
+        some = short[begin : begin + MAX_PRODUCTS_NAMED]
         keys = [key for images in some for key in groups.keys_of(images[0])]
         stream = await narrowed(_among(keys, groups, collection, selection, "$in"))
         limit = size * len(some) * IMAGES_PER_GROUP

@@ -5,7 +5,8 @@ from __future__ import annotations
 from lookalike.adapter.records.selection import Selection, Work
 from lookalike.adapter.search.ranking import Hit, Ranking
 
-MARGIN = 16
+EXTRA_HITS = 16
+"""So many more are fetched than are missing: the residual may remove some."""
 MAX_PAGE = 20_000
 
 
@@ -30,7 +31,7 @@ class RankedMatches:
         while len(self._hits) < wanted and not self.exhausted:
             # A residual seldom removes many hits, so a slightly larger page is usually enough.
             missing = wanted - len(self._hits)
-            self._limit = min(max(2 * self._limit, missing + MARGIN), MAX_PAGE)
+            self._limit = min(max(2 * self._limit, missing + EXTRA_HITS), MAX_PAGE)
             await self._fetch_page()
         return self._hits[:wanted]
 

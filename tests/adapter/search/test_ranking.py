@@ -186,7 +186,7 @@ def test_dot_products_beyond_one_keep_their_order(shared_engine: Any, run: Run[A
 
 
 def test_hundreds_of_equal_images_are_paged_once_each(shared_engine: Any, run: Run[Any]) -> None:
-    """The placeholder "no photo" of a shop."""
+    """The placeholder "no image" of a shop."""
 
     async def check() -> None:
         rows = np.vstack([np.tile([1.0, 0.5, 0.0], (700, 1)), images(100, 3)])
