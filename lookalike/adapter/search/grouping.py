@@ -44,12 +44,12 @@ PRODUCT_COUNT = "_product_count"
 """In `fields_to_return`: the number of images of the record's product that match the filter."""
 
 
-Narrowed = Callable[[Selection], Awaitable[RankedMatches]]
+Narrow = Callable[[Selection], Awaitable[RankedMatches]]
 """The same ranking, of the records of another selection."""
 
 
 async def find_groups(
-    narrowed: Narrowed,
+    narrow: Narrow,
     collection: Collection,
     selection: Selection,
     grouping: Grouping,
@@ -58,15 +58,15 @@ async def find_groups(
 ) -> list[Hit]:
     """The images of the k products after the first `offset`."""
     groups = Groups(grouping)
-    await _open(groups, offset + k, narrowed, collection, selection)
+    await _open(groups, offset + k, narrow, collection, selection)
     wanted = groups.images[offset : offset + k]
     if grouping.size > 1:
-        await _fill(groups, wanted, narrowed, collection, selection)
+        await _fill(groups, wanted, narrow, collection, selection)
     return [hit for images in wanted for hit in images]
 
 
 async def _open(
-    groups: Groups, wanted: int, narrowed: Narrowed, collection: Collection, selection: Selection
+    groups: Groups, wanted: int, narrow: Narrow, collection: Collection, selection: Selection
 ) -> None:
     """Reads the ranking until there are as many groups as wanted, or no more.
 
@@ -74,7 +74,7 @@ async def _open(
     round on, the largest are left out.
     """
     limit = wanted * IMAGES_PER_GROUP
-    stream = await narrowed(selection)
+    stream = await narrow(selection)
     while True:
         hits = await stream.fetch_first(limit)
         groups.add(hits)
@@ -84,13 +84,13 @@ async def _open(
         if crowded := groups.largest(MAX_PRODUCTS_NAMED):
             others = _among(crowded, groups, collection, selection, "$nin")
             if others.residual is None or selection.residual is not None:
-                stream = await narrowed(others)
+                stream = await narrow(others)
 
 
 async def _fill(
     groups: Groups,
     wanted: Sequence[list[Hit]],
-    narrowed: Narrowed,
+    narrow: Narrow,
     collection: Collection,
     selection: Selection,
 ) -> None:
@@ -100,7 +100,7 @@ async def _fill(
     for begin in range(0, len(short), MAX_PRODUCTS_NAMED):
         some = short[begin : begin + MAX_PRODUCTS_NAMED]
         keys = [key for images in some for key in groups.keys_of(images[0])]
-        stream = await narrowed(_among(keys, groups, collection, selection, "$in"))
+        stream = await narrow(_among(keys, groups, collection, selection, "$in"))
         limit = size * len(some) * IMAGES_PER_GROUP
         while any(len(images) < size for images in some):
             hits = await stream.fetch_first(limit)
@@ -132,7 +132,7 @@ async def add_counts(
 ) -> list[Hit]:
     """The hits with the number of images of each one's product."""
 
-    async def counted(hit: Hit) -> Hit:
+    async def count_images(hit: Hit) -> Hit:
         values = [value for _, value in group_keys(hit.payload, grouping.field)]
         count = 1
         if values:
@@ -142,7 +142,7 @@ async def add_counts(
             count = await listing.count_records(engine, collection, images)
         return Hit(hit.distance, {**hit.payload, PRODUCT_COUNT: count})
 
-    return list(await asyncio.gather(*map(counted, hits)))
+    return list(await asyncio.gather(*map(count_images, hits)))
 
 
 class Groups:

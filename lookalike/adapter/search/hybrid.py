@@ -135,11 +135,11 @@ class ByVectorAndTags:
             return fused
         last = fused.ranked[end - 1][0] if len(fused.ranked) >= end else self._scope.radius
         assert last is not None, "more candidates were fetched than ranks are asked for"
-        more, all_of_them = await self._not_beyond(last, unseen, most)
+        more, all_of_them = await self._find_within(last, unseen, most)
         known |= {c.id: c for c in more}
         return self._settle(known, last + EQUAL if all_of_them else None)
 
-    async def _not_beyond(
+    async def _find_within(
         self, distance: float, unseen: Unseen, most: int
     ) -> tuple[list[Candidate], bool]:
         """The records within the distance that are no candidates yet, and whether these are all.

@@ -114,11 +114,11 @@ async def _fetch_exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
 async def _find_grouped(
     engine: Engine, collection: Collection, query: Query, grouping: Grouping, work: Work
 ) -> list[Hit]:
-    async def narrowed(selection: Selection) -> RankedMatches:
+    async def narrow(selection: Selection) -> RankedMatches:
         of_selection = msgspec.structs.replace(query, selection=selection)
         return RankedMatches(await _make_ranking(engine, collection, of_selection), selection, work)
 
-    return await find_groups(narrowed, collection, query.selection, grouping, query.offset, query.k)
+    return await find_groups(narrow, collection, query.selection, grouping, query.offset, query.k)
 
 
 async def _find_diverse(
