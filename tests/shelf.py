@@ -25,6 +25,7 @@ from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.selection import Selection
 from lookalike.adapter.records.writer import Outcome, Writer
 from lookalike.adapter.search.nearest import Hits, Query, find_nearest
+from lookalike.adapter.search.request import DEFAULT_K
 
 Record = dict[str, Any]
 Matrix = NDArray[np.float64]
@@ -165,7 +166,8 @@ class Shelf:
 
     async def nearest(self, filter_: object = None, **query: Any) -> Hits:
         selection = Selection.of(filter_, self.collection)
-        return await find_nearest(self.engine, self.collection, Query(selection=selection, **query))
+        wanted = Query(selection=selection, **{"k": DEFAULT_K} | query)
+        return await find_nearest(self.engine, self.collection, wanted)
 
     async def ranked(self, filter_: object = None, **query: Any) -> Ranked:
         return pairs(await self.nearest(filter_, **query))

@@ -28,7 +28,7 @@ def list_collections(data: str | None) -> None:
 
     async def action(parts: Components) -> list[Any]:
         service = parts.collections
-        return [await service.view(collection) for collection in await service.list_all()]
+        return [await service.make_view(collection) for collection in await service.list_all()]
 
     for entry in run_with_components(settings_with(data=data), action):
         click.echo(f"{entry.id}  {entry.type:<9}  {entry.records_count:>9}  {entry.name}")
@@ -45,7 +45,7 @@ def create_command(data: str | None, **values: Any) -> None:
 
     async def action(parts: Components) -> Any:
         wanted = convert_body(settings_given(CollectionSettings, values), CollectionSettings)
-        return await parts.collections.view(await parts.collections.create(wanted))
+        return await parts.collections.make_view(await parts.collections.create(wanted))
 
     show_view(run_with_components(settings_with(data=data), action))
 
@@ -58,7 +58,7 @@ def show_command(collection_id: str, data: str | None) -> None:
     from lookalike.cli.offline import run_with_components
 
     async def action(parts: Components) -> Any:
-        return await parts.collections.view(await parts.collections.find(collection_id))
+        return await parts.collections.make_view(await parts.collections.find(collection_id))
 
     show_view(run_with_components(settings_with(data=data), action))
 

@@ -41,7 +41,8 @@ from lookalike.adapter.records import listing
 from lookalike.adapter.records.bookkeeping import CROP, IMAGE
 from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.selection import EVERYTHING
-from lookalike.adapter.search.nearest import Query, find_nearest, read_vectors
+from lookalike.adapter.search.nearest import Query, find_nearest
+from lookalike.adapter.search.vectors import read_vectors
 from lookalike.migrations.archive import scroll_points
 from lookalike.migrations.sources import GivenRecords
 

@@ -15,7 +15,8 @@ from lookalike.adapter.errors import RecordRefused
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.image_sources import Embed, Embedded, ImageSource
 from lookalike.adapter.records.selection import EVERYTHING
-from lookalike.adapter.search.nearest import Query, find_nearest, read_vectors
+from lookalike.adapter.search.nearest import Query, find_nearest
+from lookalike.adapter.search.vectors import read_vectors
 from lookalike.migrations.reembedding import Reembedding
 from lookalike.migrations.sources import GivenRecords
 from tests.shelf import UNREADABLE, record, vector
@@ -84,6 +85,7 @@ async def check_moved(engine: Engine, old: Collection, numbers: Sequence[int]) -
         vectors=(new_vector(numbers[1]),),
         tags=frozenset(record(numbers[1])["tags"]),
         tag_weight=0.5,
+        k=30,
     )
     assert (await find_nearest(engine, new, hybrid)).distances[0] == 0.0
     return new

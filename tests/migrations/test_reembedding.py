@@ -93,7 +93,7 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
     assert set(found) == {f"r{n}" for n in [*range(COUNT), 200, 201]}, "no record is lost"
     assert found["r200"]["_url"] is None, "the record itself stays as it was"
     with pytest.raises(RecordsNotFound):
-        await find_nearest(engine, done, Query(record_id="r201"))
+        await find_nearest(engine, done, Query(record_id="r201", k=1))
     everything = await find_nearest(engine, done, Query(vectors=(new_vector(200),), k=1000))
     assert len(everything.records) == COUNT + 1
     tagged = Query(vectors=(new_vector(200),), k=1000, tags=frozenset("abc"), tag_weight=0.5)

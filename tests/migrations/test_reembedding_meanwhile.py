@@ -16,7 +16,8 @@ from lookalike.adapter.errors import RecordRefused, Unavailable
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.writer import Writer
-from lookalike.adapter.search.nearest import Query, find_nearest, read_vectors
+from lookalike.adapter.search.nearest import Query, find_nearest
+from lookalike.adapter.search.vectors import read_vectors
 from tests.migrations.reembedding import COUNT, TARGET, contents, embed_new, migration, new_vector
 from tests.shelf import embed, record, vector
 

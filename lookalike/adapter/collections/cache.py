@@ -59,8 +59,8 @@ class CollectionCache:
         return found
 
     async def read_newest(self, collection: Collection) -> Collection:
-        """Its settings as they are in the engine now: what is changed must not undo a change that
-        another process has made. Raises CollectionNotFound."""
+        """Reads the settings again, so that a change based on them does not undo another process's
+        change. Raises CollectionNotFound."""
         found = await store.read_collection(self._engine, collection.id)
         if found is None:
             self.forget(collection.id)

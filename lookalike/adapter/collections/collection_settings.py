@@ -79,8 +79,7 @@ class CollectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     ] = None
     capacity: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Most records.")] = None
     tag_weight: Annotated[
-        float,
-        Meta(ge=0, le=1, description="Share of the tags in the distance of visualTagsKNN."),
+        Share, Meta(description="Share of the tags in the distance of visualTagsKNN.")
     ] = 0.25
     tag_idf: Annotated[bool, Meta(description="Rare tags count more; cannot be changed later.")] = (
         False
@@ -94,7 +93,10 @@ CHANGEABLE = ("name", "fields_to_index", "product_id_field", "capacity", "tag_we
 
 
 class EmbedderIdentity(msgspec.Struct, frozen=True):
-    """What is known of the embedder that makes a vector."""
+    """What is known of the embedder that makes a vector.
+
+    `Collection` repeats these fields: a struct has one base only.
+    """
 
     embedder: str
     """Its name."""
@@ -103,22 +105,18 @@ class EmbedderIdentity(msgspec.Struct, frozen=True):
     distance: Distance
 
 
-class SecondVector(msgspec.Struct, frozen=True, kw_only=True):
-    """Another vector of the same records, made by another embedder."""
+class SecondVector(EmbedderIdentity, frozen=True, kw_only=True):
+    """The second vector of a collection, and the embedder that makes it."""
 
     vector: str
     """Its name in Qdrant."""
-    embedder: str
-    revision: str
-    dimension: int
-    distance: Distance
     complete: bool = False
     """Whether every record has it whose image can be read."""
-    share: float = 0.0
-    """Of different queries the part that it answers, 0 to 1."""
+    share: Share = 0.0
+    """The fraction of distinct queries that it answers."""
 
 
-VECTOR_FIELDS = ("vector", "embedder", "revision", "dimension", "distance")
+VECTOR_FIELDS = ("vector", *EmbedderIdentity.__struct_fields__)
 """What a collection and its second vector both say of a vector."""
 
 
@@ -171,6 +169,8 @@ _SHOWN = (
 )
 
 if TYPE_CHECKING:
+    # mypy cannot follow `defstruct`, so it does not check the derived fields: for it the two are
+    # empty structs. Requests that are decoded into them, and views of them, are tested instead.
     from msgspec import Struct as _Change
     from msgspec import Struct as _View
 else:
@@ -182,7 +182,7 @@ class CollectionChange(_Change, frozen=True, kw_only=True, forbid_unknown_fields
     """Settings that are not given stay as they are. Others than these cannot change."""
 
     second_vector_share: Share | UnsetType = msgspec.field(default=UNSET, name="alternative_share")
-    """Of different queries the part that the other vector answers, where there are two."""
+    """The fraction of distinct queries that the second vector answers."""
 
     @property
     def given(self) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from lookalike.adapter.collections.collection_settings import Collection, CollectionType
 
 EMBEDDERS: dict[CollectionType, str] = {
-    # The nearest photo is as often right as with all 1280 numbers of `lite0`, in a third of the
+    # The nearest image is as often right as with all 1280 numbers of `lite0`, in a third of the
     # space.
     "photos": "lite0-384",
     "custom": "lite0-384",
-    # Four times as often another photo of the same product, and the category no worse.
+    # Four times as often another image of the same product, and the category no worse.
     "products": "product",
     "fashion": "product",
     "homedecor": "product",

@@ -1,10 +1,9 @@
 """Two vectors of the same records, side by side: to change the embedder, and to compare two.
 
-A collection is searched by one of them; the other, its *second vector*, is the next one that a
-migration is filling, the rival of a comparison, or the former one. An insert writes both in one
-point, and whatever else changes concerns the point and so both. Which is which is told in one write
-of the collection's metadata (`store.save_vectors`), and noticed by every process within
-`SETTLE_SECONDS`.
+A collection is searched by one of them. Its *second vector* is the next one that a migration is
+filling, the rival of a comparison, or the former one. An insert writes both in one point, and
+whatever else changes concerns the point and so both. Which is which is told in one write of the
+collection's metadata (`store.save_vectors`), and noticed by every process within `SETTLE_SECONDS`.
 """
 
 from __future__ import annotations
@@ -28,33 +27,33 @@ from lookalike.adapter.errors import CollectionConflict, InvalidRequest
 from lookalike.adapter.point_layout import VISUAL_VECTOR
 
 SETTLE_SECONDS = 4.0
-"""Every process reads the collections anew every 2 s. What takes longer than the rest, an insert
-that waits for its images, looks at what is known by then before it writes."""
+"""Processes reload collections every `CACHE_REFRESH_SECONDS`. An insert that waited longer for its
+images reads the cache again before it writes."""
 
 NONE_COMPLETE = "The collection has no other vector that is complete."
 
 
 def swapped(collection: Collection) -> Collection:
     """The same collection, searched by its second vector, with the present vector as the second."""
-    other = collection.second_vector
-    assert other is not None, "a collection without a second vector has nothing to swap"
+    second = collection.second_vector
+    assert second is not None, "a collection without a second vector has nothing to swap"
     former = SecondVector(**store.vector_fields(collection), complete=True)
-    return msgspec.structs.replace(collection, **store.vector_fields(other), second_vector=former)
+    return msgspec.structs.replace(collection, **store.vector_fields(second), second_vector=former)
 
 
 def searched_by(collection: Collection, vector: str, place: str) -> Collection:
-    """The collection searched by the vector of this name, and no query shared out to the other.
+    """The collection searched by the vector of this name alone.
 
     Raises InvalidRequest (at `place`) where it has none, CollectionConflict where that is still
     being filled.
     """
-    other = collection.second_vector
+    second = collection.second_vector
     if vector == collection.vector:
-        alone = None if other is None else msgspec.structs.replace(other, share=0.0)
-        return msgspec.structs.replace(collection, second_vector=alone)
-    if other is None or other.vector != vector:
+        unshared = None if second is None else msgspec.structs.replace(second, share=0.0)
+        return msgspec.structs.replace(collection, second_vector=unshared)
+    if second is None or second.vector != vector:
         raise InvalidRequest("The collection has no vector of this name", place=place)
-    if not other.complete:
+    if not second.complete:
         raise CollectionConflict("This vector is still being filled.")
     return swapped(collection)
 
@@ -62,14 +61,14 @@ def searched_by(collection: Collection, vector: str, place: str) -> Collection:
 def share_out(collection: Collection, looked_for: bytes) -> Collection:
     """The collection searched by the vector that answers this query.
 
-    The second vector answers its share of the different queries, and the same ones each time, so
+    The second vector answers its share of the distinct queries, and the same ones each time, so
     that the pages of an answer fit together.
     """
-    other = collection.second_vector
-    if other is None or not other.complete:
+    second = collection.second_vector
+    if second is None or not second.complete:
         return collection
     digest = hashlib.blake2b(collection.id.encode() + looked_for, digest_size=8).digest()
-    return swapped(collection) if int.from_bytes(digest) < other.share * 2**64 else collection
+    return swapped(collection) if int.from_bytes(digest) < second.share * 2**64 else collection
 
 
 async def add_second_vector(
@@ -78,7 +77,7 @@ async def add_second_vector(
     """The collection with a second vector that no record has yet."""
     await _delete_unknown(engine, collection)
     second = SecondVector(
-        vector=await _new_name(engine, collection), **msgspec.structs.asdict(identity)
+        vector=await _find_new_name(engine, collection), **msgspec.structs.asdict(identity)
     )
     await engine.create_vector_name(
         collection.physical,
@@ -139,20 +138,20 @@ async def drop_second_vector(
 
 async def _delete_unknown(engine: Engine, collection: Collection) -> None:
     """Vectors that an interrupted `add` or `drop` has left."""
-    for name in await _dense_names(engine, collection) - {collection.vector}:
+    for name in await _read_vector_names(engine, collection) - {collection.vector}:
         if collection.second_vector is None or collection.second_vector.vector != name:
             await engine.delete_vector_name(collection.physical, name)
 
 
-async def _new_name(engine: Engine, collection: Collection) -> str:
+async def _find_new_name(engine: Engine, collection: Collection) -> str:
     """`visual-<number>`, with a number above all that are there."""
-    names = await _dense_names(engine, collection)
+    names = await _read_vector_names(engine, collection)
     numbers = [
         int(found[1]) for name in names if (found := re.fullmatch(rf"{VISUAL_VECTOR}-(\d+)", name))
     ]
     return f"{VISUAL_VECTOR}-{max(numbers, default=1) + 1}"
 
 
-async def _dense_names(engine: Engine, collection: Collection) -> set[str]:
+async def _read_vector_names(engine: Engine, collection: Collection) -> set[str]:
     vectors: Any = (await engine.get_collection(collection.physical)).config.params.vectors
     return set(vectors)

@@ -98,14 +98,11 @@ class CollectionService:
 
     async def show(self, collection: Collection) -> CollectionView:
         """The settings as the engine has them now. Raises CollectionNotFound."""
-        return await self.view(await self._cache.read_newest(collection))
+        return await self.make_view(await self._cache.read_newest(collection))
 
-    async def view(self, collection: Collection) -> CollectionView:
+    async def make_view(self, collection: Collection) -> CollectionView:
         """These settings, with the number of records."""
-        return CollectionView.of(collection, await self.count_records(collection))
-
-    async def count_records(self, collection: Collection) -> int:
-        return (await self._engine.count(collection.physical, exact=True)).count
+        return CollectionView.of(collection, await store.count_stored(self._engine, collection))
 
 
 def changed(old: Collection, change: CollectionChange) -> Collection:

@@ -3,10 +3,9 @@
 Any number of API processes agree on a collection because none of them owns its settings.
 
 In the engine a collection is an alias, its id, for a *physical* collection
-`lookalike-<id>-<number>`, which may be restored from a snapshot under another number. Beside the
-vector that is searched its points may have another one (`collections.second_vector`). A request
-knows from beginning to end the collection that it was given: it never searches one vector with an
-image embedded for the other.
+`lookalike-<id>-<number>`, which may be restored from a snapshot under another number. Its points
+may have a second vector (`collections.second_vector`). A request knows from beginning to end the
+collection that it was given: it never searches one vector with an image embedded for the other.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ from lookalike.adapter.point_layout import TAGS_VECTOR
 
 METADATA_KEY = "lookalike"
 VECTORS_KEY = "lookalike-vectors"
-"""What vectors there are, once there is more than one. It wins over the settings, and apart from
-them whoever saves those does not undo what a migration has done."""
+"""What vectors there are, once there is more than one. It wins over the settings, and stands apart
+from them, so that whoever saves the settings does not undo what a migration has done."""
 PHYSICAL_PREFIX = "lookalike-"
 
 ENGINE_DISTANCE = {
@@ -128,6 +127,11 @@ async def delete_collection(engine: Engine, collection_id: str) -> None:
         await engine.delete_collection(physical)
     for name in names - {physical}:
         await engine.delete_collection(name)
+
+
+async def count_stored(engine: Engine, collection: Collection) -> int:
+    """How many records the collection has."""
+    return (await engine.count(collection.physical, exact=True)).count
 
 
 async def list_physicals(engine: Engine, collection_id: str) -> dict[int, str]:

@@ -61,7 +61,6 @@ class ElemMatch:
 
 Node: TypeAlias = And | Or | Not | Test | ElemMatch
 
-EVERYTHING = And(())
 NOTHING = Or(())
 
 

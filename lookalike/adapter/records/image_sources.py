@@ -85,7 +85,8 @@ class EmbeddingPort(Protocol):
     async def embed_second(
         self, seen: Collection, sources: Sequence[ImageSource]
     ) -> list[Vector | None]:
-        """As `embed`, for a collection seen by its second vector; None for no vector."""
+        """Embeds with the second vector's embedder; None for an image without a vector, which the
+        migration fills later."""
         ...
 
     async def embed_text(self, collection: Collection, text: str, place: str) -> Vector:

@@ -108,7 +108,7 @@ async def sample_records(
     if count == 0:
         return Sampled([])
     if seed is not None:
-        return await _seeded(engine, collection, count, selection, fields, seed)
+        return await _sample_seeded(engine, collection, count, selection, fields, seed)
     if selection.residual is None:
         answer = await engine.query_points(
             collection.physical,
@@ -128,7 +128,7 @@ async def sample_records(
     )
 
 
-async def _seeded(
+async def _sample_seeded(
     engine: Engine,
     collection: Collection,
     count: int,

@@ -7,6 +7,7 @@ from functools import partial
 
 import msgspec
 
+from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
@@ -148,7 +149,7 @@ class RecordService:
 
     async def count(self, collection: Collection) -> int:
         """The number of all records."""
-        return (await self._engine.count(collection.physical, exact=True)).count
+        return await store.count_stored(self._engine, collection)
 
     async def stream(
         self,

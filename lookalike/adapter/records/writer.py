@@ -178,19 +178,19 @@ class Writer:
         if second is None or self._embed_second is None or not accepted:
             return
         sources = [c.source for c in accepted if c.source is not None]
-        others = await self._embed_second(swapped(collection), sources)
-        for candidate, vector in zip(accepted, others, strict=True):
+        vectors = await self._embed_second(swapped(collection), sources)
+        for candidate, vector in zip(accepted, vectors, strict=True):
             if vector is not None:
                 candidate.vectors[second.vector] = vector
 
     def _keep_present_vectors(self, collection: Collection, accepted: list[_Candidate]) -> None:
-        """Since the request began, another vector may be searched, or one have been dropped.
+        """Since the request began, the vectors may have been switched, or one have been dropped.
 
-        Raises Unavailable where a record would not be found by what is searched now.
+        Raises Unavailable where a record lacks the vector that is searched now.
         """
         present = self._cache.present(collection)
-        other = present.second_vector
-        names = {present.vector} | ({other.vector} if other is not None else set())
+        second = present.second_vector
+        names = {present.vector} | ({second.vector} if second is not None else set())
         for candidate in accepted:
             if present.vector not in candidate.vectors:
                 raise Unavailable("The embedder of the collection was just replaced; try again.")
@@ -199,7 +199,7 @@ class Writer:
     async def _refuse_over_capacity(
         self, collection: Collection, candidates: list[_Candidate], capacity: int
     ) -> None:
-        count = (await self._engine.count(collection.physical, exact=True)).count
+        count = await store.count_stored(self._engine, collection)
         accepted = [c for c in candidates if c.refusal is None]
         for candidate in accepted[max(capacity - count, 0) :]:
             candidate.refusal = CapacityExceeded()
@@ -218,12 +218,12 @@ class Writer:
             update_mode=models.UpdateMode.INSERT_ONLY,
         )
         # A point that is gone by now was inserted and then deleted by somebody else: still ours.
-        tokens = await self._tokens(collection, [c.point_id for c in accepted])
+        tokens = await self._read_tokens(collection, [c.point_id for c in accepted])
         for candidate in accepted:
             if tokens.get(candidate.point_id, token) != token:
                 candidate.refusal = DuplicateRecord()
 
-    async def _tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
+    async def _read_tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
         found = await self._engine.retrieve(
             collection.physical, ids, with_payload=[WRITE_TOKEN_PATH]
         )
@@ -301,7 +301,7 @@ class Writer:
             await self._engine.batch_update_points(
                 collection.physical, update_operations=operations
             )
-        tokens = await self._tokens(collection, list(written))
+        tokens = await self._read_tokens(collection, list(written))
         for id_, new in written.items():
             if tokens.get(id_) == token:
                 done[new["_id"]] = new

@@ -2,5 +2,6 @@
 
 `service` is what handlers call, and refuses what is wrong before anything is asked of the engine;
 `nearest` executes a plan, on a ranking of `ranking` or `hybrid`; `grouping`, `mmr` and `pages` read
-rankings. The top of the adapter: may import all of its rooms, and none of them imports this one.
+rankings; `vectors` reads stored vectors. The top of the adapter: may import all of its rooms, and
+none of them imports this one.
 """

@@ -34,8 +34,8 @@ async def count_values(
     """The values of `field` among the matching records, with the number of records of each.
 
     Strings, numbers and booleans count, in a list once each: a value's count is that of the records
-    which match a filter for it. With a keyword index the engine counts
-    the strings and only records with other values are read; without, all matching ones are.
+    which match a filter for it. With a keyword index the engine counts the strings and only records
+    with other values are read; without, all matching ones are.
     """
     work = Work()
     counts: Counter[tuple[str, Any]] = Counter()

@@ -26,8 +26,9 @@ from lookalike.adapter.search.ranking import Hit
 IMAGES_PER_GROUP = 5
 """A first guess at how many images have to be fetched for one more product."""
 
-MAX_VALUES = 50
-"""Products named in one filter. Fewer than the numbers that a filter asks the engine for."""
+MAX_PRODUCTS_NAMED = 50
+"""The most products in one `$in` or `$nin`. Must stay below `membership.MAX_EQUALITIES`: a
+longer list of numbers is left to the residual."""
 
 GroupKey = tuple[str, Any]
 
@@ -43,12 +44,12 @@ PRODUCT_COUNT = "_product_count"
 """In `fields_to_return`: the number of images of the record's product that match the filter."""
 
 
-Narrowed = Callable[[Selection], Awaitable[RankedMatches]]
+Narrow = Callable[[Selection], Awaitable[RankedMatches]]
 """The same ranking, of the records of another selection."""
 
 
 async def find_groups(
-    narrowed: Narrowed,
+    narrow: Narrow,
     collection: Collection,
     selection: Selection,
     grouping: Grouping,
@@ -57,15 +58,15 @@ async def find_groups(
 ) -> list[Hit]:
     """The images of the k products after the first `offset`."""
     groups = Groups(grouping)
-    await _open(groups, offset + k, narrowed, collection, selection)
+    await _open(groups, offset + k, narrow, collection, selection)
     wanted = groups.images[offset : offset + k]
     if grouping.size > 1:
-        await _fill(groups, wanted, narrowed, collection, selection)
+        await _fill(groups, wanted, narrow, collection, selection)
     return [hit for images in wanted for hit in images]
 
 
 async def _open(
-    groups: Groups, wanted: int, narrowed: Narrowed, collection: Collection, selection: Selection
+    groups: Groups, wanted: int, narrow: Narrow, collection: Collection, selection: Selection
 ) -> None:
     """Reads the ranking until there are as many groups as wanted, or no more.
 
@@ -73,36 +74,36 @@ async def _open(
     round on, the largest are left out.
     """
     limit = wanted * IMAGES_PER_GROUP
-    stream = await narrowed(selection)
+    stream = await narrow(selection)
     while True:
-        hits = await stream.first(limit)
+        hits = await stream.fetch_first(limit)
         groups.add(hits)
         if len(hits) < limit or len(groups.images) >= wanted:
             return
         limit *= 2
-        if crowded := groups.largest(MAX_VALUES):
+        if crowded := groups.largest(MAX_PRODUCTS_NAMED):
             others = _among(crowded, groups, collection, selection, "$nin")
             if others.residual is None or selection.residual is not None:
-                stream = await narrowed(others)
+                stream = await narrow(others)
 
 
 async def _fill(
     groups: Groups,
     wanted: Sequence[list[Hit]],
-    narrowed: Narrowed,
+    narrow: Narrow,
     collection: Collection,
     selection: Selection,
 ) -> None:
     """Reads on, among the images of the wanted products that are not full."""
     size = groups.grouping.size
     short = [images for images in wanted if len(images) < size and groups.keys_of(images[0])]
-    for begin in range(0, len(short), MAX_VALUES):
-        some = short[begin : begin + MAX_VALUES]
+    for begin in range(0, len(short), MAX_PRODUCTS_NAMED):
+        some = short[begin : begin + MAX_PRODUCTS_NAMED]
         keys = [key for images in some for key in groups.keys_of(images[0])]
-        stream = await narrowed(_among(keys, groups, collection, selection, "$in"))
+        stream = await narrow(_among(keys, groups, collection, selection, "$in"))
         limit = size * len(some) * IMAGES_PER_GROUP
         while any(len(images) < size for images in some):
-            hits = await stream.first(limit)
+            hits = await stream.fetch_first(limit)
             groups.add(hits)
             if len(hits) < limit:
                 break
@@ -131,7 +132,7 @@ async def add_counts(
 ) -> list[Hit]:
     """The hits with the number of images of each one's product."""
 
-    async def counted(hit: Hit) -> Hit:
+    async def count_images(hit: Hit) -> Hit:
         values = [value for _, value in group_keys(hit.payload, grouping.field)]
         count = 1
         if values:
@@ -141,7 +142,7 @@ async def add_counts(
             count = await listing.count_records(engine, collection, images)
         return Hit(hit.distance, {**hit.payload, PRODUCT_COUNT: count})
 
-    return list(await asyncio.gather(*map(counted, hits)))
+    return list(await asyncio.gather(*map(count_images, hits)))
 
 
 class Groups:

@@ -29,7 +29,7 @@ from lookalike.adapter.search.ranking import DISTANCE_DECIMALS, Hit, RankedPage,
 
 MIN_IMAGES, MIN_TAGGED = 200, 100
 """Candidates of each signal, at the least. Those by image cost less and settle more ranks."""
-MARGIN = 1e-5
+SIMILARITY_ERROR = 1e-5
 """Bounds are widened by this much: similarities are computed in 32 bits and may err."""
 EQUAL = 0.5 * 10**-DISTANCE_DECIMALS
 """Two distances nearer to one another than this round to the same number."""
@@ -37,9 +37,9 @@ CANDIDATES_PER_RANK = 2
 MAX_CANDIDATES = 2_000
 """Of each signal, and of the records that may precede the last rank wanted."""
 TAGGED = (2_000, 20_000)
-"""How many records with enough tags in common have their images compared: first the one number,
-then, if more records have enough tags, the other. If even more have, the order is that of the
-candidates. That takes one tag which very many records have and which weighs nearly all."""
+"""How many records that share enough tags have their images compared. The larger number is tried
+only if the smaller is exceeded; if both are, the order of the candidates is answered. Both are
+exceeded only where very many records have a tag that weighs nearly all."""
 
 CANDIDATES = models.SearchParams(
     quantization=models.QuantizationSearchParams(rescore=True, oversampling=1.5)
@@ -135,11 +135,11 @@ class ByVectorAndTags:
             return fused
         last = fused.ranked[end - 1][0] if len(fused.ranked) >= end else self._scope.radius
         assert last is not None, "more candidates were fetched than ranks are asked for"
-        more, all_of_them = await self._not_beyond(last, unseen, most)
+        more, all_of_them = await self._find_within(last, unseen, most)
         known |= {c.id: c for c in more}
         return self._settle(known, last + EQUAL if all_of_them else None)
 
-    async def _not_beyond(
+    async def _find_within(
         self, distance: float, unseen: Unseen, most: int
     ) -> tuple[list[Candidate], bool]:
         """The records within the distance that are no candidates yet, and whether these are all.
@@ -147,8 +147,8 @@ class ByVectorAndTags:
         A search by tags takes the longer the more records it may answer, however few it finds. So
         the larger number of `TAGGED` is used only where the smaller one is exceeded.
         """
-        visual = self._least_visual(distance + MARGIN, unseen.tags)
-        tags = self._least_tags(distance + MARGIN, unseen.visual)
+        visual = self._least_visual(distance + SIMILARITY_ERROR, unseen.tags)
+        tags = self._least_tags(distance + SIMILARITY_ERROR, unseen.visual)
         if tags <= 0:  # A record may have no tag in common, so tags bound nothing.
             (found,) = await self._query([self._by_image(most, visual)])
             return found, len(found) < most

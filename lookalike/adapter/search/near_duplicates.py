@@ -1,4 +1,4 @@
-"""Which records are as good as the same image as a given vector's."""
+"""Finds records whose image is a near duplicate of a given vector's image."""
 
 from __future__ import annotations
 

@@ -1,11 +1,8 @@
-"""Ranked searches: a plan is made of the request and the collection, then executed."""
+"""Ranked searches: executes the plan that `service` has made of a request and a collection."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
-import numpy as np
 from qdrant_client import models
 
 from lookalike.adapter.collections.collection_settings import Collection
@@ -29,6 +26,7 @@ from lookalike.adapter.search.ranking import (
     SearchScope,
 )
 from lookalike.adapter.search.tags import make_tag_query
+from lookalike.adapter.search.vectors import read_vectors, vector_of
 
 DIVERSITY_WINDOW = 300
 """A diverse answer is chosen among this many of the nearest, then among as many after them. The
@@ -49,7 +47,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Tags of a hybrid search; None takes those of the stored record."""
     tag_weight: float | None = None
     """None for a search without tags."""
-    k: int = 30
+    k: int
     offset: int = 0
     radius: float | None = None
     selection: Selection = EVERYTHING
@@ -83,16 +81,16 @@ async def find_nearest(engine: Engine, collection: Collection, query: Query) -> 
         return Hits([], [], collection=collection)
     work = Work()
     if query.grouping is not None:
-        hits = await _grouped(engine, collection, query, query.grouping, work)
+        hits = await _find_grouped(engine, collection, query, query.grouping, work)
     elif query.diversity is not None:
-        hits = await _diverse(engine, collection, query, query.diversity, work)
+        hits = await _find_diverse(engine, collection, query, query.diversity, work)
     else:
-        ranking = await _ranking(engine, collection, query)
+        ranking = await _make_ranking(engine, collection, query)
         if query.selection.residual is None:
-            hits = await _exact(ranking, query.offset, query.k)
+            hits = await _fetch_exact(ranking, query.offset, query.k)
         else:
             stream = RankedMatches(ranking, query.selection, work)
-            hits = (await stream.first(query.offset + query.k))[query.offset :]
+            hits = (await stream.fetch_first(query.offset + query.k))[query.offset :]
     if query.grouping is not None and query.fields and PRODUCT_COUNT in query.fields:
         hits = await add_counts(engine, collection, query.selection, query.grouping, hits)
     return Hits(
@@ -103,7 +101,7 @@ async def find_nearest(engine: Engine, collection: Collection, query: Query) -> 
     )
 
 
-async def _exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
+async def _fetch_exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
     """The page in one exchange: the engine decides everything."""
     if offset == 0:
         own, others = await ranking.fetch(0, k)
@@ -113,25 +111,25 @@ async def _exact(ranking: Ranking, offset: int, k: int) -> list[Hit]:
     return others[:k] if own else others[1:]
 
 
-async def _grouped(
+async def _find_grouped(
     engine: Engine, collection: Collection, query: Query, grouping: Grouping, work: Work
 ) -> list[Hit]:
-    async def narrowed(selection: Selection) -> RankedMatches:
+    async def narrow(selection: Selection) -> RankedMatches:
         of_selection = msgspec.structs.replace(query, selection=selection)
-        return RankedMatches(await _ranking(engine, collection, of_selection), selection, work)
+        return RankedMatches(await _make_ranking(engine, collection, of_selection), selection, work)
 
-    return await find_groups(narrowed, collection, query.selection, grouping, query.offset, query.k)
+    return await find_groups(narrow, collection, query.selection, grouping, query.offset, query.k)
 
 
-async def _diverse(
+async def _find_diverse(
     engine: Engine, collection: Collection, query: Query, diversity: float, work: Work
 ) -> list[Hit]:
-    stream = RankedMatches(await _ranking(engine, collection, query), query.selection, work)
+    stream = RankedMatches(await _make_ranking(engine, collection, query), query.selection, work)
     end = query.offset + query.k
     chosen: list[Hit] = []
     before: list[Vector] = []
     for begin in range(0, end, DIVERSITY_WINDOW):
-        window = (await stream.first(begin + DIVERSITY_WINDOW))[begin:]
+        window = (await stream.fetch_first(begin + DIVERSITY_WINDOW))[begin:]
         vectors = await read_vectors(engine, collection, [hit.id for hit in window])
         known = [hit for hit in window if hit.id in vectors]
         rows = [vectors[hit.id] for hit in known]
@@ -143,7 +141,7 @@ async def _diverse(
     return chosen[query.offset : end]
 
 
-async def _ranking(engine: Engine, collection: Collection, query: Query) -> Ranking:
+async def _make_ranking(engine: Engine, collection: Collection, query: Query) -> Ranking:
     scope = SearchScope(
         engine=engine,
         collection=collection,
@@ -153,7 +151,7 @@ async def _ranking(engine: Engine, collection: Collection, query: Query) -> Rank
         excluded=query.excluded,
     )
     if query.tag_weight is not None:
-        hybrid = await _hybrid(scope, query, query.tag_weight)
+        hybrid = await _make_hybrid(scope, query, query.tag_weight)
         if hybrid is not None:
             return hybrid
     if query.record_id is not None:
@@ -170,12 +168,12 @@ def _needed_fields(query: Query) -> frozenset[str] | None:
     return query.fields | {query.grouping.field.split(".")[0]}
 
 
-async def _hybrid(scope: SearchScope, query: Query, weight: float) -> Ranking | None:
+async def _make_hybrid(scope: SearchScope, query: Query, weight: float) -> Ranking | None:
     """None where the query has no tags."""
     own: Record | None = None
     tags, vectors = query.tags, query.vectors
     if query.record_id is not None:
-        own, vector = await _stored(scope, query.record_id)
+        own, vector = await _read_stored(scope, query.record_id)
         tags, vectors = tags_of(own) if tags is None else tags, (vector,)
     if not tags:
         return None
@@ -185,56 +183,14 @@ async def _hybrid(scope: SearchScope, query: Query, weight: float) -> Ranking | 
     return None if sparse is None else ByVectorAndTags(scope, vectors[0], sparse, weight, own)
 
 
-async def _stored(scope: SearchScope, record_id: str) -> tuple[Record, Vector]:
+async def _read_stored(scope: SearchScope, record_id: str) -> tuple[Record, Vector]:
     found = await scope.engine.retrieve(
         scope.collection.physical,
         [point_id(record_id)],
         with_payload=models.PayloadSelectorExclude(exclude=[RESERVED_KEY]),
         with_vectors=[scope.collection.vector],
     )
-    vector = _dense(found[0], scope.collection.vector) if found else None
+    vector = vector_of(found[0], scope.collection.vector) if found else None
     if vector is None:
         raise RecordsNotFound
     return found[0].payload or {}, vector
-
-
-async def read_vectors(engine: Engine, collection: Collection, ids: list[str]) -> dict[str, Vector]:
-    """The vectors of the stored records among `ids`, by `_id`; a record may be without one."""
-    if not ids:
-        return {}
-    by_point = {point_id(id_): id_ for id_ in ids}
-    found = await engine.retrieve(
-        collection.physical, list(by_point), with_payload=False, with_vectors=[collection.vector]
-    )
-    vectors = {by_point[str(point.id)]: _dense(point, collection.vector) for point in found}
-    return {id_: vector for id_, vector in vectors.items() if vector is not None}
-
-
-def _dense(point: models.Record, name: str) -> Vector | None:
-    vectors: Any = point.vector or {}
-    vector: Vector | None = vectors.get(name)
-    return vector
-
-
-def recommended(positive: list[Vector], negative: list[Vector]) -> Vector:
-    """The point to search from: the mean of the positive examples, moved away from the negative.
-
-    As Qdrant's strategy `average_vector`: `mean(positive) + (mean(positive) - mean(negative))`.
-    """
-    target = np.mean(np.asarray(positive, dtype=np.float64), axis=0)
-    if negative:
-        target = 2 * target - np.mean(np.asarray(negative, dtype=np.float64), axis=0)
-    return [float(number) for number in target]
-
-
-def weighted_sum(vectors: list[Vector], weights: list[float]) -> tuple[Vector, float]:
-    """The one vector whose distance is the weighted mean of the distances, and its length.
-
-    Under cosine: `sum(w_i * (1 - x.q_i)) = 1 - x.m` with `m = sum(w_i * q_i)` for weights that add
-    up to 1 and vectors of length 1.
-    """
-    shares = np.asarray(weights, dtype=np.float64) / sum(weights)
-    rows = np.asarray(vectors, dtype=np.float64)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    total = shares @ rows
-    return [float(number) for number in total], float(np.linalg.norm(total))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from lookalike.adapter.records.selection import Selection, Work
 from lookalike.adapter.search.ranking import Hit, Ranking
 
-MARGIN = 16
+EXTRA_HITS = 16
+"""So many more are fetched than are missing: the residual may remove some."""
 MAX_PAGE = 20_000
 
 
@@ -25,12 +26,12 @@ class RankedMatches:
         self._limit = 0
         self.exhausted = False
 
-    async def first(self, wanted: int) -> list[Hit]:
+    async def fetch_first(self, wanted: int) -> list[Hit]:
         """The first `wanted` hits, fewer only if there are no more."""
         while len(self._hits) < wanted and not self.exhausted:
-            # The engine's part of a filter is often nearly all of it: little more may do.
+            # A residual seldom removes many hits, so a slightly larger page is usually enough.
             missing = wanted - len(self._hits)
-            self._limit = min(max(2 * self._limit, missing + MARGIN), MAX_PAGE)
+            self._limit = min(max(2 * self._limit, missing + EXTRA_HITS), MAX_PAGE)
             await self._fetch_page()
         return self._hits[:wanted]
 

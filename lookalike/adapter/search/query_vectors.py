@@ -18,8 +18,8 @@ from lookalike.adapter.records.image_sources import (
     Vector,
 )
 from lookalike.adapter.records.points import UNSTORED_FIELDS, Record, shown_fields
-from lookalike.adapter.search.nearest import read_vectors
 from lookalike.adapter.search.request import has_content, id_of, source_of, text_of
+from lookalike.adapter.search.vectors import read_vectors
 
 
 class Described(Struct):

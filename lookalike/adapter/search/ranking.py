@@ -25,8 +25,8 @@ ROUNDING = 1e-6
 DISTANCE_DECIMALS = 6
 """Distances are rounded to what 32-bit vectors can tell apart, so that equal images are at 0."""
 
-MARGIN, GROWTH = 4, 8
-"""How far beyond a page equal distances are looked for, and how much farther if they go on."""
+TIE_MARGIN, TIE_GROWTH = 4, 8
+"""How far beyond a page ties are looked for, and how much farther if they go on."""
 
 
 class Hit(msgspec.Struct, frozen=True):
@@ -97,7 +97,7 @@ class InOrder:
         self._ranking = ranking
 
     async def fetch(self, offset: int, limit: int) -> RankedPage:
-        before, after = min(offset, MARGIN), MARGIN
+        before, after = min(offset, TIE_MARGIN), TIE_MARGIN
         while True:
             start, wanted = offset - before, min(before + limit + after, MAX_LIMIT)
             own, hits = await self._ranking.fetch(start, wanted)
@@ -106,8 +106,8 @@ class InOrder:
             if (begins and ends) or wanted == MAX_LIMIT:
                 in_order = sorted(hits, key=lambda hit: (hit.value, hit.id))
                 return own, in_order[before : before + limit]
-            before = before if begins else min(offset, GROWTH * before)
-            after = after if ends else GROWTH * after
+            before = before if begins else min(offset, TIE_GROWTH * before)
+            after = after if ends else TIE_GROWTH * after
 
 
 class ByRecord:
@@ -198,7 +198,8 @@ def value_of(score: float, distance: str) -> float:
 def score_threshold(radius: float | None, distance: str) -> float | None:
     """A little wider than the radius: the reported, rounded distance decides.
 
-    Wider also by more than 32-bit numbers differ, for the engine takes its bound as not included.
+    The engine excludes the bound itself, so the margin exceeds the rounding error of 32-bit
+    numbers.
     """
     if radius is None:
         return None

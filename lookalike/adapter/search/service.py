@@ -25,7 +25,7 @@ from lookalike.adapter.search.distances import signed_distances
 from lookalike.adapter.search.facets import Facets, count_values
 from lookalike.adapter.search.grouping import Grouping
 from lookalike.adapter.search.near_duplicates import NearDuplicateCheck
-from lookalike.adapter.search.nearest import Hits, Query, find_nearest, recommended, weighted_sum
+from lookalike.adapter.search.nearest import Hits, Query, find_nearest
 from lookalike.adapter.search.query_vectors import Described, QueryVectors, split_refused
 from lookalike.adapter.search.request import (
     DEFAULT_FACET_VALUES,
@@ -40,6 +40,7 @@ from lookalike.adapter.search.request import (
     looked_for,
     text_of,
 )
+from lookalike.adapter.search.vectors import recommended, weighted_sum
 
 CANCELLED = "the pictures cancel each other out, which leaves nothing to look for"
 

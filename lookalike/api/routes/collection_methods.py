@@ -30,7 +30,7 @@ class CollectionMethods(Controller):
     ) -> CollectionPage:
         """Every collection that the token may use, oldest first."""
         views = [
-            await collections.view(collection)
+            await collections.make_view(collection)
             for collection in await collections.list_all()
             if grant.allows_collection(collection.id) and name in (None, collection.name)
         ]
@@ -41,7 +41,7 @@ class CollectionMethods(Controller):
         self, data: CollectionSettings, collections: CollectionService
     ) -> CollectionView:
         """Makes a collection, with its payload indexes, ready for records."""
-        return await collections.view(await collections.create(data))
+        return await collections.make_view(await collections.create(data))
 
     @get("/{collection_id:str}", opt=NEEDS_READ)
     async def show(
@@ -65,7 +65,7 @@ class CollectionMethods(Controller):
     ) -> CollectionView:
         """Sets the given settings; PUT is as PATCH: a collection has no other state to replace."""
         collection = await find_collection(collections, collection_id, grant)
-        return await collections.view(await collections.change(collection, data))
+        return await collections.make_view(await collections.change(collection, data))
 
     @http_delete("/{collection_id:str}", status_code=204, opt=NEEDS_ADMIN)
     async def remove(

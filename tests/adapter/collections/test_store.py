@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from msgspec import structs
@@ -12,10 +12,16 @@ from qdrant_client import models
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.collection_settings import IndexedField
+from lookalike.adapter.collections.collection_settings import (
+    Collection,
+    EmbedderIdentity,
+    IndexedField,
+)
 from lookalike.adapter.collections.indexes import indexed_fields, infer_index_types
+from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
+from lookalike.api.lifespan import CACHE_REFRESH_SECONDS
 from tests.shelf import DIMENSION, described
 
 # Fields to index
@@ -74,6 +80,12 @@ def test_a_type_is_found_along_a_path() -> None:
     assert infer_index_types(old, [{"a.b": "x"}, {"a": [{"b": [3]}]}]).indexes == {"a.b": "number"}
 
 
+def test_a_collection_says_of_its_embedder_what_every_vector_says() -> None:
+    of_vector = get_type_hints(EmbedderIdentity, include_extras=True)
+    of_collection = get_type_hints(Collection, include_extras=True)
+    assert of_vector == {name: of_collection[name] for name in of_vector}
+
+
 # In the engine
 
 
@@ -120,6 +132,10 @@ async def test_deleting(engine: EmbeddedEngine) -> None:
 
 
 # The collection_cache
+
+
+def test_a_change_has_settled_once_every_process_has_read_it() -> None:
+    assert SETTLE_SECONDS > CACHE_REFRESH_SECONDS
 
 
 async def test_what_another_process_makes_is_found_at_once(engine: EmbeddedEngine) -> None:

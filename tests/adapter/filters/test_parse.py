@@ -136,7 +136,7 @@ def test_a_value_may_not_be_repeated_but_a_short_list_may_be_long() -> None:
 def test_sugar_leaves_no_trace_in_the_tree() -> None:
     assert parse({"a": 1}) == parse({"a": {"$eq": 1.0}}) == tree.Test(("a",), "$eq", 1)
     assert parse({"$and": [{"a": 1}, {"$and": [{"b": 2}]}]}) == parse({"a": 1, "b": 2})
-    assert parse({}) == tree.EVERYTHING
+    assert parse({}) == tree.And(())
     assert hash(parse({"a": {"b": [1, {"c": None}]}, "d": {"$in": [[], {}]}}))
 
 

@@ -19,7 +19,7 @@ from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.distances import distances, signed_distances
 from lookalike.adapter.search.mmr import diverse
 from lookalike.adapter.search.near_duplicates import NearDuplicateCheck
-from lookalike.adapter.search.nearest import weighted_sum
+from lookalike.adapter.search.vectors import weighted_sum
 from tests.adapter.search.conftest import Run
 from tests.shelf import BY_THE_BOOK, Shelf, images
 

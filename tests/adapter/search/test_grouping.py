@@ -1,4 +1,4 @@
-"""The grouped answer is the flat ranking with every photo left out whose product came before."""
+"""The grouped answer is the flat ranking with every image left out whose product came before."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.server.engine import ServerEngine
-from lookalike.adapter.search.grouping import Grouping, Groups, group_keys
-from lookalike.adapter.search.nearest import weighted_sum
+from lookalike.adapter.filters.operators.membership import MAX_EQUALITIES
+from lookalike.adapter.search.grouping import MAX_PRODUCTS_NAMED, Grouping, Groups, group_keys
 from lookalike.adapter.search.ranking import Hit
+from lookalike.adapter.search.vectors import weighted_sum
 from tests.adapter.search.conftest import Run
 from tests.shelf import Ranked, Record, Shelf, images
 
@@ -50,12 +51,12 @@ def deduplicated(flat: Ranked, records: dict[str, Record], field: str, size: int
     groups: list[tuple[list[Any], Ranked]] = []
     for id_, distance in flat:
         mine = ids_of(records[id_].get(field))
-        home = next((photos for ids, photos in groups if set(ids) & set(mine)), None)
-        if home is None:
+        known = next((hits for ids, hits in groups if set(ids) & set(mine)), None)
+        if known is None:
             groups.append((mine, [(id_, distance)]))
-        elif len(home) < size:
-            home.append((id_, distance))
-    return [photos for _, photos in groups]
+        elif len(known) < size:
+            known.append((id_, distance))
+    return [hits for _, hits in groups]
 
 
 async def _shelf(shared_engine: Any, n: int = N) -> Shelf:
@@ -108,7 +109,7 @@ async def check(
     flat = await shelf.ranked(filter_, k=2 * N, **asked)
     groups = deduplicated(flat, shelf.records, field, size)
     found = await shelf.ranked(filter_, k=k, offset=offset, grouping=Grouping(field, size), **asked)
-    assert found == [photo for photos in groups[offset : offset + k] for photo in photos]
+    assert found == [hit for hits in groups[offset : offset + k] for hit in hits]
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -174,7 +175,7 @@ def test_weighted_images_are_grouped(shelf: Shelf, run: Run[Any]) -> None:
     run(check(shelf, asked, None, "product", 1, 0, 50))
 
 
-def test_product_count_is_that_of_the_matching_photos(shelf: Shelf, run: Run[Any]) -> None:
+def test_product_count_is_that_of_the_matching_images(shelf: Shelf, run: Run[Any]) -> None:
     filter_ = {"colour": "red"}
     hits = run(
         shelf.nearest(
@@ -195,7 +196,7 @@ def test_product_count_is_that_of_the_matching_photos(shelf: Shelf, run: Run[Any
 
 @pytest.mark.parametrize("kind", ["string", "number", "list"])
 @pytest.mark.parametrize("indexed", [True, False])
-def test_one_product_with_thousands_of_photos(
+def test_one_product_with_thousands_of_images(
     shared_engine: Any, run: Run[Any], kind: str, indexed: bool
 ) -> None:
     """Nearer than all others: k products are answered all the same, without reading them all."""
@@ -244,6 +245,10 @@ class CountingEngine:
         return answers
 
 
+def test_a_filter_for_products_is_decided_by_the_engine() -> None:
+    assert MAX_PRODUCTS_NAMED < MAX_EQUALITIES
+
+
 def test_keys_of_a_product() -> None:
     def keys(product: Any, field: str = "a.b") -> list[Any]:
         return group_keys({"a": {"b": product}}, field)
@@ -257,7 +262,7 @@ def test_keys_of_a_product() -> None:
     assert group_keys({"a.b": 1}, "a.b") == []
 
 
-def test_a_photo_of_two_products_belongs_to_the_first_that_came() -> None:
+def test_an_image_of_two_products_belongs_to_the_first_that_came() -> None:
     def hit(id_: str, product: Any) -> Hit:
         return Hit(0.0, {"_id": id_, "p": product})
 

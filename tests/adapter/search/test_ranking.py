@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lookalike.adapter.collections.collection_settings import Distance
 from lookalike.adapter.errors import RecordsNotFound
-from lookalike.adapter.search.nearest import recommended, weighted_sum
+from lookalike.adapter.search.vectors import recommended, weighted_sum
 from tests.adapter.search.conftest import Run
 from tests.shelf import Shelf, images, pairs, same_ranking
 
@@ -186,7 +186,7 @@ def test_dot_products_beyond_one_keep_their_order(shared_engine: Any, run: Run[A
 
 
 def test_hundreds_of_equal_images_are_paged_once_each(shared_engine: Any, run: Run[Any]) -> None:
-    """The placeholder "no photo" of a shop."""
+    """The placeholder "no image" of a shop."""
 
     async def check() -> None:
         rows = np.vstack([np.tile([1.0, 0.5, 0.0], (700, 1)), images(100, 3)])

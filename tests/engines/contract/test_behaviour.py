@@ -145,7 +145,7 @@ async def test_the_record_itself_is_first_and_the_others_follow_by_distance(
     expected = [1 - float(target @ np.asarray(vector(int(id_[1:])))) for id_ in ids(hits.records)]
     assert hits.distances == pytest.approx(expected, abs=2e-6)
     with pytest.raises(RecordsNotFound):
-        await find_nearest(engine, filled, Query(record_id="none"))
+        await find_nearest(engine, filled, Query(record_id="none", k=1))
 
 
 async def test_pages_of_a_search_are_the_search_in_pages(
