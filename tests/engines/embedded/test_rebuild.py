@@ -14,9 +14,9 @@ from qdrant_client import models
 
 from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
-from lookalike.adapter.engines.embedded.worker.data_folder import DataFolder, Home
+from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder, DataFolder
 from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Database
-from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots, due
+from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots, find_rebuild_reason
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.write_plans import write
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
@@ -43,9 +43,9 @@ VACUUM = WorkerSettings(
 )
 
 
-def home(data: Path) -> Home:
+def collection_folder(data: Path) -> CollectionFolder:
     """The one collection of a folder, from its files; must not be called while it is rebuilt."""
-    [found] = list(DataFolder(data).homes())
+    [found] = list(DataFolder(data).read_collections())
     return found
 
 
@@ -61,7 +61,7 @@ def due_on(data: Path, settings: WorkerSettings) -> str | None:
     database.load(faulted=False)
     [shard] = database.shards.values()
     try:
-        return due(shard, settings)
+        return find_rebuild_reason(shard, settings)
     finally:
         database.close()
 
@@ -110,9 +110,9 @@ async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> N
         assert await recall(engine, name) >= 0.98
         assert await recall(engine, name, category="lamp") >= 0.98
         await engine.close()
-    files = home(data)
+    files = collection_folder(data)
     assert files.manifest.graph_indexes == ["category", "price"]
-    assert Slots.of(files.shard_folder).fixed == COUNT
+    assert Slots.count(files.shard_folder).fixed == COUNT
 
 
 async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> None:
@@ -144,7 +144,7 @@ async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> 
         await rebuilt(data, times=2)
         assert (await engine.count(name)).count == COUNT + 99
         await engine.close()
-    assert home(data).manifest.graph_indexes == ["category", "n", "price"]
+    assert collection_folder(data).manifest.graph_indexes == ["category", "n", "price"]
 
 
 async def test_deleted_points_leave_the_files(data: Path) -> None:
@@ -166,7 +166,7 @@ async def test_deleted_points_leave_the_files(data: Path) -> None:
         facet = await engine.facet(name, "category", exact=True)
         assert sum(hit.count for hit in facet.hits) == len(rest)
         await engine.close()
-    slots = Slots.of(home(data).shard_folder)
+    slots = Slots.count(collection_folder(data).shard_folder)
     assert slots.fixed + slots.appendable <= len(rest) + 3
 
 
@@ -248,7 +248,7 @@ async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> Non
     run = asyncio.create_task(rebuild.run())
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert shard.home.manifest.shard == "shard-2"
+    assert shard.folder.manifest.shard == "shard-2"
     database.close()
     database = Database(data, GRAPH)
     database.load(faulted=False)

@@ -14,7 +14,7 @@ from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.errors import EngineFailed
 from tests.engines.embedded.owners import kill, running
-from tests.engines.embedded.test_rebuild import home, manifest, rebuilt
+from tests.engines.embedded.test_rebuild import collection_folder, manifest, rebuilt
 from tests.engines.points import (
     DIMENSION,
     make_collection,
@@ -79,7 +79,7 @@ async def test_it_is_quantized_by_a_rebuild_and_is_there_after_a_kill(data: Path
         assert (await engine.count(name, count_filter=having("other"))).count == COUNT
         assert (await nearest(engine, name, OTHER[3], "other"))[0] == point_id(3)
         assert (await nearest(engine, name, vectors(COUNT)[3], "visual"))[0] == point_id(3)
-    config_file = (home(data).shard_folder / "edge_config.json").read_text()
+    config_file = (collection_folder(data).shard_folder / "edge_config.json").read_text()
     assert config_file.count('"turbo"') == 2
 
 
@@ -91,7 +91,7 @@ async def test_a_worker_killed_between_shard_and_manifest_leaves_neither_half(da
         before = manifest(data)
         await engine.create_vector_name(name, "other", config())
         await fill(engine, name, range(20))
-    home(data).folder.joinpath("manifest.json").write_text(before)
+    collection_folder(data).path.joinpath("manifest.json").write_text(before)
     with running(data, WorkerSettings(flush_seconds=60)) as owner:
         engine = await EmbeddedEngine.connect(owner.socket_path)
         params: Any = (await engine.get_collection(name)).config.params.vectors
