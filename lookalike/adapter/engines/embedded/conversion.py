@@ -72,11 +72,11 @@ def new_points(points: Sequence[models.PointStruct]) -> list[messages.NewPoint]:
     ]
 
 
-def plain_point_id(identity: PointId) -> condition_messages.PointId:
+def plain_point_id(identity: PointId) -> condition_messages.PlainPointId:
     return str(identity) if isinstance(identity, UUID) else identity
 
 
-def ids(identities: Sequence[PointId]) -> list[condition_messages.PointId]:
+def ids(identities: Sequence[PointId]) -> list[condition_messages.PlainPointId]:
     return [plain_point_id(identity) for identity in identities]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import qdrant_edge as edge
 
 from lookalike.adapter.engines.embedded import messages
-from lookalike.adapter.engines.embedded.condition_messages import PointId
+from lookalike.adapter.engines.embedded.condition_messages import PlainPointId
 from lookalike.adapter.engines.embedded.worker import validation
 from lookalike.adapter.engines.embedded.worker.conditions import edge_filter
 from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder
@@ -175,7 +175,7 @@ SHARD_READS: dict[type[messages.WorkerRequest[Any]], Callable[[Shard, Any], Any]
 """Each is of the collection that its request names."""
 
 
-def plain_id(identity: Any) -> PointId:
+def plain_id(identity: Any) -> PlainPointId:
     return str(identity) if isinstance(identity, uuid.UUID) else identity
 
 
