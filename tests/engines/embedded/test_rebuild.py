@@ -20,7 +20,7 @@ from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots, fi
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.write_plans import write
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
-from tests.engines.embedded.owners import FaultySupervisor, children, running, wait_until
+from tests.engines.embedded.supervisors import FaultySupervisor, children, running, wait_until
 from tests.engines.points import (
     CATEGORIES,
     DIMENSION,
@@ -87,8 +87,8 @@ async def recall(engine: EmbeddedEngine, name: str, category: str | None = None)
 
 
 async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> None:
-    with running(data, GRAPH) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         version = 0
@@ -116,8 +116,8 @@ async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> N
 
 
 async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> None:
-    with running(data, GRAPH) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         await rebuilt(data)
@@ -137,8 +137,8 @@ async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> 
         await engine.close()
     # A few points more are no reason for another build; another index is one.
     assert due_on(data, GRAPH) is None
-    with running(data, GRAPH) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         await engine.create_payload_index(name, "n", models.PayloadSchemaType.FLOAT)
         await engine.upsert(name, points(1))
         await rebuilt(data, times=2)
@@ -148,8 +148,8 @@ async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> 
 
 
 async def test_deleted_points_leave_the_files(data: Path) -> None:
-    with running(data, VACUUM) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, VACUUM) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         rest = range(1000, COUNT)
@@ -171,8 +171,8 @@ async def test_deleted_points_leave_the_files(data: Path) -> None:
 
 
 async def test_updates_in_place_are_no_reason_to_rebuild(data: Path) -> None:
-    with running(data, VACUUM) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, VACUUM) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         for _ in range(4):
             await engine.upsert(name, points(1000))
@@ -182,15 +182,15 @@ async def test_updates_in_place_are_no_reason_to_rebuild(data: Path) -> None:
 
 
 async def test_a_collection_deleted_during_its_rebuild_is_gone(data: Path) -> None:
-    with running(data, GRAPH) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         await wait_until(lambda: list(data.glob("collections/*/shard-2")))
         await engine.delete_collection(name)
         await make_collection(engine, name)
         await engine.upsert(name, points(5))
-        worker = owner.worker_pid
+        worker = supervisor.worker_pid
         assert worker is not None
         await wait_until(lambda: children(worker) == [])
         assert (await engine.count(name)).count == 5
@@ -203,8 +203,8 @@ async def test_a_build_that_fails_leaves_everything_as_it_was(
 ) -> None:
     monkeypatch.setenv("FAULT", "no builder")
     logged = io.StringIO()
-    with running(data, GRAPH, FaultySupervisor) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH, FaultySupervisor) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         for start in range(0, COUNT, 100):
             await engine.upsert(name, points(100, start))
@@ -219,8 +219,8 @@ async def test_a_build_that_fails_leaves_everything_as_it_was(
         await engine.delete(name, [point_id(0)])
         await engine.close()
     assert '"shard-1"' in manifest(data)
-    with running(data) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         assert (await engine.count(name)).count == COUNT - 1
         await engine.close()
 

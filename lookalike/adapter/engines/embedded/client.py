@@ -45,7 +45,7 @@ class EmbeddedEngine:
 
     @classmethod
     async def connect(cls, socket_path: Path) -> Self:
-        """A client; raises EngineUnavailable when no owner listens there.
+        """A client; raises EngineUnavailable when nobody listens there.
 
         Does not wait until the worker has loaded: the first request does.
         """
