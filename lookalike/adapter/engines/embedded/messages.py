@@ -319,6 +319,7 @@ class ChangePoints(WorkerRequest[None], tag="change"):
 
 REQUESTS: tuple[type[WorkerRequest[Any]], ...] = tuple(WorkerRequest.__subclasses__())
 
+# `X | Y`, which ruff prefers, cannot be written for a tuple of types.
 _decode_request = msgspec.msgpack.Decoder(Union[REQUESTS]).decode  # noqa: UP007
 
 
@@ -352,6 +353,7 @@ encode_answer = msgspec.msgpack.Encoder().encode
 
 
 def _answer_decoder(request: type[WorkerRequest[Any]]) -> msgspec.msgpack.Decoder[Any]:
+    # Neither the bases that were written nor a union made at run time are known to mypy.
     (base,) = request.__orig_bases__  # type: ignore[attr-defined]
     (result,) = get_args(base)
     return msgspec.msgpack.Decoder(Done[result] | Failed)  # type: ignore[valid-type]
