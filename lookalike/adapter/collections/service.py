@@ -105,7 +105,7 @@ class CollectionService:
         return CollectionView.of(collection, await self.count_records(collection))
 
     async def count_records(self, collection: Collection) -> int:
-        return (await self._engine.count(collection.physical, exact=True)).count
+        return (await self._engine.count(collection.physical)).count
 
 
 def changed(old: Collection, change: CollectionChange) -> Collection:

@@ -148,7 +148,7 @@ class RecordService:
 
     async def count(self, collection: Collection) -> int:
         """The number of all records."""
-        return (await self._engine.count(collection.physical, exact=True)).count
+        return (await self._engine.count(collection.physical)).count
 
     async def stream(
         self,

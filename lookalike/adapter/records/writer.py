@@ -205,7 +205,7 @@ class Writer:
     async def _refuse_over_capacity(
         self, collection: Collection, candidates: list[_Candidate], capacity: int
     ) -> None:
-        count = (await self._engine.count(collection.physical, exact=True)).count
+        count = (await self._engine.count(collection.physical)).count
         accepted = [c for c in candidates if c.refusal is None]
         for candidate in accepted[max(capacity - count, 0) :]:
             candidate.refusal = RecordRefused(412, "hard capacity exceeded")

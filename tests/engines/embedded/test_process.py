@@ -112,7 +112,7 @@ async def test_a_killed_worker_fails_only_what_was_in_flight(data: Path) -> None
         await engine.upsert(name, points(200))
         row = vectors(1)[0].tolist()
         in_flight = [
-            asyncio.create_task(engine.query_points(name, query=row, using="visual"))
+            asyncio.create_task(engine.query_points(name, query=row, using="visual", limit=10))
             for _ in range(2000)
         ]
         await asyncio.sleep(0)
@@ -172,7 +172,7 @@ async def test_a_fault_of_the_worker_is_told_as_its_own(
         with pytest.raises(EngineFailed, match="the engine's worker has a fault"):
             await engine.count(name)
         await engine.upsert(name, points(2))
-        assert len((await engine.scroll(name))[0]) == 2
+        assert len((await engine.scroll(name, limit=10))[0]) == 2
         await engine.close()
     logged = capfd.readouterr().err
     assert "Traceback" in logged
@@ -217,7 +217,7 @@ async def test_searches_go_before_bulk_writes_and_both_go_on(
     async def go_on_searching() -> None:
         while not bulk.done():
             start = time.perf_counter()
-            await engine.query_points(name, query=row, using="visual", with_payload=False)
+            await engine.query_points(name, query=row, using="visual", limit=10, with_payload=False)
             waits.append(time.perf_counter() - start)
 
     # More searches than the worker can answer: the write must get its turns nevertheless.

@@ -163,7 +163,7 @@ async def test_deleted_points_leave_the_files(data: Path) -> None:
         await engine.batch_update_points(name, [overwriting({"n": -1}, 1000)])
         records = await engine.retrieve(name, [point_id(0), point_id(1000)])
         assert numbers(records) == [0, -1]
-        facet = await engine.facet(name, "category", exact=True)
+        facet = await engine.facet(name, "category", limit=10)
         assert sum(hit.count for hit in facet.hits) == len(rest)
         await engine.close()
     slots = Slots.count(collection_folder(data).shard_folder)

@@ -128,7 +128,7 @@ async def test_a_server_that_is_away_is_unavailable(
 ) -> None:
     await stub.stop()
     with pytest.raises(EngineUnavailable):
-        await server_engine.query_points("c", query=[1.0])
+        await server_engine.query_points("c", query=[1.0], limit=1)
     with pytest.raises(EngineUnavailable):
         await server_engine.create_collection("c", vectors_config={})
     await stub.start()
