@@ -57,9 +57,9 @@ def record(number: int, chance: random.Random) -> dict[str, Any]:
 
 
 async def measure(folder: Path, records: int, dimension: int) -> None:
-    owner = Supervisor(folder)
-    owner.start()
-    engine = await EmbeddedEngine.connect(owner.socket_path)
+    supervisor = Supervisor(folder)
+    supervisor.start()
+    engine = await EmbeddedEngine.connect(supervisor.socket_path)
     id_ = store.new_collection_id()
     collection = Collection(
         id=id_,
@@ -75,7 +75,7 @@ async def measure(folder: Path, records: int, dimension: int) -> None:
     )
     await store.create_collection(engine, collection)
     writer = Writer(engine, CollectionCache(engine))
-    empty = resident(owner.worker_pid)
+    empty = resident(supervisor.worker_pid)
     generator, chance = np.random.default_rng(1), random.Random(1)
 
     async def embed(sources: Any) -> Any:
@@ -88,9 +88,9 @@ async def measure(folder: Path, records: int, dimension: int) -> None:
     await engine.query_points(
         collection.physical, query=[0.1] * dimension, using="visual", limit=10
     )
-    full = resident(owner.worker_pid)
+    full = resident(supervisor.worker_pid)
     await engine.close()
-    owner.stop()  # Flushes.
+    supervisor.stop()  # Flushes.
     files, log = on_disk(folder, "*"), on_disk(folder, "wal/*")
     print(f"{records} records of {dimension} dimensions, bytes of each:")
     print(

@@ -12,7 +12,7 @@ from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.demo_images import DOWNLOAD, WHEEL, DemoImage, read_demo_images
 from tests.engines.contract.subjects import SUBJECTS, Subject
-from tests.engines.embedded.owners import running
+from tests.engines.embedded.supervisors import running
 from tests.file_server import FileServer
 from tests.live import LiveServer, live_server
 from tests.service import Service
@@ -44,8 +44,8 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def supervisor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     """One embedded engine for all tests that do not need their own."""
-    with running(tmp_path_factory.mktemp("engine")) as owner:
-        yield owner
+    with running(tmp_path_factory.mktemp("engine")) as started:
+        yield started
 
 
 @pytest.fixture(scope="session")

@@ -134,7 +134,7 @@ async def import_collection(
             progress(await _write_missing(engine, collection, batch))
             batch = []
     progress(await _write_missing(engine, collection, batch))
-    count = (await engine.count(collection.physical, exact=True)).count
+    count = (await engine.count(collection.physical)).count
     if count != expected:
         raise ArchiveDamaged(
             f"{expected} records were exported and {count} are there after the import."

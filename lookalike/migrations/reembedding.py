@@ -144,7 +144,7 @@ class Reembedding:
         complete = msgspec.structs.replace(self._second(collection), complete=True)
         collection = await second_vector.save_second_vector(self._engine, collection, complete)
         other = second_vector.swapped(collection)
-        records = (await self._engine.count(collection.physical, exact=True)).count
+        records = (await self._engine.count(collection.physical)).count
         records -= await count_lacking(self._engine, collection, other.vector)
         verdict = Verdict(
             records, unreadable, await measure_overlap(self._engine, collection, other)
@@ -265,7 +265,7 @@ class Reembedding:
 
 async def count_lacking(engine: Engine, collection: Collection, vector: str) -> int:
     """How many records are without this vector."""
-    found = await engine.count(collection.physical, count_filter=without(vector), exact=True)
+    found = await engine.count(collection.physical, count_filter=without(vector))
     return found.count
 
 

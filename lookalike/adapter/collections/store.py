@@ -131,7 +131,7 @@ async def delete_collection(engine: Engine, collection_id: str) -> None:
 
 async def count_stored(engine: Engine, collection: Collection) -> int:
     """How many records the collection has."""
-    return (await engine.count(collection.physical, exact=True)).count
+    return (await engine.count(collection.physical)).count
 
 
 async def list_physicals(engine: Engine, collection_id: str) -> dict[int, str]:

@@ -13,9 +13,6 @@ import msgspec
 from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
-DEFAULT_LIMIT = 10
-"""Of points or values, where a call does not say."""
-
 PointId = models.ExtendedPointId
 PayloadWanted = bool | Sequence[str] | models.PayloadSelectorExclude
 """All, nothing, what is at these paths, or all but what is at these."""
@@ -172,7 +169,7 @@ class Engine(Protocol):
         collection_name: str,
         *,
         scroll_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
+        limit: int,
         offset: PointId | None = None,
         with_payload: PayloadWanted = True,
         with_vectors: VectorsWanted = False,
@@ -185,9 +182,8 @@ class Engine(Protocol):
         collection_name: str,
         *,
         count_filter: models.Filter | None = None,
-        exact: bool = True,
     ) -> models.CountResult:
-        """How many points match."""
+        """How many points match, exactly."""
         ...
 
     async def facet(
@@ -196,10 +192,9 @@ class Engine(Protocol):
         key: str,
         *,
         facet_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
-        exact: bool = False,
+        limit: int,
     ) -> models.FacetResponse:
-        """How many matching points have each value of a path with a keyword index."""
+        """How many matching points, exactly, have each value of a path with a keyword index."""
         ...
 
     async def query_points(
@@ -209,7 +204,7 @@ class Engine(Protocol):
         query: Any = None,
         using: str | None = None,
         query_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
+        limit: int,
         with_payload: PayloadWanted = True,
     ) -> QueryResponse:
         """The points nearest to a vector (dense or sparse) or a point, or a random sample."""

@@ -82,7 +82,7 @@ async def scan_records(
 async def count_records(engine: Engine, collection: Collection, selection: Selection) -> int:
     """How many records match."""
     if selection.residual is None:
-        answer = await engine.count(collection.physical, count_filter=selection.filter, exact=True)
+        answer = await engine.count(collection.physical, count_filter=selection.filter)
         return answer.count
     pages = scan_records(engine, collection, selection, frozenset({"_id"}), work=Work())
     return sum([len(page) async for page in pages])

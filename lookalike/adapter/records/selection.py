@@ -71,7 +71,7 @@ async def select(engine: Engine, collection: Collection, filter_: object | None)
     trusting = Selection.of(filter_, collection, complete=True)
     if (trusting.filter, trusting.residual) == (cautious.filter, cautious.residual):
         return cautious
-    cut = await engine.count(collection.physical, count_filter=TRUNCATED_FILTER, exact=True)
+    cut = await engine.count(collection.physical, count_filter=TRUNCATED_FILTER)
     return cautious if cut.count else trusting
 
 

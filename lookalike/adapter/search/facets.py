@@ -48,7 +48,6 @@ async def count_values(
             key=index_key(field),
             facet_filter=selection.filter,
             limit=MAX_LIMIT,
-            exact=True,
         )
         counts.update({("string", hit.value): hit.count for hit in answer.hits})
         others: Any = {field: {"$type": ["number", "bool"]}}

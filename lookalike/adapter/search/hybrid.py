@@ -271,9 +271,7 @@ class ByVectorAndTags:
         scope = self._own_scope
         if scope.selection.filter is not None:
             own_filter = scope.own_filter(point_id(str(self._own["_id"])))
-            count = await scope.engine.count(
-                scope.collection.physical, count_filter=own_filter, exact=True
-            )
+            count = await scope.engine.count(scope.collection.physical, count_filter=own_filter)
             if count.count == 0:
                 return []
         return [Hit(0.0, self._own)]

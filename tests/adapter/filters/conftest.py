@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.adapter.filters.subjects import Engines, Subject
+from lookalike.adapter.engines.embedded.supervisor import Supervisor
+from tests.adapter.filters.filter_engines import FilterEngine, FilterEngines
 
 INDEXED = {
     "a": "keyword",
@@ -24,7 +25,7 @@ INDEXED = {
 
 SWAPPED = {path: "number" if kind == "keyword" else "keyword" for path, kind in INDEXED.items()}
 
-SUBJECTS = {
+FILTER_ENGINES = {
     "embedded": ("embedded", {}),
     "embedded-indexed": ("embedded", INDEXED),
     "embedded-swapped": ("embedded", SWAPPED),
@@ -33,13 +34,13 @@ SUBJECTS = {
 
 
 @pytest.fixture(scope="package")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
-    running = Engines(tmp_path_factory.mktemp("filters"))
-    yield running
-    running.close()
+def filter_engines(supervisor: Supervisor) -> Iterator[FilterEngines]:
+    connected = FilterEngines(supervisor.socket_path)
+    yield connected
+    connected.close()
 
 
-@pytest.fixture(params=SUBJECTS, scope="module")
-def subject(request: pytest.FixtureRequest, engines: Engines) -> Subject:
+@pytest.fixture(params=FILTER_ENGINES, scope="module")
+def filter_engine(request: pytest.FixtureRequest, filter_engines: FilterEngines) -> FilterEngine:
     """An empty collection on each engine, with and without payload indexes."""
-    return engines.subject(*SUBJECTS[request.param])
+    return filter_engines.create(*FILTER_ENGINES[request.param])

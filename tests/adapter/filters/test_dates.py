@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.adapter.filters import shadow
-from tests.adapter.filters.subjects import Subject
+from tests.adapter.filters.filter_engines import FilterEngine
 
 _days = st.builds(
     "{:04}-{:02}-{:02}".format, st.integers(0, 9999), st.integers(1, 12), st.integers(1, 31)
@@ -35,20 +35,20 @@ _values = st.one_of(_texts, st.lists(st.one_of(_texts, st.text(max_size=2)), max
     ),
 )
 def test_ranges_of_dates(
-    subject: Subject, values: list[Any], bounds: list[tuple[str, str]]
+    filter_engine: FilterEngine, values: list[Any], bounds: list[tuple[str, str]]
 ) -> None:
-    subject.clear()
-    subject.write({i: {"d": {"t": value}} for i, value in enumerate(values)})
+    filter_engine.clear()
+    filter_engine.write({i: {"d": {"t": value}} for i, value in enumerate(values)})
     for operator, bound in bounds:
         query = {"d.t": {operator: bound}}
-        assert subject.find(query, complete=True) == subject.expected(query), query
+        assert filter_engine.find(query, complete=True) == filter_engine.expected(query), query
 
 
-def test_the_engine_leaves_out_other_dates(subject: Subject) -> None:
-    subject.clear()
-    subject.write({i: {"t": f"2024-{i:02}-15T10:00:00Z"} for i in range(1, 13)})
-    assert all(shadow.is_iso(record["t"]) for record in subject.records.values())
-    if subject.indexed.get("t") != "keyword":
+def test_the_engine_leaves_out_other_dates(filter_engine: FilterEngine) -> None:
+    filter_engine.clear()
+    filter_engine.write({i: {"t": f"2024-{i:02}-15T10:00:00Z"} for i in range(1, 13)})
+    assert all(shadow.is_iso(record["t"]) for record in filter_engine.records.values())
+    if filter_engine.indexed.get("t") != "keyword":
         return
-    assert subject.candidates({"t": {"$gte": "2024-06"}}) == set(range(6, 13))
-    assert subject.candidates({"t": {"$gte": "2024-06-17", "$lt": "2024-08"}}) == {7}
+    assert filter_engine.candidates({"t": {"$gte": "2024-06"}}) == set(range(6, 13))
+    assert filter_engine.candidates({"t": {"$gte": "2024-06-17", "$lt": "2024-08"}}) == {7}

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.adapter.filters import TRUNCATED_FILTER, shadow
-from tests.adapter.filters.subjects import Subject
+from tests.adapter.filters.filter_engines import FilterEngine
 from tests.adapter.filters.vocabulary import filters, records
 
 EXAMPLES = settings(
@@ -22,19 +22,19 @@ many_records = st.lists(records, min_size=1, max_size=12)
 many_filters = st.lists(filters, min_size=1, max_size=8)
 
 
-def check(subject: Subject, filters: list[dict[str, Any]], *, complete: bool) -> None:
+def check(filter_engine: FilterEngine, filters: list[dict[str, Any]], *, complete: bool) -> None:
     for query in filters:
-        assert subject.find(query, complete=complete) == subject.expected(query), query
+        assert filter_engine.find(query, complete=complete) == filter_engine.expected(query), query
 
 
 @EXAMPLES
 @given(records=many_records, filters=many_filters, complete=st.booleans())
 def test_the_engine_finds_exactly_what_matches(
-    subject: Subject, records: list[Any], filters: list[Any], complete: bool
+    filter_engine: FilterEngine, records: list[Any], filters: list[Any], complete: bool
 ) -> None:
-    subject.clear()
-    subject.write(dict(enumerate(records)))
-    check(subject, filters, complete=complete)
+    filter_engine.clear()
+    filter_engine.write(dict(enumerate(records)))
+    check(filter_engine, filters, complete=complete)
 
 
 @EXAMPLES
@@ -46,32 +46,35 @@ def test_the_engine_finds_exactly_what_matches(
     filters=many_filters,
 )
 def test_it_still_does_after_updates_and_deletes(
-    subject: Subject,
+    filter_engine: FilterEngine,
     records: list[Any],
     changed: dict[int, Any],
     overwritten: dict[str, Any],
     deleted: set[int],
     filters: list[Any],
 ) -> None:
-    subject.clear()
-    subject.write(dict(enumerate(records)))
-    subject.write(changed)
-    subject.overwrite(0, overwritten)
-    subject.delete(deleted & subject.records.keys())
-    check(subject, filters, complete=True)
+    filter_engine.clear()
+    filter_engine.write(dict(enumerate(records)))
+    filter_engine.write(changed)
+    filter_engine.overwrite(0, overwritten)
+    filter_engine.delete(deleted & filter_engine.records.keys())
+    check(filter_engine, filters, complete=True)
 
 
 @EXAMPLES
 @given(records=many_records, filters=many_filters)
 def test_records_with_more_tokens_than_are_kept_are_found_too(
-    subject: Subject, monkeypatch: pytest.MonkeyPatch, records: list[Any], filters: list[Any]
+    filter_engine: FilterEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    records: list[Any],
+    filters: list[Any],
 ) -> None:
     monkeypatch.setattr(shadow, "MAX_TOKENS", 4)
-    subject.clear()
-    subject.write(dict(enumerate(records)))
-    truncated = {i for i, record in subject.records.items() if _truncated(record)}
-    assert subject.scroll(TRUNCATED_FILTER).keys() == truncated
-    check(subject, filters, complete=False)
+    filter_engine.clear()
+    filter_engine.write(dict(enumerate(records)))
+    truncated = {i for i, record in filter_engine.records.items() if _truncated(record)}
+    assert filter_engine.scroll(TRUNCATED_FILTER).keys() == truncated
+    check(filter_engine, filters, complete=False)
 
 
 def _truncated(record: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.adapter.filters.cases import CASES, Case
 from tests.adapter.filters.families import FAMILIES
-from tests.adapter.filters.subjects import Subject
+from tests.adapter.filters.filter_engines import FilterEngine
 
 NUMBERED = {
     1000 * family + at: record
@@ -16,9 +16,9 @@ NUMBERED = {
 
 
 @pytest.fixture(scope="module")
-def filled(subject: Subject) -> Subject:
-    subject.write(NUMBERED)
-    return subject
+def filled(filter_engine: FilterEngine) -> FilterEngine:
+    filter_engine.write(NUMBERED)
+    return filter_engine
 
 
 def names(points: set[int]) -> list[str]:
@@ -33,7 +33,7 @@ def test_there_are_enough_of_both() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_case(filled: Subject, case: Case) -> None:
+def test_case(filled: FilterEngine, case: Case) -> None:
     expected = names(filled.expected(case.filter))
     assert bool(expected) is not case.empty, "what the case says of its answer"
     for complete in (True, False):

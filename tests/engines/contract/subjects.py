@@ -48,8 +48,8 @@ class Subject:
 @contextlib.contextmanager
 def embedded(request: pytest.FixtureRequest) -> Iterator[Subject]:
     """The embedded engine that all tests share."""
-    owner: Supervisor = request.getfixturevalue("supervisor")
-    yield Subject("embedded", socket=owner.socket_path)
+    supervisor: Supervisor = request.getfixturevalue("supervisor")
+    yield Subject("embedded", socket=supervisor.socket_path)
 
 
 @contextlib.contextmanager

@@ -168,7 +168,7 @@ async def test_counting_and_facets(engine: Engine, filled_name: str) -> None:
     assert (await engine.count(filled_name)).count == COUNT
     assert (await engine.count(filled_name, count_filter=where(new=True))).count == COUNT // 2
     assert (await engine.count(filled_name, count_filter=where(n=True))).count == 0
-    facet = await engine.facet(filled_name, "category", facet_filter=where(new=True), exact=True)
+    facet = await engine.facet(filled_name, "category", facet_filter=where(new=True), limit=10)
     assert {hit.value: hit.count for hit in facet.hits} == {
         "chair": COUNT // 4,
         "lamp": COUNT // 4,

@@ -209,5 +209,5 @@ async def test_points_without_a_vector_are_known(engine: Engine, filled_name: st
     bare.vector = {"visual": vectors(1)[0].tolist()}
     await engine.upsert(filled_name, [bare])
     without = models.Filter(must_not=[models.HasVectorCondition(has_vector="tags")])
-    records, _ = await engine.scroll(filled_name, scroll_filter=without)
+    records, _ = await engine.scroll(filled_name, scroll_filter=without, limit=COUNT)
     assert numbers(records) == [COUNT]

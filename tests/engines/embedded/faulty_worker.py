@@ -57,12 +57,12 @@ def killed_after_first_step(
 
 def killed_in_swap(patch: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
     """Let only the manifest that names the new shard be the moment."""
-    save = data_folder.Home.save
+    save = data_folder.CollectionFolder.save
 
-    def wrapped(home: data_folder.Home, **changes: Any) -> None:
-        (patch(save) if "shard" in changes else save)(home, **changes)
+    def wrapped(folder: data_folder.CollectionFolder, **changes: Any) -> None:
+        (patch(save) if "shard" in changes else save)(folder, **changes)
 
-    data_folder.Home.save = wrapped  # type: ignore[assignment, method-assign]
+    data_folder.CollectionFolder.save = wrapped  # type: ignore[assignment, method-assign]
 
 
 def unchecked() -> None:

@@ -19,7 +19,7 @@ import pytest
 from lookalike.adapter import deadline
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.errors import EngineUnavailable
-from tests.engines.embedded.owners import children, running
+from tests.engines.embedded.supervisors import children, running
 from tests.engines.points import make_collection, numbers, overwriting, point_id, points, search
 from tests.live import live_server
 from tests.service import Service
@@ -62,11 +62,11 @@ CALLS: dict[str, Callable[[EmbeddedEngine, str], Awaitable[Any]]] = {
 
 @pytest.mark.parametrize("kind", CALLS)
 async def test_a_call_ends_at_its_deadline(data: Path, kind: str) -> None:
-    with running(data) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(2))
-        with standing(owner.worker_pid):
+        with standing(supervisor.worker_pid):
             began = time.monotonic()
             with pytest.raises(EngineUnavailable, match=r"The engine did not answer in time\."):
                 await within(LEFT_S, lambda: CALLS[kind](engine, name))
@@ -75,14 +75,14 @@ async def test_a_call_ends_at_its_deadline(data: Path, kind: str) -> None:
                 await within(0.0, lambda: CALLS[kind](engine, name))
         # The late answer disturbs nobody, and whoever has time gets his own.
         await CALLS[kind](engine, name)
-        records, _ = await engine.scroll(name)
+        records, _ = await engine.scroll(name, limit=10)
         assert {0, 1} <= set(numbers(records))
         await engine.close()
 
 
 async def test_what_was_acknowledged_stays_beside_writes_that_were_given_up(data: Path) -> None:
-    with running(data) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         acknowledged = set()
         for number in range(0, 60, 3):
@@ -90,11 +90,11 @@ async def test_what_was_acknowledged_stays_beside_writes_that_were_given_up(data
             acknowledged |= {number, number + 1}
             given_up = points(1, start=number + 2)
             write = functools.partial(engine.upsert, name, given_up)
-            with standing(owner.worker_pid), pytest.raises(EngineUnavailable):
+            with standing(supervisor.worker_pid), pytest.raises(EngineUnavailable):
                 await within(0.01, write)
         await engine.close()
-    with running(data) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         found = set(numbers((await engine.scroll(name, limit=100))[0]))
         assert acknowledged <= found <= set(range(60))
         await engine.close()
@@ -102,10 +102,10 @@ async def test_what_was_acknowledged_stays_beside_writes_that_were_given_up(data
 
 def worker_of(data: Path) -> int:
     """The worker of a running service."""
-    owner = msgspec.json.decode((data / "engine.json").read_bytes())["pid"]
+    pid = msgspec.json.decode((data / "engine.json").read_bytes())["pid"]
     [worker] = [
         child
-        for child in children(owner)
+        for child in children(pid)
         if b"embedded.worker.main" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]
     return worker

@@ -1,7 +1,7 @@
 """Nothing acknowledged is lost, whoever is killed and whenever; and nothing else appears.
 
-Clients insert, update and delete while the worker, or the whole owner, is killed again and again,
-with thresholds so low that shards are being rebuilt all the time. Afterwards every record is
+Clients insert, update and delete while the worker, or the whole supervisor, is killed again and
+again, with thresholds so low that shards are being rebuilt all the time. Afterwards every record is
 compared with what was acknowledged. A write in flight when its answer was lost may have happened or
 not; until the next acknowledged write both are right.
 """
@@ -25,7 +25,7 @@ from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import running_socket
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.errors import EngineUnavailable
-from tests.engines.embedded.owners import (
+from tests.engines.embedded.supervisors import (
     EagerSupervisor,
     FaultySupervisor,
     kill,
@@ -163,8 +163,8 @@ async def write_until(stop: asyncio.Event, engine: EmbeddedEngine, ledger: Ledge
 
 async def test_the_worker_is_killed_again_and_again(data: Path) -> None:
     chance = random.Random(1)
-    with running(data, RESTLESS, EagerSupervisor) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, RESTLESS, EagerSupervisor) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         ledger = Ledger(name, seed=1)
         for after_a_swap in (False, True, False, True, False, True):
@@ -174,7 +174,7 @@ async def test_the_worker_is_killed_again_and_again(data: Path) -> None:
                 await more_swaps(data)
             await more_written(ledger, 20)
             await asyncio.sleep(chance.uniform(0.0, 0.6))
-            kill(owner.worker_pid)
+            kill(supervisor.worker_pid)
             await asyncio.sleep(chance.uniform(0.0, 0.4))
             stop.set()
             await writing
@@ -186,7 +186,7 @@ async def test_the_whole_service_is_killed_again_and_again(data: Path) -> None:
     chance = random.Random(2)
     ledger: Ledger | None = None
     for _ in range(5):
-        with killable(data, RESTLESS) as owner:
+        with killable(data, RESTLESS) as supervisor:
             path = running_socket(data)
             assert path is not None
             engine = await EmbeddedEngine.connect(path)
@@ -196,7 +196,7 @@ async def test_the_whole_service_is_killed_again_and_again(data: Path) -> None:
             stop = asyncio.Event()
             writing = asyncio.create_task(write_until(stop, engine, ledger))
             await asyncio.sleep(chance.uniform(0.3, 3.0))
-            kill(owner.pid)
+            kill(supervisor.pid)
             stop.set()
             await writing
             await engine.close()
@@ -223,8 +223,8 @@ async def test_the_worker_is_killed_at_a_moment_of_the_rebuild(
     data: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     monkeypatch.setenv("FAULT", f"kill:{moment}")
-    with running(data, RESTLESS, FaultySupervisor) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, RESTLESS, FaultySupervisor) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         ledger = Ledger(name, seed=3)
         stop = asyncio.Event()
@@ -242,11 +242,11 @@ async def test_collections_are_made_and_deleted_while_the_worker_is_killed(data:
     chance = random.Random(4)
     there: set[str] = set()
     doubtful: set[str] = set()
-    with running(data, RESTLESS, EagerSupervisor) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, RESTLESS, EagerSupervisor) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         for _ in range(6):
             killer = asyncio.get_running_loop().call_later(
-                chance.uniform(0.02, 0.3), lambda: kill(owner.worker_pid)
+                chance.uniform(0.02, 0.3), lambda: kill(supervisor.worker_pid)
             )
             while not killer.cancelled():
                 name = str(uuid.uuid4())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lookalike.adapter.engines.embedded import messages
-from lookalike.adapter.engines.embedded.worker.data_folder import DataFolder, Home
+from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder, DataFolder
 from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Database
 from lookalike.adapter.engines.embedded.worker.loading import MAX_FAILURES, PASSING, load_shard
 from lookalike.adapter.engines.embedded.worker.validation import Refused
@@ -60,8 +60,10 @@ def names(database: Database) -> list[str]:
     return sorted(database.names(messages.GetCollections()))
 
 
-def home(data: Path, name: str) -> Home:
-    [found] = [home for home in DataFolder(data).homes() if home.manifest.name == name]
+def collection_folder(data: Path, name: str) -> CollectionFolder:
+    [found] = [
+        folder for folder in DataFolder(data).read_collections() if folder.manifest.name == name
+    ]
     return found
 
 
@@ -77,45 +79,45 @@ def two(data: Path) -> Path:
     return data
 
 
-def damage(home: Home) -> None:
-    for file in home.shard_folder.glob("segments/*/segment.json"):
+def damage(folder: CollectionFolder) -> None:
+    for file in folder.shard_folder.glob("segments/*/segment.json"):
         file.write_text("{")
 
 
 def test_a_damaged_collection_does_not_keep_the_others_down(two: Path) -> None:
-    damage(home(two, "bad"))
+    damage(collection_folder(two, "bad"))
     # Each failure ends the worker, for the engine may have panicked: the next one tries again.
     for failures in range(1, MAX_FAILURES + 2):
         with pytest.raises(Exception, match=r"."):
             opened(two)
-        assert home(two, "bad").load_failures() == failures
+        assert collection_folder(two, "bad").read_load_failures() == failures
     database = opened(two)
     assert database.health(messages.GetHealth()).broken == ["bad"]
     assert count(database, "good") == 3
     with pytest.raises(Refused):
         database.shard("bad")
     # Its files are kept for whoever wants to try, until it is deleted.
-    assert home(two, "bad").logs_aside() != []
+    assert collection_folder(two, "bad").find_logs_aside() != []
     administer(database, messages.DeleteCollection("bad"))
     assert names(database) == ["good"]
     database.close()
 
 
 def test_a_process_killed_while_loading_says_nothing_about_the_files(two: Path) -> None:
-    bad = home(two, "bad")
+    bad = collection_folder(two, "bad")
     for _ in range(2 * MAX_FAILURES):
         bad.note_loading(0)  # It was killed here.
         load_shard(bad, faulted=False).close()
-    assert bad.load_failures() is None
-    assert bad.logs_aside() == []
+    assert bad.read_load_failures() is None
+    assert bad.find_logs_aside() == []
 
 
 def test_a_fault_while_loading_counts(two: Path) -> None:
     """A segmentation fault leaves no chance to count; that the worker died of one tells."""
-    bad = home(two, "bad")
+    bad = collection_folder(two, "bad")
     bad.note_loading(MAX_FAILURES - 1)
     load_shard(bad, faulted=True).close()
-    assert len(bad.logs_aside()) == 1
+    assert len(bad.find_logs_aside()) == 1
     # Loaded without its log, the points were copied to a shard in which they can be changed.
     assert bad.manifest.shard == "shard-2"
     database = opened(two)
@@ -124,11 +126,11 @@ def test_a_fault_while_loading_counts(two: Path) -> None:
     found = stored(database, "bad")
     assert [(point.id, point.payload) for point in found] == [(n, {"n": n}) for n in (2, 3, 4)]
     assert set(database.shard("bad").edge_shard.info().payload_schema) == {"n"}
-    assert database.health(messages.GetHealth()).logs_aside == {"bad": bad.logs_aside()}
+    assert database.health(messages.GetHealth()).logs_aside == {"bad": bad.find_logs_aside()}
     database.close()
     # A fault in another collection says nothing about one that was not being loaded.
-    load_shard(home(two, "good"), faulted=True).close()
-    assert home(two, "good").logs_aside() == []
+    load_shard(collection_folder(two, "good"), faulted=True).close()
+    assert collection_folder(two, "good").find_logs_aside() == []
 
 
 @pytest.mark.parametrize("dropped", [False, True])
@@ -144,10 +146,10 @@ def test_a_vector_is_there_or_gone_even_if_the_log_is_lost(
     killed = tmp_path / "killed"
     shutil.copytree(two, killed)
     database.close()
-    bad = home(killed, "bad")
+    bad = collection_folder(killed, "bad")
     bad.note_loading(MAX_FAILURES - 1)
     load_shard(bad, faulted=True).close()
-    assert len(bad.logs_aside()) == 1
+    assert len(bad.find_logs_aside()) == 1
     database = opened(killed)
     state = database.shard("bad").state(messages.GetCollection("bad"))
     assert set(state.vectors) == ({"visual"} if dropped else {"visual", "other"})
@@ -171,8 +173,8 @@ def test_a_full_disk_is_not_a_damaged_file(text: str, passing: bool) -> None:
 
 
 def test_what_no_manifest_names_is_removed_at_the_start(two: Path) -> None:
-    good = home(two, "good")
-    abandoned = [good.folder / "shard-7", good.folder.parent / "never-finished" / "shard-1"]
+    good = collection_folder(two, "good")
+    abandoned = [good.path / "shard-7", good.path.parent / "never-finished" / "shard-1"]
     for folder in abandoned:
         folder.mkdir(parents=True)
         (folder / "file").touch()
@@ -197,7 +199,7 @@ def test_a_manifest_that_cannot_be_written_changes_nothing(
     with pytest.raises(OSError, match="No space"):
         create(database, "new")
     monkeypatch.undo()
-    assert database.shard("good").home.manifest.metadata == {}
+    assert database.shard("good").folder.manifest.metadata == {}
     assert names(database) == ["bad", "good"]
     database.close()
     database = opened(two)

@@ -14,13 +14,13 @@ from qdrant_client import models
 
 from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
-from lookalike.adapter.engines.embedded.worker.data_folder import DataFolder, Home
+from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder, DataFolder
 from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Database
-from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots, due
+from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots, find_rebuild_reason
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.write_plans import write
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
-from tests.engines.embedded.owners import FaultySupervisor, children, running, wait_until
+from tests.engines.embedded.supervisors import FaultySupervisor, children, running, wait_until
 from tests.engines.points import (
     CATEGORIES,
     DIMENSION,
@@ -43,9 +43,9 @@ VACUUM = WorkerSettings(
 )
 
 
-def home(data: Path) -> Home:
+def collection_folder(data: Path) -> CollectionFolder:
     """The one collection of a folder, from its files; must not be called while it is rebuilt."""
-    [found] = list(DataFolder(data).homes())
+    [found] = list(DataFolder(data).read_collections())
     return found
 
 
@@ -61,7 +61,7 @@ def due_on(data: Path, settings: WorkerSettings) -> str | None:
     database.load(faulted=False)
     [shard] = database.shards.values()
     try:
-        return due(shard, settings)
+        return find_rebuild_reason(shard, settings)
     finally:
         database.close()
 
@@ -87,8 +87,8 @@ async def recall(engine: EmbeddedEngine, name: str, category: str | None = None)
 
 
 async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> None:
-    with running(data, GRAPH) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         version = 0
@@ -110,14 +110,14 @@ async def test_a_graph_is_built_while_searches_and_writes_go_on(data: Path) -> N
         assert await recall(engine, name) >= 0.98
         assert await recall(engine, name, category="lamp") >= 0.98
         await engine.close()
-    files = home(data)
+    files = collection_folder(data)
     assert files.manifest.graph_indexes == ["category", "price"]
-    assert Slots.of(files.shard_folder).fixed == COUNT
+    assert Slots.count(files.shard_folder).fixed == COUNT
 
 
 async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> None:
-    with running(data, GRAPH) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         await rebuilt(data)
@@ -137,19 +137,19 @@ async def test_new_and_changed_points_are_found_beside_the_graph(data: Path) -> 
         await engine.close()
     # A few points more are no reason for another build; another index is one.
     assert due_on(data, GRAPH) is None
-    with running(data, GRAPH) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         await engine.create_payload_index(name, "n", models.PayloadSchemaType.FLOAT)
         await engine.upsert(name, points(1))
         await rebuilt(data, times=2)
         assert (await engine.count(name)).count == COUNT + 99
         await engine.close()
-    assert home(data).manifest.graph_indexes == ["category", "n", "price"]
+    assert collection_folder(data).manifest.graph_indexes == ["category", "n", "price"]
 
 
 async def test_deleted_points_leave_the_files(data: Path) -> None:
-    with running(data, VACUUM) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, VACUUM) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         rest = range(1000, COUNT)
@@ -163,16 +163,16 @@ async def test_deleted_points_leave_the_files(data: Path) -> None:
         await engine.batch_update_points(name, [overwriting({"n": -1}, 1000)])
         records = await engine.retrieve(name, [point_id(0), point_id(1000)])
         assert numbers(records) == [0, -1]
-        facet = await engine.facet(name, "category", exact=True)
+        facet = await engine.facet(name, "category", limit=10)
         assert sum(hit.count for hit in facet.hits) == len(rest)
         await engine.close()
-    slots = Slots.of(home(data).shard_folder)
+    slots = Slots.count(collection_folder(data).shard_folder)
     assert slots.fixed + slots.appendable <= len(rest) + 3
 
 
 async def test_updates_in_place_are_no_reason_to_rebuild(data: Path) -> None:
-    with running(data, VACUUM) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, VACUUM) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         for _ in range(4):
             await engine.upsert(name, points(1000))
@@ -182,15 +182,15 @@ async def test_updates_in_place_are_no_reason_to_rebuild(data: Path) -> None:
 
 
 async def test_a_collection_deleted_during_its_rebuild_is_gone(data: Path) -> None:
-    with running(data, GRAPH) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         await wait_until(lambda: list(data.glob("collections/*/shard-2")))
         await engine.delete_collection(name)
         await make_collection(engine, name)
         await engine.upsert(name, points(5))
-        worker = owner.worker_pid
+        worker = supervisor.worker_pid
         assert worker is not None
         await wait_until(lambda: children(worker) == [])
         assert (await engine.count(name)).count == 5
@@ -203,8 +203,8 @@ async def test_a_build_that_fails_leaves_everything_as_it_was(
 ) -> None:
     monkeypatch.setenv("FAULT", "no builder")
     logged = io.StringIO()
-    with running(data, GRAPH, FaultySupervisor) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, GRAPH, FaultySupervisor) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         for start in range(0, COUNT, 100):
             await engine.upsert(name, points(100, start))
@@ -219,8 +219,8 @@ async def test_a_build_that_fails_leaves_everything_as_it_was(
         await engine.delete(name, [point_id(0)])
         await engine.close()
     assert '"shard-1"' in manifest(data)
-    with running(data) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         assert (await engine.count(name)).count == COUNT - 1
         await engine.close()
 
@@ -248,7 +248,7 @@ async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> Non
     run = asyncio.create_task(rebuild.run())
     with pytest.raises(asyncio.CancelledError):
         await run
-    assert shard.home.manifest.shard == "shard-2"
+    assert shard.folder.manifest.shard == "shard-2"
     database.close()
     database = Database(data, GRAPH)
     database.load(faulted=False)

@@ -36,7 +36,7 @@ from tests.engines.points import (
 
 Call = Callable[[EmbeddedEngine, str], Awaitable[Any]]
 ROW = vectors(1)[0].tolist()
-PREFETCH = models.Prefetch(query=ROW, using="visual")
+PREFETCH = models.Prefetch(query=ROW, using="visual", limit=10)
 KEYWORD = models.PayloadSchemaType.KEYWORD
 
 
@@ -243,7 +243,7 @@ REFUSED: dict[str, Call] = {
     "offset: 2**40": query(offset=2**40),
     "scroll: limit 2**40": lambda e, c: e.scroll(c, limit=2**40),
     "score threshold: NaN": query(score_threshold=math.nan),
-    "facet without an index": lambda e, c: e.facet(c, "n"),
+    "facet without an index": lambda e, c: e.facet(c, "n", limit=10),
     "create: size 0": create(size=0),
     "create: size 2**40": create(size=2**40),
     "create: unknown distance": create(distance="Hamming"),
@@ -293,11 +293,11 @@ async def test_it_is_refused_and_nothing_is_changed(
         assert value not in str(refusal.value)
     assert "has a fault" not in str(refusal.value), "of the request, not of the worker"
     # The good half of the batch was not applied, and the next writes and reads work.
-    records, _ = await engine.scroll(filled)
+    records, _ = await engine.scroll(filled, limit=10)
     assert sorted(numbers(records)) == [0, 1, 2]
     assert records[0].payload == payload(records[0].payload["n"])  # type: ignore[index]
     await engine.upsert(filled, points(5))
-    answer = await engine.query_points(filled, query=ROW, using="visual")
+    answer = await engine.query_points(filled, query=ROW, using="visual", limit=10)
     assert len(answer.points) == 5
     assert supervisor.worker_pid == worker
 

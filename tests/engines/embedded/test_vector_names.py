@@ -13,8 +13,8 @@ from qdrant_client import models
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 from lookalike.adapter.errors import EngineFailed
-from tests.engines.embedded.owners import kill, running
-from tests.engines.embedded.test_rebuild import home, manifest, rebuilt
+from tests.engines.embedded.supervisors import kill, running
+from tests.engines.embedded.test_rebuild import collection_folder, manifest, rebuilt
 from tests.engines.points import (
     DIMENSION,
     make_collection,
@@ -61,8 +61,8 @@ async def test_another_vector_does_not_take_the_name_of_one(
 
 
 async def test_it_is_quantized_by_a_rebuild_and_is_there_after_a_kill(data: Path) -> None:
-    with running(data, QUICK) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, QUICK) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
         await engine.create_vector_name(name, "other", config())
@@ -73,27 +73,27 @@ async def test_it_is_quantized_by_a_rebuild_and_is_there_after_a_kill(data: Path
         assert '"new_vectors": []' in manifest(data)
         for n in range(0, COUNT, 60):
             assert (await nearest(engine, name, OTHER[n], "other"))[0] == point_id(n)
-        kill(owner.worker_pid)
-    with running(data, QUICK) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+        kill(supervisor.worker_pid)
+    with running(data, QUICK) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         assert (await engine.count(name, count_filter=having("other"))).count == COUNT
         assert (await nearest(engine, name, OTHER[3], "other"))[0] == point_id(3)
         assert (await nearest(engine, name, vectors(COUNT)[3], "visual"))[0] == point_id(3)
-    config_file = (home(data).shard_folder / "edge_config.json").read_text()
+    config_file = (collection_folder(data).shard_folder / "edge_config.json").read_text()
     assert config_file.count('"turbo"') == 2
 
 
 async def test_a_worker_killed_between_shard_and_manifest_leaves_neither_half(data: Path) -> None:
-    with running(data, WorkerSettings(flush_seconds=60)) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    with running(data, WorkerSettings(flush_seconds=60)) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(20))
         before = manifest(data)
         await engine.create_vector_name(name, "other", config())
         await fill(engine, name, range(20))
-    home(data).folder.joinpath("manifest.json").write_text(before)
-    with running(data, WorkerSettings(flush_seconds=60)) as owner:
-        engine = await EmbeddedEngine.connect(owner.socket_path)
+    collection_folder(data).path.joinpath("manifest.json").write_text(before)
+    with running(data, WorkerSettings(flush_seconds=60)) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
         params: Any = (await engine.get_collection(name)).config.params.vectors
         assert set(params) == {"visual"}
         row = vectors(20)[3]

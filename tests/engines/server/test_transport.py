@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,7 +121,16 @@ async def test_a_call_ends_at_its_deadline_with_all_its_repetitions(
     with pytest.raises(EngineUnavailable):
         await server_engine.count("c")
     assert len(stub.requests) < ATTEMPTS
-    assert stub.requests[0].query == "timeout=2", "the server gives up as well"
+
+
+async def test_the_server_is_told_when_to_give_up(stub: Stub, server_engine: ServerEngine) -> None:
+    stub.answer = lambda _: COUNT
+    deadline.start(20.0)
+    before_s = deadline.left(20.0)
+    await server_engine.count("c")
+    name, told_s = stub.requests[0].query.split("=")
+    assert name == "timeout"
+    assert deadline.left(20.0) <= int(told_s) <= math.ceil(before_s)
 
 
 async def test_a_server_that_is_away_is_unavailable(
@@ -128,7 +138,7 @@ async def test_a_server_that_is_away_is_unavailable(
 ) -> None:
     await stub.stop()
     with pytest.raises(EngineUnavailable):
-        await server_engine.query_points("c", query=[1.0])
+        await server_engine.query_points("c", query=[1.0], limit=1)
     with pytest.raises(EngineUnavailable):
         await server_engine.create_collection("c", vectors_config={})
     await stub.start()

@@ -15,7 +15,6 @@ from qdrant_client.http.models import QueryResponse
 
 from lookalike.adapter.deadline import READ_TIMEOUT_S
 from lookalike.adapter.engines.base import (
-    DEFAULT_LIMIT,
     Capabilities,
     PayloadWanted,
     PointId,
@@ -45,7 +44,7 @@ class EmbeddedEngine:
 
     @classmethod
     async def connect(cls, socket_path: Path) -> Self:
-        """A client; raises EngineUnavailable when no owner listens there.
+        """A client; raises EngineUnavailable when nobody listens there.
 
         Does not wait until the worker has loaded: the first request does.
         """
@@ -171,7 +170,7 @@ class EmbeddedEngine:
         *,
         update_mode: models.UpdateMode | None = None,
     ) -> models.UpdateResult:
-        if update_mode not in (None, models.UpdateMode.UPSERT, models.UpdateMode.INSERT_ONLY):
+        if update_mode not in (None, models.UpdateMode.INSERT_ONLY):
             raise EngineFailed("the update mode is not known")
         insert_only = update_mode is models.UpdateMode.INSERT_ONLY
         return await self._write(
@@ -215,7 +214,7 @@ class EmbeddedEngine:
         collection_name: str,
         *,
         scroll_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
+        limit: int,
         offset: PointId | None = None,
         with_payload: PayloadWanted = True,
         with_vectors: VectorsWanted = False,
@@ -236,10 +235,7 @@ class EmbeddedEngine:
         collection_name: str,
         *,
         count_filter: models.Filter | None = None,
-        exact: bool = True,
     ) -> models.CountResult:
-        """Exact in any case."""
-        del exact
         condition = conversion.condition_filter(count_filter)
         count = await self._read(messages.CountPoints(collection_name, condition))
         return models.CountResult(count=count)
@@ -250,11 +246,8 @@ class EmbeddedEngine:
         key: str,
         *,
         facet_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
-        exact: bool = False,
+        limit: int,
     ) -> models.FacetResponse:
-        """Exact in any case."""
-        del exact
         condition = conversion.condition_filter(facet_filter)
         hits = await self._read(messages.CountValues(collection_name, key, condition, limit))
         return models.FacetResponse(
@@ -268,7 +261,7 @@ class EmbeddedEngine:
         query: Any = None,
         using: str | None = None,
         query_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
+        limit: int,
         with_payload: PayloadWanted = True,
     ) -> QueryResponse:
         request = models.QueryRequest.model_construct(

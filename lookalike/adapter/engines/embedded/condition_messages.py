@@ -10,7 +10,7 @@ import datetime as dt
 
 from msgspec import Struct
 
-PointId = int | str
+PlainPointId = int | str
 """An unsigned integer of 64 bits, or a UUID."""
 
 
@@ -53,7 +53,7 @@ class DatetimeRange(Struct, frozen=True, array_like=True, tag="datetimes"):
 
 
 class HasId(Struct, frozen=True, array_like=True, tag="ids"):
-    ids: list[PointId]
+    ids: list[PlainPointId]
 
 
 class HasVector(Struct, frozen=True, array_like=True, tag="vector"):

@@ -16,13 +16,15 @@ from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
 from lookalike.adapter.engines.base import (
-    DEFAULT_LIMIT,
     PayloadWanted,
     PointId,
     VectorsWanted,
 )
 from lookalike.adapter.engines.embedded import condition_messages, messages
 from lookalike.adapter.errors import EngineFailed
+
+_DEFAULT_LIMIT = 10
+"""Qdrant's, for a query or a prefetch that has none."""
 
 _record = models.Record.model_construct
 _scored_point = models.ScoredPoint.model_construct
@@ -72,11 +74,11 @@ def new_points(points: Sequence[models.PointStruct]) -> list[messages.NewPoint]:
     ]
 
 
-def plain_point_id(identity: PointId) -> condition_messages.PointId:
+def plain_point_id(identity: PointId) -> condition_messages.PlainPointId:
     return str(identity) if isinstance(identity, UUID) else identity
 
 
-def ids(identities: Sequence[PointId]) -> list[condition_messages.PointId]:
+def ids(identities: Sequence[PointId]) -> list[condition_messages.PlainPointId]:
     return [plain_point_id(identity) for identity in identities]
 
 
@@ -162,7 +164,7 @@ def point_query(request: models.QueryRequest) -> messages.PointQuery:
         prefetch=[_prefetch(p) for p in (prefetch if isinstance(prefetch, list) else [prefetch])],
         filter=condition_filter(request.filter),
         params=_search_params(request.params),
-        limit=DEFAULT_LIMIT if request.limit is None else request.limit,
+        limit=_DEFAULT_LIMIT if request.limit is None else request.limit,
         offset=request.offset or 0,
         score_threshold=request.score_threshold,
         with_payload=payload_selection(request.with_payload or False),
@@ -191,7 +193,7 @@ def _prefetch(prefetch: models.Prefetch) -> messages.Prefetch:
         using=prefetch.using or "",
         filter=condition_filter(prefetch.filter),
         params=_search_params(prefetch.params),
-        limit=DEFAULT_LIMIT if prefetch.limit is None else prefetch.limit,
+        limit=_DEFAULT_LIMIT if prefetch.limit is None else prefetch.limit,
         score_threshold=prefetch.score_threshold,
     )
 

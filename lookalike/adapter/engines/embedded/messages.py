@@ -16,13 +16,13 @@ from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from lookalike.adapter.engines.embedded.condition_messages import Filter, PointId
+from lookalike.adapter.engines.embedded.condition_messages import Filter, PlainPointId
 from lookalike.adapter.engines.engine_facts import MAX_LIMIT
 
 MAX_DIMENSION = 65_536
 
 Limit = Annotated[int, Meta(ge=0, le=MAX_LIMIT)]
-Payload = dict[str, Any]
+PointPayload = dict[str, Any]
 Distance = Literal["Cosine", "Euclid", "Dot", "Manhattan"]
 IndexKind = Literal["keyword", "float"]
 
@@ -52,7 +52,7 @@ class BySparseVector(Struct, frozen=True, array_like=True, tag="sparse"):
 class ByPoint(Struct, frozen=True, array_like=True, tag="point"):
     """The neighbours of a stored point, which is not among them."""
 
-    id: PointId
+    id: PlainPointId
 
 
 class RandomSample(Struct, frozen=True, array_like=True, tag="sample"):
@@ -107,21 +107,21 @@ class PointQuery(Struct, frozen=True, array_like=True):
 
 
 class FoundPoint(Struct, frozen=True, array_like=True):
-    id: PointId
-    payload: Payload | None
+    id: PlainPointId
+    payload: PointPayload | None
     vectors: Vectors | None
 
 
 class ScoredHit(Struct, frozen=True, array_like=True):
-    id: PointId
+    id: PlainPointId
     score: float
-    payload: Payload | None
+    payload: PointPayload | None
     vectors: Vectors | None
 
 
 class PointPage(Struct, frozen=True, array_like=True):
     points: list[FoundPoint]
-    next: PointId | None
+    next: PlainPointId | None
     """Where the next page begins; None after the last one."""
 
 
@@ -201,7 +201,7 @@ class CountValues(WorkerRequest[list[FacetCount]], tag="facet"):
 
 class RetrievePoints(WorkerRequest[list[FoundPoint]], tag="retrieve"):
     collection: str
-    ids: list[PointId]
+    ids: list[PlainPointId]
     with_payload: PayloadSelection
     with_vectors: VectorSelection
 
@@ -210,7 +210,7 @@ class ScrollPoints(WorkerRequest[PointPage], tag="scroll"):
     collection: str
     filter: Filter | None
     limit: Limit
-    offset: PointId | None
+    offset: PlainPointId | None
     with_payload: PayloadSelection
     with_vectors: VectorSelection
 
@@ -267,9 +267,9 @@ class DeletePayloadIndex(WorkerRequest[None], tag="delete_index"):
 
 
 class NewPoint(Struct, frozen=True, array_like=True, gc=False):
-    id: PointId
+    id: PlainPointId
     vectors: Vectors
-    payload: Payload
+    payload: PointPayload
 
 
 class UpsertPoints(WorkerRequest[None], tag="upsert"):
@@ -282,11 +282,11 @@ class UpsertPoints(WorkerRequest[None], tag="upsert"):
 
 class DeletePoints(WorkerRequest[None], tag="delete"):
     collection: str
-    ids: list[PointId]
+    ids: list[PlainPointId]
 
 
 class NewVectors(Struct, frozen=True, array_like=True, gc=False):
-    id: PointId
+    id: PlainPointId
     vectors: Vectors
 
 
@@ -303,7 +303,7 @@ class DeleteVectors(Struct, frozen=True, array_like=True, tag="delete_vectors"):
 
 
 class OverwritePayload(Struct, frozen=True, array_like=True, tag="overwrite_payload"):
-    payload: Payload
+    payload: PointPayload
     filter: Filter
 
 
@@ -319,6 +319,7 @@ class ChangePoints(WorkerRequest[None], tag="change"):
 
 REQUESTS: tuple[type[WorkerRequest[Any]], ...] = tuple(WorkerRequest.__subclasses__())
 
+# `X | Y`, which ruff prefers, cannot be written for a tuple of types.
 _decode_request = msgspec.msgpack.Decoder(Union[REQUESTS]).decode  # noqa: UP007
 
 
@@ -352,6 +353,7 @@ encode_answer = msgspec.msgpack.Encoder().encode
 
 
 def _answer_decoder(request: type[WorkerRequest[Any]]) -> msgspec.msgpack.Decoder[Any]:
+    # Neither the bases that were written nor a union made at run time are known to mypy.
     (base,) = request.__orig_bases__  # type: ignore[attr-defined]
     (result,) = get_args(base)
     return msgspec.msgpack.Decoder(Done[result] | Failed)  # type: ignore[valid-type]

@@ -1,13 +1,12 @@
-"""The owner's side of the embedded engine: lock the data folder, run the worker, keep it running.
+"""Runs the embedded engine: locks the data folder, starts the worker, keeps it running.
 
-The owner creates the listening socket and lends it to each worker in turn, so a client can connect
-at any moment while the service lives: its request waits in the socket until a worker has loaded.
-Needs no event loop; a thread watches the worker.
+The supervisor creates the listening socket and passes it to each worker in turn, so a client can
+connect at any moment while the service lives: its request waits in the socket until a worker has
+loaded. Needs no event loop; a thread watches the worker.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
 import logging
@@ -24,14 +23,12 @@ from pathlib import Path
 
 import msgspec
 
-from lookalike.adapter.engines.embedded import messages, wire
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
-from lookalike.adapter.errors import EngineUnavailable
 
 log = logging.getLogger("lookalike.engine")
 
 LOCK_WAIT_SECONDS = 5.0
-"""A worker whose owner was killed writes its last points to disk before it lets the lock go."""
+"""A worker whose supervisor was killed writes its last points to disk before it frees the lock."""
 STOP_SECONDS = 30.0
 TEMPORARY = "lookalike-"
 BACKLOG = 1024
@@ -42,7 +39,7 @@ FAULTS = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -sig
 
 
 class DataFolderLocked(RuntimeError):
-    """Another process owns the data folder; `pid` is its id, or None when it left none."""
+    """Another process has locked the data folder; `pid` is its id, or None when it left none."""
 
     def __init__(self, data: Path, pid: int | None) -> None:
         super().__init__(
@@ -53,7 +50,7 @@ class DataFolderLocked(RuntimeError):
 
 
 class Supervisor:
-    """Owns a data folder and its worker from `start` to `stop`."""
+    """Locks a data folder and runs its worker from `start` to `stop`."""
 
     worker_module = "lookalike.adapter.engines.embedded.worker.main"
     max_backoff_seconds = 10.0
@@ -82,11 +79,11 @@ class Supervisor:
     def start(self) -> None:
         """Lock the folder and start the worker, without waiting until it has loaded.
 
-        Raises DataFolderLocked when another process still owns the folder after 5 s.
+        Raises DataFolderLocked when another process holds the lock for LOCK_WAIT_SECONDS.
         """
         self.data.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self.data)
-        stale, _ = _noted(self.data)
+        self._lock = _lock_folder(self.data)
+        stale, _ = _read_engine_file(self.data)
         if stale is not None and stale.parent.name.startswith(TEMPORARY):
             shutil.rmtree(stale.parent, ignore_errors=True)
         # The path of a Unix socket has at most 107 bytes, so it cannot lie in any data folder.
@@ -99,15 +96,6 @@ class Supervisor:
         self._spawn(faulted=False)
         self._watch = threading.Thread(target=self._keep_running, name="engine", daemon=True)
         self._watch.start()
-
-    def wait_ready(self, timeout: float = 30.0) -> messages.EngineHealth:
-        """Wait until the worker answers; its health. Raises EngineUnavailable after `timeout` s."""
-        deadline = time.monotonic() + timeout
-        while (left := deadline - time.monotonic()) > 0:
-            with contextlib.suppress(OSError, EOFError):
-                return _health(self.socket_path, left)
-            time.sleep(0.05)
-        raise EngineUnavailable("the engine did not start in time")
 
     def stop(self) -> None:
         """End the worker in order: it flushes and closes. Safe to call twice."""
@@ -139,7 +127,7 @@ class Supervisor:
                 *arguments,
                 msgspec.json.encode(self.settings).decode(),
             ],
-            # With the lock in its hands the worker keeps a second owner out until it has closed.
+            # The worker inherits the lock, which keeps a second supervisor out until it has closed.
             pass_fds=[listener, reading, self._lock],
             stdin=subprocess.DEVNULL,
         )
@@ -172,12 +160,12 @@ class Supervisor:
 
 def running_socket(data: Path) -> Path | None:
     """The socket of the engine that runs on a data folder, or None when none does."""
-    path, pid = _noted(data)
+    path, pid = _read_engine_file(data)
     return path if path and pid and _is_alive(pid) and _is_listening(path) else None
 
 
-def _noted(data: Path) -> tuple[Path | None, int | None]:
-    """The socket and the process id of the last owner, which may be gone."""
+def _read_engine_file(data: Path) -> tuple[Path | None, int | None]:
+    """The socket and the process id of the last supervisor, which may be gone."""
     try:
         content = msgspec.json.decode((data / "engine.json").read_bytes(), type=dict[str, object])
     except (OSError, msgspec.DecodeError):
@@ -197,7 +185,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _is_listening(path: Path) -> bool:
-    """An owner that was killed leaves its files behind, and its process id to others."""
+    """Not implied by the file, nor by the process id: a killed supervisor leaves both behind."""
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(str(path))
@@ -206,8 +194,8 @@ def _is_listening(path: Path) -> bool:
         return True
 
 
-def _locked(data: Path) -> int:
-    """The descriptor of the lock file, locked; raises DataFolderLocked."""
+def _lock_folder(data: Path) -> int:
+    """Lock the lock file; its descriptor. Raises DataFolderLocked."""
     descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
@@ -218,25 +206,10 @@ def _locked(data: Path) -> int:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
         if time.monotonic() > deadline:
-            owner = os.read(descriptor, 32)
+            pid = os.read(descriptor, 32)
             os.close(descriptor)
-            raise DataFolderLocked(data, int(owner) if owner.strip().isdigit() else None)
+            raise DataFolderLocked(data, int(pid) if pid.strip().isdigit() else None)
         time.sleep(0.05)
     os.truncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
     return descriptor
-
-
-def _health(path: Path, timeout: float) -> messages.EngineHealth:
-    request = messages.GetHealth()
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(timeout)
-        client.connect(str(path))
-        client.sendall(wire.frame(0, msgspec.msgpack.encode(request)))
-        frames = wire.Frames()
-        while data := client.recv(1 << 16):
-            for _, body in frames.feed(data):
-                answer = messages.decode_answer(type(request), body)
-                assert isinstance(answer, messages.Done), "health is always answered"
-                return answer.result
-    raise EOFError

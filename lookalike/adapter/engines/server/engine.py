@@ -23,7 +23,6 @@ from qdrant_client.http.models import QueryResponse
 
 from lookalike.adapter import deadline
 from lookalike.adapter.engines.base import (
-    DEFAULT_LIMIT,
     Capabilities,
     PayloadWanted,
     PointId,
@@ -82,7 +81,7 @@ class ServerEngine:
     async def close(self) -> None:
         await self._client.close()
 
-    async def version(self) -> str:
+    async def read_version(self) -> str:
         """The server's version. Raises EngineFailed where it is too old."""
         version = (await self._read(self._client.info)).version
         numbers = tuple(int(part) for part in version.split("-")[0].split(".")[:2])
@@ -93,7 +92,7 @@ class ServerEngine:
 
     async def health(self) -> dict[str, Any]:
         """`ready`, the server's `version` and its number of `collections`."""
-        version = await self.version()
+        version = await self.read_version()
         collections = (await self.get_collections()).collections
         return {"ready": True, "version": version, "collections": len(collections)}
 
@@ -230,7 +229,7 @@ class ServerEngine:
         collection_name: str,
         *,
         scroll_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
+        limit: int,
         offset: PointId | None = None,
         with_payload: PayloadWanted = True,
         with_vectors: VectorsWanted = False,
@@ -250,10 +249,9 @@ class ServerEngine:
         collection_name: str,
         *,
         count_filter: models.Filter | None = None,
-        exact: bool = True,
     ) -> models.CountResult:
         return await self._search(
-            self._client.count, collection_name, count_filter=count_filter, exact=exact
+            self._client.count, collection_name, count_filter=count_filter, exact=True
         )
 
     async def facet(
@@ -262,8 +260,7 @@ class ServerEngine:
         key: str,
         *,
         facet_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
-        exact: bool = False,
+        limit: int,
     ) -> models.FacetResponse:
         return await self._search(
             self._client.facet,
@@ -271,7 +268,7 @@ class ServerEngine:
             key,
             facet_filter=facet_filter,
             limit=limit,
-            exact=exact,
+            exact=True,
         )
 
     async def query_points(
@@ -281,7 +278,7 @@ class ServerEngine:
         query: Any = None,
         using: str | None = None,
         query_filter: models.Filter | None = None,
-        limit: int = DEFAULT_LIMIT,
+        limit: int,
         with_payload: PayloadWanted = True,
     ) -> QueryResponse:
         return await self._search(
@@ -376,7 +373,7 @@ async def wait_for_server(
     waiting = False
     while True:
         try:
-            version = await engine.version()
+            version = await engine.read_version()
             await engine.get_collections()  # Unlike the version, this needs the API key.
             return version
         except EngineUnavailable:

@@ -11,26 +11,26 @@ from typing import Any, cast
 import numpy as np
 import qdrant_edge as edge
 
-from lookalike.adapter.engines.embedded import condition_messages as conditions
+from lookalike.adapter.engines.embedded import condition_messages
 from lookalike.adapter.engines.embedded.worker import validation
 from lookalike.adapter.engines.embedded.worker.validation import Refused
 
-MAX_FILTER_DEPTH = 32
-MAX_CONDITIONS = 4000
+MAX_ENGINE_FILTER_DEPTH = 32
+MAX_ENGINE_CONDITIONS = 4000
 
 
-def edge_filter(message: conditions.Filter | None) -> edge.Filter | None:
+def edge_filter(message: condition_messages.Filter | None) -> edge.Filter | None:
     """The engine's filter, or None for no filter."""
-    return None if message is None else _Conversion().filter(message, MAX_FILTER_DEPTH)
+    return None if message is None else _Conversion().filter(message, MAX_ENGINE_FILTER_DEPTH)
 
 
 class _Conversion:
-    """One filter on its way to the engine; counts its conditions."""
+    """One filter on its way to the engine; counts its condition_messages."""
 
     def __init__(self) -> None:
-        self._left = MAX_CONDITIONS
+        self._left = MAX_ENGINE_CONDITIONS
 
-    def filter(self, message: conditions.Filter, depth: int) -> edge.Filter:
+    def filter(self, message: condition_messages.Filter, depth: int) -> edge.Filter:
         if depth == 0:
             raise Refused("a filter is nested too deep")
         return edge.Filter(
@@ -39,19 +39,19 @@ class _Conversion:
             must_not=self._clause(message.must_not, depth),
         )
 
-    def _clause(self, clause: list[conditions.Condition], depth: int) -> list[Any] | None:
+    def _clause(self, clause: list[condition_messages.Condition], depth: int) -> list[Any] | None:
         return [self._condition(item, depth - 1) for item in clause] or None
 
-    def _condition(self, message: conditions.Condition, depth: int) -> Any:
+    def _condition(self, message: condition_messages.Condition, depth: int) -> Any:
         self._left -= 1
         if self._left < 0:
             raise Refused("a filter has too many conditions")
-        if isinstance(message, conditions.Filter):
+        if isinstance(message, condition_messages.Filter):
             return self.filter(message, depth)
         return _CONDITIONS[type(message)](message)
 
 
-def _match_value(message: conditions.MatchValue) -> edge.FieldCondition:
+def _match_value(message: condition_messages.MatchValue) -> edge.FieldCondition:
     value = message.value
     if isinstance(value, bool):
         # The binding reads a Python bool as an integer; a numpy one it reads as what it is.
@@ -61,9 +61,9 @@ def _match_value(message: conditions.MatchValue) -> edge.FieldCondition:
     return _matching(message.key, edge.MatchValue(value))
 
 
-def _match_any(message: conditions.MatchAny) -> edge.FieldCondition:
+def _match_any(message: condition_messages.MatchAny) -> edge.FieldCondition:
     values: Any = message.values
-    if len(values) > validation.MAX_VALUES:
+    if len(values) > validation.MAX_LIST_LENGTH:
         raise Refused("a match needs a list of bounded length")
     if not all(isinstance(value, str) for value in values):
         if any(isinstance(value, str) for value in values):
@@ -77,7 +77,7 @@ def _matching(key: str, match: Any) -> edge.FieldCondition:
     return edge.FieldCondition(validation.check_path(key), match=match)
 
 
-def _range(message: conditions.Range) -> edge.FieldCondition:
+def _range(message: condition_messages.Range) -> edge.FieldCondition:
     bounds = {
         name: validation.check_finite(bound)
         for name in BOUNDS
@@ -86,7 +86,7 @@ def _range(message: conditions.Range) -> edge.FieldCondition:
     return edge.FieldCondition(validation.check_path(message.key), range=edge.RangeFloat(**bounds))
 
 
-def _datetime_range(message: conditions.DatetimeRange) -> edge.FieldCondition:
+def _datetime_range(message: condition_messages.DatetimeRange) -> edge.FieldCondition:
     bounds = {
         name: bound.isoformat() for name in BOUNDS if (bound := getattr(message, name)) is not None
     }
@@ -98,12 +98,12 @@ def _datetime_range(message: conditions.DatetimeRange) -> edge.FieldCondition:
 BOUNDS = ("gt", "gte", "lt", "lte")
 
 _CONDITIONS: dict[type, Callable[[Any], Any]] = {
-    conditions.MatchValue: _match_value,
-    conditions.MatchAny: _match_any,
-    conditions.MatchPrefix: lambda m: _matching(m.key, edge.MatchPrefix(m.prefix)),
-    conditions.MatchSubstring: lambda m: _matching(m.key, edge.MatchSubstring(m.substring)),
-    conditions.Range: _range,
-    conditions.DatetimeRange: _datetime_range,
-    conditions.HasId: lambda m: edge.HasIdCondition(set(validation.check_point_ids(m.ids))),
-    conditions.HasVector: lambda m: edge.HasVectorCondition(m.name),
+    condition_messages.MatchValue: _match_value,
+    condition_messages.MatchAny: _match_any,
+    condition_messages.MatchPrefix: lambda m: _matching(m.key, edge.MatchPrefix(m.prefix)),
+    condition_messages.MatchSubstring: lambda m: _matching(m.key, edge.MatchSubstring(m.substring)),
+    condition_messages.Range: _range,
+    condition_messages.DatetimeRange: _datetime_range,
+    condition_messages.HasId: lambda m: edge.HasIdCondition(set(validation.check_point_ids(m.ids))),
+    condition_messages.HasVector: lambda m: edge.HasVectorCondition(m.name),
 }

@@ -1,6 +1,6 @@
 """The data folder: what lies where, and how it changes without ever being half changed.
 
-    lock                     flock of the owner; holds its process id
+    lock                     flock of the supervisor; holds its process id
     engine.json              the socket of the running engine
     aliases.json             alias -> collection
     collections/<directory>/
@@ -85,50 +85,58 @@ def remove_tree(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-class Home:
+class CollectionFolder:
     """The directory of one collection and its manifest."""
 
-    def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self.folder = folder
+    def __init__(self, path: Path, manifest: Manifest) -> None:
+        self.path = path
         self.manifest = manifest
 
     @property
     def shard_folder(self) -> Path:
-        return self.folder / self.manifest.shard
+        return self.path / self.manifest.shard
 
     def save(self, **changes: Any) -> None:
         """Write the manifest with these changes; what fails to be written is not changed."""
         manifest = msgspec.structs.replace(self.manifest, **changes)
         content = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-        write_file(self.folder / MANIFEST, content)
+        write_file(self.path / MANIFEST, content)
         self.manifest = manifest
 
     def discard(self) -> None:
         """Remove a directory that never became a collection."""
-        remove_tree(self.folder)
+        remove_tree(self.path)
 
-    def next_shard(self) -> Path:
-        """The directory for a successor of the current shard; nothing lies there."""
+    def clear_next_shard(self) -> Path:
+        """Remove what lies where the current shard's successor goes; the path of that directory."""
         number = int(self.manifest.shard.removeprefix("shard-")) + 1
-        folder = self.folder / f"shard-{number}"
-        remove_tree(folder)
-        return folder
+        successor = self.path / f"shard-{number}"
+        remove_tree(successor)
+        return successor
 
-    def logs_aside(self) -> list[str]:
+    def remove_leftovers(self) -> None:
+        """Remove what a killed process left beside the current shard, and in it."""
+        for shard in self.path.glob("shard-*"):
+            if shard != self.shard_folder:
+                remove_tree(shard)
+        # Each build that is killed leaves its copy of the segment, and no load removes it.
+        remove_tree(self.shard_folder / "temp_segments")
+
+    def find_logs_aside(self) -> list[str]:
         """Logs that could not be read: what they held and the files did not is missing."""
-        return sorted(path.name for path in self.folder.glob("wal-aside-*"))
+        return sorted(path.name for path in self.path.glob("wal-aside-*"))
 
-    def load_failures(self) -> int | None:
+    def read_load_failures(self) -> int | None:
         """How often loading failed before, or None when no load was cut short."""
         with contextlib.suppress(FileNotFoundError, ValueError):
-            return int((self.folder / LOADING).read_text())
+            return int((self.path / LOADING).read_text())
         return None
 
     def note_loading(self, failures: int) -> None:
-        (self.folder / LOADING).write_text(str(failures))
+        (self.path / LOADING).write_text(str(failures))
 
     def note_loaded(self) -> None:
-        (self.folder / LOADING).unlink(missing_ok=True)
+        (self.path / LOADING).unlink(missing_ok=True)
 
 
 class DataFolder:
@@ -142,32 +150,33 @@ class DataFolder:
         if self._aliases_file.exists():
             self.aliases = msgspec.json.decode(self._aliases_file.read_bytes(), type=dict[str, str])
 
-    def homes(self) -> Iterator[Home]:
-        """Every collection; removes what a killed process left behind."""
-        for folder in sorted(self._root.iterdir()):
-            manifest_file = folder / MANIFEST
-            if not manifest_file.exists():
-                remove_tree(folder)
-                continue
-            home = Home(folder, msgspec.json.decode(manifest_file.read_bytes(), type=Manifest))
-            for shard in folder.glob("shard-*"):
-                if shard != home.shard_folder:
-                    remove_tree(shard)
-            # Each build that is killed leaves its copy of the segment, and no load removes it.
-            remove_tree(home.shard_folder / "temp_segments")
-            yield home
+    def read_collections(self) -> Iterator[CollectionFolder]:
+        """The folder of each collection; passes over what never became one."""
+        for path in sorted(self._root.iterdir()):
+            manifest_file = path / MANIFEST
+            if manifest_file.exists():
+                manifest = msgspec.json.decode(manifest_file.read_bytes(), type=Manifest)
+                yield CollectionFolder(path, manifest)
 
-    def new_home(self, manifest: Manifest) -> Home:
-        """A directory for a new collection, which exists once its manifest is saved."""
-        home = Home(self._root / uuid.uuid4().hex, manifest)
-        home.shard_folder.mkdir(parents=True)
-        return home
+    def remove_leftovers(self) -> None:
+        """Remove what a killed process left behind. No collection may be open."""
+        for path in self._root.iterdir():
+            if not (path / MANIFEST).exists():
+                remove_tree(path)
+        for folder in self.read_collections():
+            folder.remove_leftovers()
 
-    def remove(self, home: Home) -> None:
+    def create_folder(self, manifest: Manifest) -> CollectionFolder:
+        """Create a directory for a collection, which exists once its manifest is saved."""
+        folder = CollectionFolder(self._root / uuid.uuid4().hex, manifest)
+        folder.shard_folder.mkdir(parents=True)
+        return folder
+
+    def remove(self, folder: CollectionFolder) -> None:
         """Delete a collection: the manifest first, for that is what makes it one."""
-        (home.folder / MANIFEST).unlink()
-        sync_folder(home.folder)
-        remove_tree(home.folder)
+        (folder.path / MANIFEST).unlink()
+        sync_folder(folder.path)
+        remove_tree(folder.path)
 
     def save_aliases(self, aliases: dict[str, str]) -> None:
         write_file(self._aliases_file, msgspec.json.format(msgspec.json.encode(aliases), indent=1))

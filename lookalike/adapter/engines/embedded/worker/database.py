@@ -1,4 +1,4 @@
-"""All collections of a data folder: making, loading, changing and keeping them.
+"""All collections of a data folder: loads, creates, changes and deletes them.
 
 Used by the worker, on its one thread. Administrative changes are writes of the collection's queue.
 """
@@ -15,7 +15,11 @@ import qdrant_edge as edge
 from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.messages import VectorParams
 from lookalike.adapter.engines.embedded.worker import residency, validation
-from lookalike.adapter.engines.embedded.worker.data_folder import DataFolder, Home, Manifest
+from lookalike.adapter.engines.embedded.worker.data_folder import (
+    CollectionFolder,
+    DataFolder,
+    Manifest,
+)
 from lookalike.adapter.engines.embedded.worker.loading import ShardDamaged, load_shard
 from lookalike.adapter.engines.embedded.worker.schema import (
     Schema,
@@ -40,25 +44,26 @@ class Database:
 
     def __init__(self, data: Path, settings: WorkerSettings) -> None:
         self.settings = settings
-        self.folder = DataFolder(data)
+        self.data_folder = DataFolder(data)
         self.shards: dict[str, Shard] = {}
-        self.broken: dict[str, Home] = {}
+        self.broken: dict[str, CollectionFolder] = {}
 
     def load(self, *, faulted: bool) -> None:
         """Load every collection; `faulted` when the last worker died of a fault of its own."""
-        for home in self.folder.homes():
-            name = home.manifest.name
+        self.data_folder.remove_leftovers()
+        for folder in self.data_folder.read_collections():
+            name = folder.manifest.name
             try:
-                loaded = load_shard(home, faulted=faulted)
+                loaded = load_shard(folder, faulted=faulted)
             except ShardDamaged:
-                self.broken[name] = home
+                self.broken[name] = folder
                 continue
-            self.shards[name] = Shard(home, loaded)
+            self.shards[name] = Shard(folder, loaded)
             elements = (
-                loaded.info().points_count * home.manifest.collection_schema.elements_per_point
+                loaded.info().points_count * folder.manifest.collection_schema.elements_per_point
             )
             if elements * BYTES_PER_ELEMENT < residency.SMALL_BYTES:
-                residency.release_pages(home.shard_folder)
+                residency.release_pages(folder.shard_folder)
 
     def close(self) -> None:
         """Bring everything to the files."""
@@ -67,7 +72,7 @@ class Database:
             shard.edge_shard.close()
 
     def resolve(self, name: str) -> str:
-        return self.folder.aliases.get(name, name)
+        return self.data_folder.aliases.get(name, name)
 
     def shard(self, name: str) -> Shard:
         """A collection by name or alias; raises NoCollection."""
@@ -92,7 +97,7 @@ class Database:
             logs_aside={
                 name: aside
                 for name, shard in self.shards.items()
-                if (aside := shard.home.logs_aside())
+                if (aside := shard.folder.find_logs_aside())
             },
         )
 
@@ -100,7 +105,7 @@ class Database:
         return [*self.shards, *self.broken]
 
     def aliases(self, _: messages.GetAliases) -> dict[str, str]:
-        return self.folder.aliases
+        return self.data_folder.aliases
 
     # Administration
 
@@ -111,38 +116,38 @@ class Database:
         schema = Schema(request.vectors, {vector: {} for vector in request.sparse_vectors})
         config = edge_config(schema)
         metadata = validation.check_payload(request.metadata)
-        home = self.folder.new_home(
+        folder = self.data_folder.create_folder(
             Manifest(name=name, collection_schema=schema, metadata=metadata)
         )
         try:
-            made = edge.EdgeShard.create(str(home.shard_folder), config)
+            made = edge.EdgeShard.create(str(folder.shard_folder), config)
             made.flush()
-            home.save()
+            folder.save()
         except Exception:
-            home.discard()
+            folder.discard()
             raise
-        self.shards[name] = Shard(home, made)
+        self.shards[name] = Shard(folder, made)
         yield
 
     def delete_collection(self, request: messages.DeleteCollection) -> Iterator[None]:
         name = self.resolve(request.collection)
         if name in self.broken:
-            home = self.broken.pop(name)
+            folder = self.broken.pop(name)
         else:
             shard = self.shard(name)
-            home = shard.home
+            folder = shard.folder
             del self.shards[name]
             shard.edge_shard.close()
-        self.folder.remove(home)
-        kept = {alias: of for alias, of in self.folder.aliases.items() if of != name}
-        if kept != self.folder.aliases:
-            self.folder.save_aliases(kept)
+        self.data_folder.remove(folder)
+        kept = {alias: of for alias, of in self.data_folder.aliases.items() if of != name}
+        if kept != self.data_folder.aliases:
+            self.data_folder.save_aliases(kept)
         yield
 
     def update_collection(self, request: messages.UpdateCollection) -> Iterator[None]:
-        home = self.shard(request.collection).home
-        merged = home.manifest.metadata | validation.check_payload(request.metadata)
-        home.save(metadata={k: v for k, v in merged.items() if v is not None})
+        folder = self.shard(request.collection).folder
+        merged = folder.manifest.metadata | validation.check_payload(request.metadata)
+        folder.save(metadata={k: v for k, v in merged.items() if v is not None})
         yield
 
     def create_vector_name(self, request: messages.CreateVectorName) -> Iterator[None]:
@@ -153,13 +158,13 @@ class Database:
             return
         if name in schema.names:
             raise Refused("a vector of this name exists with other parameters")
-        home = shard.home
+        folder = shard.folder
         # The manifest comes last: a vector that it does not name is dropped when the shard is
         # loaded, and one that it names is there.
         add_vector(shard.edge_shard, name, params)
-        home.save(
+        folder.save(
             collection_schema=_with_vectors(schema, schema.vectors | {name: params}),
-            new_vectors=[*home.manifest.new_vectors, name],
+            new_vectors=[*folder.manifest.new_vectors, name],
         )
         # Examined for a rebuild after the next flush.
         shard.unflushed += 1
@@ -167,14 +172,14 @@ class Database:
 
     def delete_vector_name(self, request: messages.DeleteVectorName) -> Iterator[None]:
         shard = self.shard(request.collection)
-        name, schema, home = request.vector, shard.schema, shard.home
+        name, schema, folder = request.vector, shard.schema, shard.folder
         if name in schema.sparse_vectors or schema.vectors.keys() == {name}:
             raise Refused("the only dense vector of a collection, and sparse ones, stay")
         if name in schema.vectors:
             kept = {other: params for other, params in schema.vectors.items() if other != name}
-            home.save(
+            folder.save(
                 collection_schema=_with_vectors(schema, kept),
-                new_vectors=[other for other in home.manifest.new_vectors if other != name],
+                new_vectors=[other for other in folder.manifest.new_vectors if other != name],
             )
             shard.edge_shard.update(edge.UpdateOperation.delete_vector_name(name))
         yield
@@ -183,17 +188,17 @@ class Database:
         shard = self.shard(request.collection)
         path, params = validation.check_path(request.path), index_params(request.kind)
         shard.edge_shard.update(edge.UpdateOperation.create_field_index(path, params))
-        indexes = shard.home.manifest.payload_indexes
-        shard.home.save(payload_indexes=indexes | {path: request.kind})
+        indexes = shard.folder.manifest.payload_indexes
+        shard.folder.save(payload_indexes=indexes | {path: request.kind})
         yield
 
     def delete_payload_index(self, request: messages.DeletePayloadIndex) -> Iterator[None]:
         shard = self.shard(request.collection)
         path = validation.check_path(request.path)
-        indexes = dict(shard.home.manifest.payload_indexes)
+        indexes = dict(shard.folder.manifest.payload_indexes)
         if indexes.pop(path, None) is not None:
             shard.edge_shard.update(edge.UpdateOperation.delete_field_index(path))
-            shard.home.save(payload_indexes=indexes)
+            shard.folder.save(payload_indexes=indexes)
         yield
 
     def point_aliases(self, request: messages.PointAliases) -> Iterator[None]:
@@ -202,7 +207,7 @@ class Database:
                 raise NoCollection
             if alias in self.shards:
                 raise Refused("a collection has the name of the alias")
-        self.folder.save_aliases(self.folder.aliases | request.targets)
+        self.data_folder.save_aliases(self.data_folder.aliases | request.targets)
         yield
 
 

@@ -1,9 +1,10 @@
 """Loading a shard, and what to do when it does not load.
 
-A log that was written by another version, or that holds what our checks should have kept out, makes
-the load fail each time. After two failures the log is put aside (and kept), and the collection is
-loaded as it was at the last flush; `health` says so. Only failures of the load itself count: a
-process killed from outside, a full disk or a lock that is still held say nothing about the log.
+A log that was written by another version, or that holds what `validation` should have refused,
+makes the load fail each time. After two failures the log is put aside (and kept), and the
+collection is loaded as it was at the last flush; `health` says so. Only failures of the load itself
+count: a process killed from outside, a full disk or a lock that is still held say nothing about the
+log.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import msgspec
 import qdrant_edge as edge
 
-from lookalike.adapter.engines.embedded.worker.data_folder import Home, remove_tree
+from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder, remove_tree
 from lookalike.adapter.engines.embedded.worker.schema import edge_config, index_params
 
 log = logging.getLogger("lookalike.engine")
@@ -32,61 +33,61 @@ class ShardDamaged(Exception):
     """The shard does not load, with its log or without."""
 
 
-def load_shard(home: Home, *, faulted: bool) -> edge.EdgeShard:
+def load_shard(folder: CollectionFolder, *, faulted: bool) -> edge.EdgeShard:
     """Load the current shard of a collection.
 
     `faulted`: the last worker died of a fault (a segmentation fault leaves no chance to count it
     then). Raises ShardDamaged when the collection cannot be loaded at all; anything else that is
     raised deserves another try in a new process.
     """
-    before = home.load_failures()
+    before = folder.read_load_failures()
     failures = (before or 0) + (faulted and before is not None)
     if failures > MAX_FAILURES:
         raise ShardDamaged
     if failures == MAX_FAILURES:
-        _put_log_aside(home)
-    home.note_loading(failures)
+        _put_log_aside(folder)
+    folder.note_loading(failures)
     try:
-        shard = edge.EdgeShard.load(str(home.shard_folder))
-        _match_vectors(home, shard)
+        shard = edge.EdgeShard.load(str(folder.shard_folder))
+        _match_vectors(folder, shard)
         if failures == MAX_FAILURES:
-            shard = _salvaged(home, shard)
+            shard = _salvage(folder, shard)
     except BaseException as error:
         if not PASSING.search(str(error)):
-            home.note_loading(failures + 1)
+            folder.note_loading(failures + 1)
         raise
-    home.note_loaded()
+    folder.note_loaded()
     return shard
 
 
-def _match_vectors(home: Home, shard: edge.EdgeShard) -> None:
+def _match_vectors(folder: CollectionFolder, shard: edge.EdgeShard) -> None:
     """Drop the vectors that the manifest does not name: the last worker was killed while it added
     or dropped one."""
     config = msgspec.json.decode(
-        (home.shard_folder / "edge_config.json").read_bytes(), type=dict[str, Any]
+        (folder.shard_folder / "edge_config.json").read_bytes(), type=dict[str, Any]
     )
-    for name in config["vectors"].keys() - home.manifest.collection_schema.vectors.keys():
+    for name in config["vectors"].keys() - folder.manifest.collection_schema.vectors.keys():
         shard.update(edge.UpdateOperation.delete_vector_name(name))
 
 
-def _put_log_aside(home: Home) -> None:
-    wal = home.shard_folder / "wal"
+def _put_log_aside(folder: CollectionFolder) -> None:
+    wal = folder.shard_folder / "wal"
     if wal.exists():
-        aside = home.folder / f"wal-aside-{int(time.time())}"
+        aside = folder.path / f"wal-aside-{int(time.time())}"
         wal.rename(aside)
         log.error("the log of a collection cannot be read; kept as %s", aside)
 
 
-def _salvaged(home: Home, old: edge.EdgeShard) -> edge.EdgeShard:
+def _salvage(folder: CollectionFolder, old: edge.EdgeShard) -> edge.EdgeShard:
     """Copy all points to a new shard.
 
     Without its log a shard counts its operations from 0 again, and the engine silently ignores a
     write whose number is lower than that of the point: points of before could not be changed.
     """
-    folder = home.next_shard()
-    folder.mkdir()
-    new = edge.EdgeShard.create(str(folder), edge_config(home.manifest.collection_schema))
-    create_indexes(home, new)
+    successor = folder.clear_next_shard()
+    successor.mkdir()
+    new = edge.EdgeShard.create(str(successor), edge_config(folder.manifest.collection_schema))
+    create_indexes(folder, new)
     offset = None
     while True:
         records, offset = old.scroll(
@@ -100,15 +101,15 @@ def _salvaged(home: Home, old: edge.EdgeShard) -> edge.EdgeShard:
             break
     new.flush()
     old.close()
-    abandoned = home.shard_folder
-    home.save(shard=folder.name, graph_indexes=None, new_vectors=[])
+    abandoned = folder.shard_folder
+    folder.save(shard=successor.name, graph_indexes=None, new_vectors=[])
     remove_tree(abandoned)
     return new
 
 
-def create_indexes(home: Home, shard: edge.EdgeShard) -> None:
+def create_indexes(folder: CollectionFolder, shard: edge.EdgeShard) -> None:
     """Create the payload indexes of the manifest that the shard does not have."""
     there = shard.info().payload_schema
-    for path, params in home.manifest.payload_indexes.items():
+    for path, params in folder.manifest.payload_indexes.items():
         if path not in there:
             shard.update(edge.UpdateOperation.create_field_index(path, index_params(params)))

@@ -1,4 +1,4 @@
-"""The worker process of the embedded engine: it owns the data folder and calls the engine.
+"""The worker process of the embedded engine: it alone opens the data folder and calls the engine.
 
     python -m lookalike.adapter.engines.embedded.worker.main \\
         <data> <listener> <lifeline> <faulted> <settings>
@@ -6,9 +6,9 @@
 (two file descriptors, 0 or 1, JSON). Every call of the binding holds the interpreter lock, so the
 engine has a process of its own, which any number of API processes share through a Unix socket. It
 does one thing at a time. After a panic of the engine its state is unknown: the worker answers with
-an error that says "try again" and ends itself; the owner starts another, which reads the log. It
-also ends when its owner does (the lifeline reaches its end). It does not import qdrant-client,
-which costs 0.7 s and 90 MB.
+an error that says "try again" and ends itself; the supervisor starts another, which reads the log.
+It also ends when the supervisor does (the lifeline reaches its end). It does not import
+qdrant-client, which costs 0.7 s and 90 MB.
 """
 
 from __future__ import annotations
@@ -208,14 +208,14 @@ def end(error: BaseException) -> None:
 
 
 async def serve_requests(database: Database, listener: socket.socket, lifeline: int) -> None:
-    """Answer requests until the owner ends, or asks for the end."""
+    """Answer requests until the supervisor ends, or asks for the end."""
     loop = asyncio.get_running_loop()
     scheduler = Scheduler(loop, end)
     worker = Worker(database, scheduler)
     stop = asyncio.Event()
     loop.add_reader(lifeline, stop.set)
     loop.add_signal_handler(signal.SIGTERM, stop.set)
-    # The server is never closed: the listener belongs to the owner and serves the next worker.
+    # The server is never closed: the listener belongs to the supervisor and serves the next worker.
     server = await loop.create_unix_server(lambda: Client(worker), sock=listener)
     maintaining = asyncio.create_task(Maintenance(database, scheduler).run())
     stopping = asyncio.create_task(stop.wait())
@@ -230,7 +230,7 @@ async def serve_requests(database: Database, listener: socket.socket, lifeline: 
 def run_worker() -> None:
     data, listener_fd, lifeline_fd, faulted, settings = sys.argv[1:]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-    # A Ctrl-C reaches the whole process group; the owner decides when the worker ends.
+    # A Ctrl-C reaches the whole process group; the supervisor decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     database = Database(Path(data), msgspec.json.decode(settings, type=WorkerSettings))
     try:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from lookalike.adapter.engines.embedded.worker.database import Database
-from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, due
+from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, find_rebuild_reason
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.shard import Shard
 
@@ -67,7 +67,7 @@ class Maintenance:
                 continue
             self._unexamined.discard(name)
             shard = self._database.shards.get(name)
-            if shard and (reason := due(shard, self._database.settings)) is not None:
+            if shard and (reason := find_rebuild_reason(shard, self._database.settings)):
                 log.info("rebuilding a collection: %s", reason)
                 return asyncio.create_task(self._rebuild(shard))
         return None

@@ -58,8 +58,8 @@ class Slots(msgspec.Struct, frozen=True):
     appendable: int
 
     @classmethod
-    def of(cls, shard: Path) -> Slots:
-        """Read from the sizes of the id trackers, which hold 8 bytes a place.
+    def count(cls, shard: Path) -> Slots:
+        """Count them by the sizes of the id trackers, which hold 8 bytes a place.
 
         The engine counts neither deleted points nor (beside sparse vectors) unindexed ones.
         """
@@ -68,10 +68,10 @@ class Slots(msgspec.Struct, frozen=True):
         return cls(fixed // 8, sum(f.stat().st_size for f in growing) // 8)
 
 
-def due(shard: Shard, settings: WorkerSettings) -> str | None:
+def find_rebuild_reason(shard: Shard, settings: WorkerSettings) -> str | None:
     """Why the shard should be built anew, or None. Meaningful after a flush."""
-    slots = Slots.of(shard.home.shard_folder)
-    manifest = shard.home.manifest
+    slots = Slots.count(shard.folder.shard_folder)
+    manifest = shard.folder.manifest
     points = shard.edge_shard.info().points_count
     empty = slots.fixed + slots.appendable - points
     if empty >= max(settings.vacuum_min_points, settings.vacuum_fraction * (points + empty)):
@@ -104,12 +104,12 @@ class Rebuild:
         self._shard = shard
         self._scheduler = scheduler
         self._queue = shard.name
-        self._indexes = shard.home.manifest.payload_indexes
+        self._indexes = shard.folder.manifest.payload_indexes
         self._schema = shard.schema
         self._graph = wants_graph(shard, settings)
-        self._target = shard.home.next_shard()
+        self._target = shard.folder.clear_next_shard()
         self._job = Job(
-            source=str(shard.home.shard_folder),
+            source=str(shard.folder.shard_folder),
             target=str(self._target),
             collection_schema=shard.schema,
             graph=self._graph,
@@ -124,7 +124,7 @@ class Rebuild:
     @property
     def outdated(self) -> bool:
         """Whether payload indexes or vectors are no longer those of the copy: then begin anew."""
-        manifest = self._shard.home.manifest
+        manifest = self._shard.folder.manifest
         return (manifest.payload_indexes, manifest.collection_schema) != (
             self._indexes,
             self._schema,
@@ -172,7 +172,7 @@ class Rebuild:
 
     def _call_off(self) -> None:
         self._over = True
-        if self._shard.home.shard_folder == self._target:
+        if self._shard.folder.shard_folder == self._target:
             return  # Too late: the swap has happened, and the target is what there is.
         self._shard.touched = None
         if self._new is not None:
@@ -186,7 +186,7 @@ class Rebuild:
             raise BuildFailed("the rebuild was called off")
         self._shard.flush()
         self._shard.touched = set()
-        # Last, for a held queue does not run to its end a write that has begun.
+        # Hold last: a held queue would not finish this write either.
         self._scheduler.hold(self._queue)
 
     def _catch_up(self) -> Iterator[None]:
@@ -216,7 +216,7 @@ class Rebuild:
             raise BuildFailed("payload indexes or vectors changed meanwhile")
         new.flush()
         graph_indexes = sorted(self._indexes) if self._graph else None
-        shard.home.save(shard=self._target.name, graph_indexes=graph_indexes, new_vectors=[])
+        shard.folder.save(shard=self._target.name, graph_indexes=graph_indexes, new_vectors=[])
         old, shard.edge_shard, shard.touched, self._new = shard.edge_shard, new, None, None
         shard.unflushed = 0
         self.waits_s["swap"] = time.perf_counter() - start

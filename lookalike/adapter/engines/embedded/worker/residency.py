@@ -1,9 +1,9 @@
 """The empty ends of a small shard's files need not be in memory.
 
 The engine maps vectors in chunks of 32 MiB and reads all of each at loading, used or not: 45
-records would keep 66 MiB of zeros resident. Pages that are let go here come back from the page
-cache when they are touched; the mappings are shared with their files, so nothing is lost. Linux
-only.
+records would keep 66 MiB of zeros resident. `release_pages` drops them from memory; they
+come back from the page cache when they are touched. The mappings are shared with their files, so
+nothing is lost. Linux only.
 https://man7.org/linux/man-pages/man2/madvise.2.html
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 
 MADV_DONTNEED = 4
 SMALL_BYTES = 8 << 20
-"""Of vectors: a shard that fills less of its first chunk is faster read again than it is kept."""
+"""Of vectors. Below this it is cheaper to read them again than to keep the whole 32 MiB chunk."""
 
 
 def release_pages(shard: Path) -> None:

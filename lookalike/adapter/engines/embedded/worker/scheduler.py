@@ -19,7 +19,7 @@ SLICE_SECONDS = 0.003
 """A slice of a write ends with the first step after this time; a small write is one slice."""
 
 Read = Callable[[], None]
-Done = Callable[[BaseException | None], None]
+OnDone = Callable[[BaseException | None], None]
 
 
 class Scheduler:
@@ -39,7 +39,7 @@ class Scheduler:
         self._fatal = fatal
         self._clock = clock
         self._reads: dict[object, deque[Read]] = {}
-        self._writes: dict[str, deque[tuple[Iterator[None], Done]]] = {}
+        self._writes: dict[str, deque[tuple[Iterator[None], OnDone]]] = {}
         self._held: set[str] = set()
         self._scheduled = False
         self._stopped = False
@@ -50,7 +50,7 @@ class Scheduler:
         self._reads.setdefault(client, deque()).append(run)
         self._schedule()
 
-    def write(self, queue: str, steps: Iterator[None], done: Done) -> None:
+    def write(self, queue: str, steps: Iterator[None], done: OnDone) -> None:
         """Queue a write behind those of its queue; `done` gets what `steps` raised, or None."""
         self._writes.setdefault(queue, deque()).append((steps, done))
         self._schedule()

@@ -14,10 +14,10 @@ from typing import Any
 import qdrant_edge as edge
 
 from lookalike.adapter.engines.embedded import messages
-from lookalike.adapter.engines.embedded.condition_messages import PointId
+from lookalike.adapter.engines.embedded.condition_messages import PlainPointId
 from lookalike.adapter.engines.embedded.worker import validation
 from lookalike.adapter.engines.embedded.worker.conditions import edge_filter
-from lookalike.adapter.engines.embedded.worker.data_folder import Home
+from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder
 from lookalike.adapter.engines.embedded.worker.query_conversion import (
     edge_payload_selector,
     edge_request,
@@ -34,8 +34,8 @@ MAX_QUERIES = 4000
 class Shard:
     """A loaded collection. `unflushed` counts the points written since the last flush."""
 
-    def __init__(self, home: Home, edge_shard: edge.EdgeShard) -> None:
-        self.home = home
+    def __init__(self, folder: CollectionFolder, edge_shard: edge.EdgeShard) -> None:
+        self.folder = folder
         self.edge_shard = edge_shard
         self.unflushed = 0
         self.touched: set[EdgeId] | None = None
@@ -43,11 +43,11 @@ class Shard:
 
     @property
     def name(self) -> str:
-        return self.home.manifest.name
+        return self.folder.manifest.name
 
     @property
     def schema(self) -> Schema:
-        return self.home.manifest.collection_schema
+        return self.folder.manifest.collection_schema
 
     # Writes
 
@@ -88,7 +88,7 @@ class Shard:
 
     def state(self, _: messages.GetCollection) -> messages.CollectionState:
         info = self.edge_shard.info()
-        manifest = self.home.manifest
+        manifest = self.folder.manifest
         return messages.CollectionState(
             points_count=info.points_count,
             indexed_vectors_count=info.indexed_vectors_count,
@@ -175,7 +175,7 @@ SHARD_READS: dict[type[messages.WorkerRequest[Any]], Callable[[Shard, Any], Any]
 """Each is of the collection that its request names."""
 
 
-def plain_id(identity: Any) -> PointId:
+def plain_id(identity: Any) -> PlainPointId:
     return str(identity) if isinstance(identity, uuid.UUID) else identity
 
 

@@ -17,15 +17,15 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from lookalike.adapter.engines.embedded.condition_messages import PointId
-from lookalike.adapter.engines.embedded.messages import Payload, SparseVector
+from lookalike.adapter.engines.embedded.condition_messages import PlainPointId
+from lookalike.adapter.engines.embedded.messages import PointPayload, SparseVector
 
 EdgeId = int | str | uuid.UUID
 """An id as the engine takes it: an unsigned integer of 64 bits, or a UUID."""
 
 MAX_PAYLOAD_DEPTH = 32
 MAX_PAYLOAD_BYTES = 1 << 20
-MAX_VALUES = 100_000
+MAX_LIST_LENGTH = 100_000
 """Ids or values in one condition or request."""
 MAX_SPARSE = 65_536
 INT64 = range(-(2**63), 2**63)
@@ -43,7 +43,7 @@ class PointMissing(Exception):
     """A point that the request names is not there."""
 
 
-def check_point_id(value: PointId) -> EdgeId:
+def check_point_id(value: PlainPointId) -> EdgeId:
     """An id in its usual spelling."""
     if isinstance(value, str):
         if len(value) > 45:
@@ -57,8 +57,8 @@ def check_point_id(value: PointId) -> EdgeId:
     return value
 
 
-def check_point_ids(values: list[PointId]) -> list[EdgeId]:
-    if len(values) > MAX_VALUES:
+def check_point_ids(values: list[PlainPointId]) -> list[EdgeId]:
+    if len(values) > MAX_LIST_LENGTH:
         raise Refused("point ids must be a list of bounded length")
     return [check_point_id(value) for value in values]
 
@@ -116,7 +116,7 @@ def check_sparse(vector: SparseVector) -> tuple[list[int], list[float]]:
     return [index for index, _ in pairs], [value for _, value in pairs]
 
 
-def check_payload(value: Payload) -> Payload:
+def check_payload(value: PointPayload) -> PointPayload:
     """A payload that the engine can keep and give back: bounded, and JSON all the way down."""
     _check_json(value, MAX_PAYLOAD_DEPTH)
     if len(msgspec.json.encode(value)) > MAX_PAYLOAD_BYTES:

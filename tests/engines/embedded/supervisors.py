@@ -1,6 +1,6 @@
-"""Owners of a data folder for tests: in this process, and in one that can be killed.
+"""Supervisors of a data folder for tests: in this process, and in one that can be killed.
 
-python -m tests.engines.embedded.owners <data> <settings>     says `ready` and waits to be killed
+python -m tests.engines.embedded.supervisors <data> <settings>   says `ready`, waits to be killed
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from lookalike.adapter.engines.embedded import messages, wire
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
@@ -36,37 +38,62 @@ class FaultySupervisor(Supervisor):
     worker_module = "tests.engines.embedded.faulty_worker"
 
 
+def wait_ready(supervisor: Supervisor) -> messages.EngineHealth:
+    """Wait until the worker answers; its health."""
+    deadline = time.monotonic() + START_SECONDS
+    while (left := deadline - time.monotonic()) > 0:
+        with contextlib.suppress(OSError, EOFError):
+            return _read_health(supervisor.socket_path, left)
+        time.sleep(0.05)
+    raise AssertionError("the engine did not start in time")
+
+
+def _read_health(path: Path, timeout_s: float) -> messages.EngineHealth:
+    request = messages.GetHealth()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(timeout_s)
+        client.connect(str(path))
+        client.sendall(wire.frame(0, msgspec.msgpack.encode(request)))
+        frames = wire.Frames()
+        while data := client.recv(1 << 16):
+            for _, body in frames.feed(data):
+                answer = messages.decode_answer(type(request), body)
+                assert isinstance(answer, messages.Done), "health is always answered"
+                return answer.result
+    raise EOFError
+
+
 @contextlib.contextmanager
 def running(
     data: Path, settings: WorkerSettings | None = None, kind: type[Supervisor] = Supervisor
 ) -> Iterator[Supervisor]:
     """An engine on a folder, ready."""
-    owner = kind(data, settings)
-    owner.start()
+    supervisor = kind(data, settings)
+    supervisor.start()
     try:
-        owner.wait_ready(START_SECONDS)
-        yield owner
+        wait_ready(supervisor)
+        yield supervisor
     finally:
-        owner.stop()
+        supervisor.stop()
 
 
 @contextlib.contextmanager
 def killable(data: Path, settings: WorkerSettings) -> Iterator[subprocess.Popen[str]]:
-    """An owner in a process of its own, ready."""
-    owner = subprocess.Popen(
+    """A supervisor in a process of its own, ready."""
+    supervisor = subprocess.Popen(
         [sys.executable, "-m", __name__, str(data), msgspec.json.encode(settings).decode()],
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert owner.stdout is not None
+    assert supervisor.stdout is not None
     try:
-        assert owner.stdout.readline() == "ready\n"
-        yield owner
+        assert supervisor.stdout.readline() == "ready\n"
+        yield supervisor
     finally:
-        owner.kill()
-        owner.wait()
-        # Not read to its end: a worker that outlives its owner would hold it open.
-        owner.stdout.close()
+        supervisor.kill()
+        supervisor.wait()
+        # Not read to its end: a worker that outlives its supervisor would hold it open.
+        supervisor.stdout.close()
 
 
 def alive(pid: int) -> bool:
@@ -97,9 +124,11 @@ def kill(pid: int | None) -> None:
 
 
 def main() -> None:
-    owner = Supervisor(Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=WorkerSettings))
-    owner.start()
-    owner.wait_ready(START_SECONDS)
+    supervisor = Supervisor(
+        Path(sys.argv[1]), msgspec.json.decode(sys.argv[2], type=WorkerSettings)
+    )
+    supervisor.start()
+    wait_ready(supervisor)
     print("ready", flush=True)
     signal.pause()
 

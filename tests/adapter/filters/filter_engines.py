@@ -11,7 +11,6 @@ from typing import Any, Self
 from qdrant_client import AsyncQdrantClient, models
 
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
-from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.filters import (
     SHADOW_KEY,
     SHADOW_PATH,
@@ -36,7 +35,7 @@ def stored(record: Mapping[str, Any]) -> dict[str, Any]:
     return {**record, RESERVED_KEY: {SHADOW_KEY: shadow_tokens(record)}}
 
 
-class Subject:
+class FilterEngine:
     """A collection on one engine, with payload indexes on `indexed`. Driven from plain tests."""
 
     def __init__(self, engine: Any, indexed: Mapping[str, str], loop: Any) -> None:
@@ -53,9 +52,9 @@ class Subject:
 
     @classmethod
     def create(cls, engine: Any, indexed: Mapping[str, str], loop: Any, name: str) -> Self:
-        subject = cls(engine, indexed, loop)
-        subject.name = name
-        subject.run(
+        created = cls(engine, indexed, loop)
+        created.name = name
+        created.run(
             engine.create_collection(
                 name,
                 vectors_config={
@@ -67,8 +66,8 @@ class Subject:
             key: kind for path, kind in indexed.items() if (key := engine_key(split_path(path)))
         }
         for key, kind in fields.items():
-            subject.run(engine.create_payload_index(name, key, field_schema=KINDS[kind]))
-        return subject
+            created.run(engine.create_payload_index(name, key, field_schema=KINDS[kind]))
+        return created
 
     name: str
 
@@ -130,26 +129,23 @@ class Subject:
         return {point for point, record in self.records.items() if match(node, record)}
 
 
-class Engines:
-    """One embedded engine and one local client, with as many collections as asked for."""
+class FilterEngines:
+    """The embedded engine and one local client, with as many collections as asked for."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, socket_path: Path) -> None:
         self._loop = asyncio.new_event_loop()
-        self._process = Supervisor(data)
-        self._process.start()
-        self._embedded = self._loop.run_until_complete(
-            EmbeddedEngine.connect(self._process.socket_path)
-        )
+        self._embedded = self._loop.run_until_complete(EmbeddedEngine.connect(socket_path))
         self._local = AsyncQdrantClient(":memory:")
-        self._made = 0
+        self._made: list[str] = []
 
-    def subject(self, kind: str, indexed: Mapping[str, str]) -> Subject:
-        self._made += 1
+    def create(self, kind: str, indexed: Mapping[str, str]) -> FilterEngine:
         engine = self._local if kind == "local" else self._embedded
-        return Subject.create(engine, indexed, self._loop, f"{COLLECTION}{self._made}")
+        self._made.append(f"{COLLECTION}{len(self._made)}")
+        return FilterEngine.create(engine, indexed, self._loop, self._made[-1])
 
     def close(self) -> None:
+        for name in self._made:
+            self._loop.run_until_complete(self._embedded.delete_collection(name))
         self._loop.run_until_complete(self._embedded.close())
         self._loop.run_until_complete(self._local.close())
-        self._process.stop()
         self._loop.close()
