@@ -14,7 +14,7 @@ from lookalike.cli.options import data_option, settings_with
 if TYPE_CHECKING:
     from lookalike.adapter.collections.collection_settings import Collection
     from lookalike.api.components import Components
-    from lookalike.demo_images import DemoImage
+    from lookalike.cli.demo_images import DemoImage
 
 NAME = "demo"
 BATCH = 5
@@ -28,8 +28,8 @@ def demo_command(wheel: Path, data: str | None) -> None:
 
     Nothing is made where another collection exists.
     """
+    from lookalike.cli.demo_images import read_demo_images
     from lookalike.cli.offline import run_with_components
-    from lookalike.demo_images import read_demo_images
 
     settings = settings_with(data=data)
 
