@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,7 @@ IMAGES = 24
 
 
 def main() -> None:
-    try:
-        import torch  # noqa: F401
-    except ImportError:
+    if find_spec("torch") is None:
         print("without PyTorch: pip install 'lookalike[clip]'")
         return
     with tempfile.TemporaryDirectory() as name:

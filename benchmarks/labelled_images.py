@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
-from lookalike.demo_images import WHEEL, read_demo_images
+from lookalike.cli.demo_images import WHEEL, read_demo_images
 
 ROOT = Path(__file__).parents[1]
 STAMPS = "TUXPAINT_STAMPS"

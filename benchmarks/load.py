@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import uvloop
 
@@ -21,6 +22,7 @@ class _Connection(asyncio.Protocol):
         self.bodies: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # `create_connection` hands over one that can write.
         self._transport: asyncio.WriteTransport = transport  # type: ignore[assignment]
         self._send()
 
@@ -83,7 +85,7 @@ def run(port: int, requests: Sequence[bytes], connections: int) -> Load:
             finished: asyncio.Future[None] = loop.create_future()
             share = requests[number::connections]
             _, protocol = await loop.create_connection(
-                lambda share=share, finished=finished: _Connection(share, finished),  # type: ignore[misc]
+                partial(_Connection, share, finished),
                 "127.0.0.1",
                 port,
             )

@@ -10,7 +10,7 @@ import pytest
 
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.demo_images import DOWNLOAD, WHEEL, DemoImage, read_demo_images
+from lookalike.cli.demo_images import DOWNLOAD, WHEEL, DemoImage, read_demo_images
 from tests.engines.contract.subjects import SUBJECTS, Subject
 from tests.engines.embedded.supervisors import running
 from tests.file_server import FileServer

@@ -26,8 +26,8 @@ def list_collections(data: str | None) -> None:
     """Every collection: id, type, number of records, name."""
     from lookalike.cli.offline import run_with_components
 
-    async def action(parts: Components) -> list[Any]:
-        service = parts.collections
+    async def action(components: Components) -> list[Any]:
+        service = components.collections
         return [await service.make_view(collection) for collection in await service.list_all()]
 
     for entry in run_with_components(settings_with(data=data), action):
@@ -43,9 +43,9 @@ def create_command(data: str | None, **values: Any) -> None:
     from lookalike.api.bodies import convert_body
     from lookalike.cli.offline import run_with_components
 
-    async def action(parts: Components) -> Any:
+    async def action(components: Components) -> Any:
         wanted = convert_body(settings_given(CollectionSettings, values), CollectionSettings)
-        return await parts.collections.make_view(await parts.collections.create(wanted))
+        return await components.collections.make_view(await components.collections.create(wanted))
 
     show_view(run_with_components(settings_with(data=data), action))
 
@@ -57,8 +57,10 @@ def show_command(collection_id: str, data: str | None) -> None:
     """The settings of one collection, by id or name, as JSON."""
     from lookalike.cli.offline import run_with_components
 
-    async def action(parts: Components) -> Any:
-        return await parts.collections.make_view(await parts.collections.find(collection_id))
+    async def action(components: Components) -> Any:
+        return await components.collections.make_view(
+            await components.collections.find(collection_id)
+        )
 
     show_view(run_with_components(settings_with(data=data), action))
 
@@ -74,9 +76,9 @@ def delete_command(collection_id: str, yes: bool, data: str | None) -> None:
     if not yes:
         click.confirm(f"Delete collection {collection_id} with all its records?", abort=True)
 
-    async def action(parts: Components) -> None:
-        collection = await parts.collections.find(collection_id)
-        await parts.collections.delete(collection, collection_id)
+    async def action(components: Components) -> None:
+        collection = await components.collections.find(collection_id)
+        await components.collections.delete(collection, collection_id)
 
     run_with_components(settings_with(data=data), action)
 

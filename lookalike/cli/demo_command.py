@@ -14,7 +14,7 @@ from lookalike.cli.options import data_option, settings_with
 if TYPE_CHECKING:
     from lookalike.adapter.collections.collection_settings import Collection
     from lookalike.api.components import Components
-    from lookalike.demo_images import DemoImage
+    from lookalike.cli.demo_images import DemoImage
 
 NAME = "demo"
 BATCH = 5
@@ -28,41 +28,41 @@ def demo_command(wheel: Path, data: str | None) -> None:
 
     Nothing is made where another collection exists.
     """
+    from lookalike.cli.demo_images import read_demo_images
     from lookalike.cli.offline import run_with_components
-    from lookalike.demo_images import read_demo_images
 
     settings = settings_with(data=data)
 
-    async def action(parts: Components) -> None:
-        existing = await parts.collections.list_all()
+    async def action(components: Components) -> None:
+        existing = await components.collections.list_all()
         collection = next((c for c in existing if c.name == NAME), None)
         if existing and collection is None:
             click.echo("The data folder has collections: no demo collection is made.")
             return
         if collection is None:
-            collection = await _create(parts)
+            collection = await _create(components)
         photos = read_demo_images(wheel)
-        if await parts.records.count(collection) < len(photos):
+        if await components.records.count(collection) < len(photos):
             # A batch never has more records than a request may.
             size = min(BATCH, settings.limits_in_force.max_records)
-            await _load(photos, collection, parts, size)
+            await _load(photos, collection, components, size)
         click.echo(example(settings.http.host, settings.http.port, collection.id))
 
     run_with_components(settings, action)
 
 
-async def _create(parts: Components) -> Collection:
+async def _create(components: Components) -> Collection:
     settings = CollectionSettings(
         name=NAME,
         type="products",
         fields_to_index=("category", "price"),
         product_id_field="product_id",
     )
-    return await parts.collections.create(settings)
+    return await components.collections.create(settings)
 
 
 async def _load(
-    photos: list[DemoImage], collection: Collection, parts: Components, batch_size: int
+    photos: list[DemoImage], collection: Collection, components: Components, batch_size: int
 ) -> None:
     from rich.progress import track
 
@@ -73,7 +73,7 @@ async def _load(
         records = [
             photo.record() | {"_base64": base64.b64encode(photo.image).decode()} for photo in batch
         ]
-        outcome = await parts.records.insert(collection, records)
+        outcome = await components.records.insert(collection, records)
         # Those of a demo that was interrupted are there already.
         for record, why in outcome.refused:
             if isinstance(why, DuplicateRecord):

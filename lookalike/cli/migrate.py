@@ -41,35 +41,28 @@ def status_command(data: str | None) -> None:
     run_action(data, show_status)
 
 
-async def show_status(parts: Components) -> None:
-    from lookalike.migrations import layout
+async def show_status(components: Components) -> None:
+    from lookalike.migrations.plans import read_status
 
-    for collection in parts.cache.all():
-        click.echo(f"{collection.id}  {collection.name}")
-        count = await parts.records.count(collection)
-        click.echo(f"  records    {count}")
-        click.echo(f"  embedder   {collection.embedder} {collection.revision}")
-        numbers = [str(each.number) for each in layout.pending(collection)] or ["none"]
-        reached = await layout.read_checkpoint_of(parts.engine, collection)
+    for collection in components.cache.all():
+        status = await read_status(components.engine, collection)
+        numbers = [str(each.number) for each in status.pending] or ["none"]
+        reached = status.checkpoint
         underway = f" (at record {reached.records})" if reached.number else ""
         click.echo(
+            f"{collection.id}  {collection.name}\n"
+            f"  records    {status.records}\n"
+            f"  embedder   {collection.embedder} {collection.revision}\n"
             f"  layout     {collection.schema_version}, pending: {', '.join(numbers)}{underway}"
         )
-        await _show_second(parts, collection)
-
-
-async def _show_second(parts: Components, collection: Collection) -> None:
-    from lookalike.migrations.reembedding import count_lacking
-
-    other = collection.second_vector
-    if other is None:
-        return
-    without = await count_lacking(parts.engine, collection, other.vector)
-    state = "complete" if other.complete else "being filled"
-    click.echo(
-        f"  beside it  {other.vector}: {other.embedder} {other.revision}, {state}, "
-        f"{without} records without it, answers {other.share:.0%} of the queries"
-    )
+        second = collection.second_vector
+        if second is not None:
+            state = "complete" if second.complete else "being filled"
+            click.echo(
+                f"  beside it  {second.vector}: {second.embedder} {second.revision}, {state}, "
+                f"{status.lacking_second} records without it, "
+                f"answers {second.share:.0%} of the queries"
+            )
 
 
 @migrate_group.command("plan")
@@ -81,47 +74,31 @@ def plan_command(
     collection_id: str, embedder: str | None, records: Path | None, data: str | None
 ) -> None:
     """What `up` would do. Changes nothing."""
-    run_action(data, lambda parts: show_plan(parts, collection_id, embedder, records))
+    run_action(data, lambda components: show_plan(components, collection_id, embedder, records))
 
 
 async def show_plan(
-    parts: Components, collection_id: str, embedder: str | None, records: Path | None
+    components: Components, collection_id: str, embedder: str | None, records: Path | None
 ) -> None:
     from lookalike.migrations import layout
-    from lookalike.migrations.archive import scroll_points
-    from lookalike.migrations.reembedding import without
+    from lookalike.migrations.plans import embedder_underway, plan_reembedding
     from lookalike.migrations.sources import GivenRecords
 
-    collection = await parts.collections.find(collection_id)
+    collection = await components.collections.find(collection_id)
     for each in layout.pending(collection):
         click.echo(f"Layout {each.number}: {each.text}")
-    wanted = embedder or _begun(collection)
+    wanted = embedder or embedder_underway(collection)
     if wanted is None:
         click.echo("No other embedder is asked for.")
         return
-    target = await parts.embedding.identify_embedder(wanted, "--embedder")
-    given, total, urls, again = GivenRecords(records), 0, 0, 0
-    other = collection.second_vector
-    begun = other is not None and other.revision == target.revision
-    pages = scroll_points(
-        parts.engine,
-        collection.physical,
-        condition=without(other.vector) if other and begun else None,
-        payload=["_id", "_url"],
-        vectors=False,
-        page=1000,
-    )
-    async for points, _ in pages:
-        payloads = [point.payload or {} for point in points]
-        total += len(payloads)
-        again += sum(str(p.get("_id")) in given for p in payloads)
-        urls += sum(bool(p.get("_url")) and str(p.get("_id")) not in given for p in payloads)
+    target = await components.embedding.identify_embedder(wanted, "--embedder")
+    plan = await plan_reembedding(components.engine, collection, target, GivenRecords(records))
     click.echo(
         f"Embedder {collection.embedder} {collection.revision} -> {wanted} {target.revision}, "
         f"{collection.dimension} -> {target.dimension} dimensions\n"
-        f"{total} records {'left' if begun else 'in all'}: "
-        f"{again} are given again, {urls} have a URL, "
-        f"{total - again - urls} have no picture"
+        f"{plan.records} records {'left' if plan.begun else 'in all'}: "
+        f"{plan.given_again} are given again, {plan.with_url} have a URL, "
+        f"{plan.without_image} have no picture"
     )
 
 
@@ -144,7 +121,12 @@ async def show_plan(
     default=0.0,
     help="Switch only if this part of the nearest ten stays the same.  [default: 0]",
 )
-@click.option("--beside", is_flag=True, help="Do not switch: keep both vectors, to compare them.")
+@click.option(
+    "--beside",
+    "keep_both",
+    is_flag=True,
+    help="Do not switch: keep both vectors, to compare them.",
+)
 @click.option("--dry-run", is_flag=True, help="As `plan`.")
 @data_option
 def up_command(collection_id: str, dry_run: bool, data: str | None, **wishes: Any) -> None:
@@ -152,10 +134,13 @@ def up_command(collection_id: str, dry_run: bool, data: str | None, **wishes: An
     wanted = Wishes(**wishes)
     if dry_run:
         run_action(
-            data, lambda parts: show_plan(parts, collection_id, wanted.embedder, wanted.records)
+            data,
+            lambda components: show_plan(
+                components, collection_id, wanted.embedder, wanted.records
+            ),
         )
     else:
-        run_action(data, lambda parts: _migrate_up(parts, collection_id, wanted))
+        run_action(data, lambda components: _migrate_up(components, collection_id, wanted))
 
 
 @dataclass(frozen=True)
@@ -167,56 +152,58 @@ class Wishes:
     skip_unreadable: bool
     list_file: Path
     min_overlap: float
-    beside: bool
+    keep_both: bool
 
 
-async def _migrate_up(parts: Components, collection_id: str, wishes: Wishes) -> None:
-    from lookalike.migrations.reembedding import NotVerified, count_lacking
+async def _migrate_up(components: Components, collection_id: str, wishes: Wishes) -> None:
+    from lookalike.adapter.records.point_batches import count_lacking
+    from lookalike.migrations.plans import embedder_underway
+    from lookalike.migrations.reembedding import NotVerified
 
-    collection = await _new_layouts(parts, await parts.collections.find(collection_id))
-    embedder = wishes.embedder or _begun(collection)
+    collection = await _new_layouts(components, await components.collections.find(collection_id))
+    embedder = wishes.embedder or embedder_underway(collection)
     if embedder is None:
-        if not await count_lacking(parts.engine, collection, collection.vector):
+        if not await count_lacking(components.engine, collection, collection.vector):
             click.echo("Nothing is left to do.")
             return
         embedder = collection.embedder
     try:
-        await _embed_anew(parts, collection, embedder, wishes)
+        await _embed_anew(components, collection, embedder, wishes)
     except NotVerified as error:
         _list_unreadable(wishes.list_file, error.unreadable)
         raise
 
 
-async def _new_layouts(parts: Components, collection: Collection) -> Collection:
+async def _new_layouts(components: Components, collection: Collection) -> Collection:
     from rich.progress import Progress
 
     from lookalike.migrations import layout
 
     for migration in layout.pending(collection):
-        total = await parts.records.count(collection)
+        total = await components.records.count(collection)
         with Progress() as bar:
             task = bar.add_task(f"Layout {migration.number}", total=total)
 
             def show(more: int, bar: Progress = bar, task: Any = task) -> None:
                 bar.advance(task, more)
 
-            collection = await layout.apply(parts.engine, collection, migration, show)
+            collection = await layout.apply(components.engine, collection, migration, show)
         click.echo(f"Layout {migration.number} is applied: {migration.text}")
     return collection
 
 
 async def _embed_anew(
-    parts: Components, collection: Collection, embedder: str, wishes: Wishes
+    components: Components, collection: Collection, embedder: str, wishes: Wishes
 ) -> None:
     from rich.progress import Progress
 
     from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
-    from lookalike.migrations.reembedding import count_lacking
+    from lookalike.adapter.records.point_batches import count_lacking
 
     with Progress() as bar:
-        moving = await _reembedding(parts, collection, embedder, wishes.records, bar)
+        moving = await _reembedding(components, collection, embedder, wishes.records, bar)
         if moving.target.revision == collection.revision:
-            missing = await count_lacking(parts.engine, collection, collection.vector)
+            missing = await count_lacking(components.engine, collection, collection.vector)
             left = await moving.fill(collection, collection.vector) if missing else []
             done, said = collection, f"{missing - len(left)} of {missing} that had none got theirs"
         else:
@@ -225,7 +212,7 @@ async def _embed_anew(
             )
             left = verdict.unreadable
             said = f"{verdict.overlap:.0%} of the nearest ten are the same"
-            if wishes.beside:
+            if wishes.keep_both:
                 done, said = collection, f"beside them those of {embedder}, {said}"
                 await asyncio.sleep(SETTLE_SECONDS)
             else:
@@ -235,12 +222,12 @@ async def _embed_anew(
 
 
 async def _reembedding(
-    parts: Components, collection: Collection, embedder: str, records: Path | None, bar: Any
+    components: Components, collection: Collection, embedder: str, records: Path | None, bar: Any
 ) -> Reembedding:
     from lookalike.migrations.reembedding import PassReports, Reembedding
     from lookalike.migrations.sources import GivenRecords
 
-    target = await parts.embedding.identify_embedder(embedder, "--embedder")
+    target = await components.embedding.identify_embedder(embedder, "--embedder")
 
     class Shown(PassReports):
         task: Any = None
@@ -252,19 +239,13 @@ async def _reembedding(
             bar.advance(self.task, records)
 
     return Reembedding(
-        parts.engine,
+        components.engine,
         collection.id,
         target,
-        partial(parts.embedding.embed_with, embedder),
+        partial(components.embedding.embed_with, embedder),
         GivenRecords(records),
         Shown(),
     )
-
-
-def _begun(collection: Collection) -> str | None:
-    """The embedder of the migration that is on its way."""
-    other = collection.second_vector
-    return None if other is None or other.complete else other.embedder
 
 
 def _list_unreadable(file: Path, unreadable: Sequence[Unreadable]) -> None:
@@ -285,12 +266,11 @@ def _list_unreadable(file: Path, unreadable: Sequence[Unreadable]) -> None:
 def switch_command(collection_id: str, data: str | None) -> None:
     """Search by the other vector from now on; once more takes it back."""
 
-    async def action(parts: Components) -> None:
-        from lookalike.adapter.collections import second_vector
+    async def action(components: Components) -> None:
+        from lookalike.migrations.reembedding import switch_and_settle
 
-        collection = await parts.collections.find(collection_id)
-        done = await second_vector.switch_vectors(parts.engine, collection)
-        await asyncio.sleep(second_vector.SETTLE_SECONDS)
+        collection = await components.collections.find(collection_id)
+        done = await switch_and_settle(components.engine, collection)
         click.echo(f"{done.name}: searched by {done.vector}, {done.embedder} {done.revision}.")
 
     run_action(data, action)
@@ -305,13 +285,13 @@ def drop_command(collection_id: str, yes: bool, data: str | None) -> None:
     if not yes:
         click.confirm("Delete the other vector of all records of this collection?", abort=True)
 
-    async def action(parts: Components) -> None:
+    async def action(components: Components) -> None:
         from lookalike.adapter.collections import second_vector
 
-        collection = await parts.collections.find(collection_id)
-        await second_vector.drop_second_vector(parts.engine, collection)
-        other = collection.second_vector
-        click.echo("There was none." if other is None else f"{other.vector} is deleted.")
+        collection = await components.collections.find(collection_id)
+        await second_vector.drop_second_vector(components.engine, collection)
+        second = collection.second_vector
+        click.echo("There was none." if second is None else f"{second.vector} is deleted.")
 
     run_action(data, action)
 

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import click
 
-from lookalike.api.settings import ENGINE_SOCKET, MAIN_PID, Settings, SettingsError
-from lookalike.cli.options import data_option, settings_with
+from lookalike.api.settings import ENGINE_SOCKET, MAIN_PID, HttpSettings, Settings, SettingsError
+from lookalike.cli.options import data_option, settings_with, variable_option
 
 
 @click.command()
-@click.option("--host", help="Address to listen on.  [LOOKALIKE_HOST, default 127.0.0.1]")
-@click.option("--port", type=int, help="Port to listen on.  [LOOKALIKE_PORT, default 8000]")
+@variable_option(HttpSettings, "host", "Address to listen on.")
+@variable_option(HttpSettings, "port", "Port to listen on.", type=int)
 @data_option
-@click.option("--workers", type=int, help="API processes.  [LOOKALIKE_WORKERS, default 1]")
+@variable_option(HttpSettings, "workers", "API processes.", type=int)
 def serve(host: str | None, port: int | None, data: str | None, workers: int | None) -> None:
     """Start the service: the embedded engine, or the Qdrant server of LOOKALIKE_QDRANT_URL."""
     settings = settings_with(host=host, port=port, data=data, workers=workers)

@@ -63,9 +63,11 @@ def _option(field: inspect.Field) -> Callable[[Callable[..., Any]], Callable[...
     name = NAMES.get(field.name, "--" + field.name.replace("_", "-"))
     options: dict[str, Any] = {"help": help_text}
     if isinstance(kind, inspect.BoolType):
-        options["is_flag"] = True
+        # A flag that is not given is left to the default of the field, whatever that is.
+        name = f"{name}/{name.replace('--', '--no-', 1)}"
+        options["default"] = None
     elif isinstance(kind, inspect.VarTupleType):
-        options["multiple"] = True
+        options |= {"multiple": True, "type": _click_type(_item_type(kind))}
     else:
         options["type"] = _click_type(kind)
         if field.default not in (NODEFAULT, None):
@@ -83,6 +85,15 @@ def _unwrapped(kind: inspect.Type) -> tuple[inspect.Type, str]:
         else:
             (kind,) = (one for one in kind.types if not isinstance(one, inspect.NoneType))
     return kind, help_text
+
+
+def _item_type(kind: inspect.VarTupleType) -> inspect.Type:
+    """The type of an item as it is written on the command line: of a union, the one that is no
+    struct."""
+    item = kind.item_type
+    if isinstance(item, inspect.UnionType):
+        (item,) = (one for one in item.types if not isinstance(one, inspect.StructType))
+    return _unwrapped(item)[0]
 
 
 def _click_type(kind: inspect.Type) -> click.ParamType[Any]:

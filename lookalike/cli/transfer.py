@@ -27,16 +27,16 @@ def export_command(collection_id: str, file: Path, data: str | None) -> None:
     from lookalike.cli.offline import run_with_components
     from lookalike.migrations import archive
 
-    async def action(parts: Components) -> int:
-        collection = await parts.collections.find(collection_id)
-        total = await parts.records.count(collection)
+    async def action(components: Components) -> int:
+        collection = await components.collections.find(collection_id)
+        total = await components.records.count(collection)
         with Progress() as bar:
             task = bar.add_task("Exporting", total=total)
 
             def show(done: int) -> None:
                 bar.update(task, completed=done)
 
-            return await archive.export_collection(parts.engine, collection, file, show)
+            return await archive.export_collection(components.engine, collection, file, show)
 
     records = run_with_components(settings_with(data=data), action)
     click.echo(f"{records} records are in {file}.")
@@ -56,14 +56,14 @@ def import_command(file: Path, as_new: bool, data: str | None) -> None:
     from lookalike.cli.offline import run_with_components
     from lookalike.migrations import archive
 
-    async def action(parts: Components) -> Any:
+    async def action(components: Components) -> Any:
         with Progress() as bar:
             task = bar.add_task("Importing", total=None)
 
             def show(more: int) -> None:
                 bar.advance(task, more)
 
-            return await archive.import_collection(parts.engine, file, show, as_new=as_new)
+            return await archive.import_collection(components.engine, file, show, as_new=as_new)
 
     collection, records = run_with_components(settings_with(data=data), action)
     click.echo(f"Collection {collection.id} has {records} records.")

@@ -33,7 +33,7 @@ from lookalike.embedders.embedder_errors import (
 from lookalike.embedders.memory import trim_heap
 from lookalike.embedders.protocol import Distance, Embedder, TextEmbedder, Vector
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Places of inserts, and as many of searches. A decoded image takes about 1.2 MB while it waits.
 MAX_WAITING = 256
@@ -222,7 +222,7 @@ class BatchedEmbedder:
             return [failure] * len(items)
         if len(items) > 1:
             return [answer for item in items for answer in self._embed([item])]
-        logger.error("the embedder %s failed", self.name, exc_info=failure)
+        log.error("the embedder %s failed", self.name, exc_info=failure)
         if isinstance(failure, EmbedderError):
             return [failure]
         broken = EmbedderBroken(f"the embedder {self.name} failed on this input")

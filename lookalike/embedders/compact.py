@@ -20,8 +20,9 @@ from PIL import Image
 from lookalike.embedders import lite0
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 from lookalike.embedders.shared_networks import shared
+from lookalike.embedders.whole_files import write_whole
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 NAME = "lite0-384"
 DIMENSION = 384
@@ -80,12 +81,12 @@ def _directions(path: Path) -> Vectors:
             if directions.shape == (lite0.DIMENSION, DIMENSION):
                 return directions
         except (OSError, ValueError, EOFError):
-            logger.warning("the cached directions cannot be read and are computed again")
+            log.warning("the cached directions cannot be read and are computed again")
     directions = classifier_directions()
     file = io.BytesIO()
     np.save(file, directions)
     try:
-        lite0.write_whole(path, file.getvalue())
+        write_whole(path, file.getvalue())
     except OSError:
-        logger.warning("the directions cannot be cached, so every start computes them")
+        log.warning("the directions cannot be cached, so every start computes them")
     return directions

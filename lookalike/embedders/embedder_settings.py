@@ -13,6 +13,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+MAX_IMAGE_PX = 4096
+"""The largest side of the square that a model may see."""
+MAX_DIMENSION = 65_536
+"""The most numbers that a vector may have, here and in the engines."""
+
 ClipPrecision = Literal["auto", "float32", "float16", "bfloat16", "int8"]
 RemoteApi = Literal["openai", "jina", "tei"]
 
@@ -49,7 +54,7 @@ class RemoteSettings(
     """The server embeds texts too, in the same space."""
     dimension: Annotated[int, Meta(ge=0)] = 0
     """Numbers of its vectors, checked at the start; 0: as many as it answers."""
-    image_px: Annotated[int, Meta(ge=1, le=4096)] = 224
+    image_px: Annotated[int, Meta(ge=1, le=MAX_IMAGE_PX)] = 224
     """Side of the square that its model sees; pictures are sent twice as large."""
     timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """Seconds that it may take for one request."""

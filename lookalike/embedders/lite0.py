@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Sequence
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -25,11 +23,12 @@ from lookalike.embedders.images.fit import fit_to_square
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 from lookalike.embedders.sessions import open_session
 from lookalike.embedders.shared_networks import shared
+from lookalike.embedders.whole_files import write_whole
 
 if TYPE_CHECKING:
     from lookalike.embedders.torch_checkpoint import Weights
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 NAME = "lite0"
 IMAGE_PX = 224
@@ -80,12 +79,12 @@ def load(cache_folder: Path) -> Lite0:
         try:
             return Lite0(open_session(path))
         except Exception:  # onnxruntime has a dozen unrelated classes for a file that it refuses
-            logger.warning("the cached network cannot be read and is built again", exc_info=True)
+            log.warning("the cached network cannot be read and is built again", exc_info=True)
     model = _build()
     try:
         write_whole(path, model)
     except OSError:
-        logger.warning("the network cannot be cached, so every start builds it", exc_info=True)
+        log.warning("the network cannot be cached, so every start builds it", exc_info=True)
     return Lite0(open_session(model))
 
 
@@ -104,17 +103,3 @@ def read_weights() -> Weights:
         if hashlib.sha256(path.read_bytes()).hexdigest() != WEIGHTS_SHA256:
             raise EmbedderBroken(f"{path.name} is not the file of the pinned package")
         return read_checkpoint(path)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """All or nothing: several processes may start at once, and any may be killed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.replace(file.name, path)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

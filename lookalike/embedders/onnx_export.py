@@ -98,6 +98,7 @@ def _write(network: Any, tower: Tower, file: Path) -> Path:
         for numbers in (processor.image_mean, processor.image_std)
     )
 
+    # Of torch mypy sees no types, so that this base is Any.
     class WholeTower(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()

@@ -46,7 +46,7 @@ class Embedder(Protocol):
 
     @property
     def dimension(self) -> int:
-        """How many numbers a vector has, 1 to 65,536."""
+        """How many numbers a vector has, 1 to `embedder_settings.MAX_DIMENSION`."""
         ...
 
     @property
@@ -56,7 +56,7 @@ class Embedder(Protocol):
 
     @property
     def image_px(self) -> int:
-        """The side of the square that the model sees, 1 to 4096 pixels.
+        """The side of the square that the model sees, 1 to `embedder_settings.MAX_IMAGE_PX` pixels.
 
         An image is decoded no larger than needed: both sides of what `embed_images` gets are at
         least twice that, if the image has so many pixels.

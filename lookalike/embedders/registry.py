@@ -14,6 +14,7 @@ from lookalike.embedders.embedder_errors import (
     EmbedderError,
     UnknownEmbedder,
 )
+from lookalike.embedders.embedder_settings import MAX_DIMENSION, MAX_IMAGE_PX
 from lookalike.embedders.memory import trim_heap
 from lookalike.embedders.protocol import DISTANCES, Embedder
 
@@ -116,9 +117,17 @@ def check_protocol(embedder: object, name: str) -> None:
         for attribute, wanted, good in (
             ("name", f"the name of its entry point, {name}", lambda v: v == name),
             ("revision", "a text of 1 to 64 characters", _is_short_text),
-            ("dimension", "a number from 1 to 65536", lambda v: _is_count(v, 65_536)),
+            (
+                "dimension",
+                f"a number from 1 to {MAX_DIMENSION}",
+                lambda v: _is_count(v, MAX_DIMENSION),
+            ),
             ("distance", "one of " + ", ".join(DISTANCES), lambda v: v in DISTANCES),
-            ("image_px", "a number from 1 to 4096", lambda v: _is_count(v, 4096)),
+            (
+                "image_px",
+                f"a number from 1 to {MAX_IMAGE_PX}",
+                lambda v: _is_count(v, MAX_IMAGE_PX),
+            ),
             ("embed_images", "a method", callable),
         )
         if not good(getattr(embedder, attribute, None))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,7 +69,7 @@ def findings(load: Load, name: str, cache_folder: Path) -> Iterator[Finding]:
     yield Finding("It loads and has every attribute of the protocol", "")
     rules = [*_IMAGE_RULES, *(_TEXT_RULES if isinstance(embedder, TextEmbedder) else ())]
     for rule in rules:
-        yield Finding(_sentence(rule), _fault_of(lambda rule=rule: rule(embedder)))  # type: ignore[misc]
+        yield Finding(_sentence(rule), _fault_of(partial(rule, embedder)))
     yield Finding(
         "Loaded again, it has the same revision and the same vectors",
         _fault_of(lambda: _loads_the_same(load, embedder, cache_folder)),

@@ -18,18 +18,24 @@ import functools
 import gzip
 import os
 from array import array
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
-from qdrant_client import models
 
 from lookalike.adapter.collections import indexes, store
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
 from lookalike.adapter.point_layout import TAGS_VECTOR
+from lookalike.adapter.records.point_batches import (
+    SparseNumbers,
+    StoredId,
+    StoredPoint,
+    insert_missing,
+    scroll_points,
+)
 
 FORMAT, VERSION = "lookalike-export", 1
 PAGE = 64
@@ -45,8 +51,8 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct, omit_defaults=True):
-    id: str | int = ""
-    vectors: dict[str, Any] = {}
+    id: StoredId = ""
+    vectors: dict[str, str | SparseNumbers] = {}
     payload: dict[str, Any] = {}
     end: bool = False
     records: int = 0
@@ -54,32 +60,6 @@ class Line(msgspec.Struct, omit_defaults=True):
 
 class ArchiveDamaged(InvalidRequest):
     """The file is not an export of ours, or not a whole one."""
-
-
-async def scroll_points(
-    engine: Engine,
-    physical: str,
-    *,
-    condition: models.Filter | None = None,
-    start: Any = None,
-    payload: Any = True,
-    vectors: bool | list[str] = True,
-    page: int = PAGE,
-) -> AsyncIterator[tuple[list[models.Record], Any]]:
-    """Pages of points in the order of their ids, each with the id at which the next one begins."""
-    offset = start
-    while True:
-        points, offset = await engine.scroll(
-            physical,
-            scroll_filter=condition,
-            limit=page,
-            offset=offset,
-            with_payload=payload,
-            with_vectors=vectors,
-        )
-        yield points, offset
-        if offset is None:
-            return
 
 
 async def export_collection(
@@ -92,12 +72,12 @@ async def export_collection(
     """
     partial = file.with_name(file.name + ".part")
     records = 0
-    with _opened(partial, "wb", compressed=file.suffix == ".gz") as out:
+    with _open(partial, "wb", compressed=file.suffix == ".gz") as out:
         settings = msgspec.to_builtins(collection)
         del settings["physical"], settings["alternative"]
         out.write(msgspec.json.encode(Header(FORMAT, VERSION, settings)) + b"\n")
         names = [collection.vector, TAGS_VECTOR]
-        async for points, _ in scroll_points(engine, collection.physical, vectors=names):
+        async for points, _ in scroll_points(engine, collection, vectors=names, page=PAGE):
             for point in points:
                 out.write(msgspec.json.encode(_line(point)) + b"\n")
             records += len(points)
@@ -116,7 +96,7 @@ async def import_collection(
     `as_new` gives it an id of its own. Raises CollectionConflict where the id exists, and
     ArchiveDamaged, after which nothing can be seen of it.
     """
-    collection = _collection(file, as_new)
+    collection = _read_header(file, as_new)
     if collection.id in await store.read_aliases(engine):
         raise CollectionConflict(f"The collection {collection.id} exists already.")
     if not await engine.collection_exists(collection.physical):
@@ -124,17 +104,19 @@ async def import_collection(
     else:
         await indexes.ensure_indexes(engine, collection)
     expected = 0
-    batch: list[Line] = []
-    for line in _lines(file):
+    batch: list[StoredPoint] = []
+    for line in _read_lines(file):
         if line.end:
             expected = line.records
             break
-        batch.append(line)
+        batch.append(_point(line))
         if len(batch) == PAGE:
-            progress(await _write_missing(engine, collection, batch))
+            await insert_missing(engine, collection, batch)
+            progress(len(batch))
             batch = []
-    progress(await _write_missing(engine, collection, batch))
-    count = (await engine.count(collection.physical)).count
+    await insert_missing(engine, collection, batch)
+    progress(len(batch))
+    count = await store.count_stored(engine, collection)
     if count != expected:
         raise ArchiveDamaged(
             f"{expected} records were exported and {count} are there after the import."
@@ -143,20 +125,8 @@ async def import_collection(
     return collection, count
 
 
-async def _write_missing(engine: Engine, collection: Collection, lines: Sequence[Line]) -> int:
-    if not lines:
-        return 0
-    ids = [line.id for line in lines]
-    found = await engine.retrieve(collection.physical, ids, with_payload=False)
-    existing = {str(point.id) for point in found}
-    points = [_point(line) for line in lines if str(line.id) not in existing]
-    if points:
-        await engine.upsert(collection.physical, points=points)
-    return len(lines)
-
-
-def _collection(file: Path, as_new: bool) -> Collection:
-    with _opened(file, "rb") as source:
+def _read_header(file: Path, as_new: bool) -> Collection:
+    with _open(file, "rb") as source:
         try:
             header = msgspec.json.decode(source.readline(), type=Header)
         except (msgspec.DecodeError, OSError, EOFError):
@@ -170,11 +140,11 @@ def _collection(file: Path, as_new: bool) -> Collection:
     return msgspec.convert(header.collection | own, Collection)
 
 
-def _lines(file: Path) -> Iterator[Line]:
+def _read_lines(file: Path) -> Iterator[Line]:
     """The lines after the first; raises ArchiveDamaged where the last one is missing."""
     decode = msgspec.json.Decoder(Line).decode
     try:
-        with _opened(file, "rb") as source:
+        with _open(file, "rb") as source:
             source.readline()
             for number, text in enumerate(source, 2):
                 try:
@@ -191,7 +161,7 @@ def _lines(file: Path) -> Iterator[Line]:
     raise ArchiveDamaged("The file is cut short: its last line is missing.")
 
 
-def _opened(file: Path, mode: str, *, compressed: bool | None = None) -> IO[bytes]:
+def _open(file: Path, mode: str, *, compressed: bool | None = None) -> IO[bytes]:
     """A file to be read is known by its first bytes, whatever its name."""
     if compressed is None:
         with open(file, "rb") as start:
@@ -201,23 +171,19 @@ def _opened(file: Path, mode: str, *, compressed: bool | None = None) -> IO[byte
     return stream
 
 
-def _line(point: models.Record) -> Line:
-    found: Any = point.vector or {}
+def _line(point: StoredPoint) -> Line:
     vectors = {
-        name: {"indices": vector.indices, "values": vector.values}
-        if isinstance(vector, models.SparseVector)
+        name: vector
+        if isinstance(vector, SparseNumbers)
         else base64.b64encode(array("f", vector).tobytes()).decode()
-        for name, vector in found.items()
+        for name, vector in point.vectors.items()
     }
-    id_: Any = point.id
-    return Line(id=id_, vectors=vectors, payload=point.payload or {})
+    return Line(id=point.id, vectors=vectors, payload=point.payload)
 
 
-def _point(line: Line) -> models.PointStruct:
+def _point(line: Line) -> StoredPoint:
     vectors = {
-        name: list(array("f", base64.b64decode(vector)))
-        if isinstance(vector, str)
-        else models.SparseVector(**vector)
+        name: list(array("f", base64.b64decode(vector))) if isinstance(vector, str) else vector
         for name, vector in line.vectors.items()
     }
-    return models.PointStruct.model_construct(id=line.id, vector=vectors, payload=line.payload)
+    return StoredPoint(line.id, line.payload, vectors)

@@ -11,14 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from qdrant_client import models
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.point_layout import RESERVED_KEY
-from lookalike.adapter.records.bookkeeping import WRITE_TOKEN, WRITE_TOKEN_PATH
-from lookalike.migrations.archive import scroll_points
+from lookalike.adapter.records.point_batches import replace_payloads, scroll_points
 
 CHECKPOINT_KEY = "lookalike-migration"
 PAGE = 256
@@ -73,13 +70,14 @@ async def apply(
     if found.number != migration.number:
         found = Checkpoint(number=migration.number)
     records = found.records
-    pages = scroll_points(engine, collection.physical, start=found.after, vectors=False, page=PAGE)
+    pages = scroll_points(engine, collection, start=found.after, page=PAGE)
     async for points, after in pages:
-        operations = [
-            operation for point in points if (operation := _operation(point, migration)) is not None
+        changes = [
+            (point, payload)
+            for point in points
+            if (payload := migration.change(point.payload)) is not None
         ]
-        if operations:
-            await engine.batch_update_points(collection.physical, update_operations=operations)
+        await replace_payloads(engine, collection, changes)
         records += len(points)
         if after is not None:
             await _save(engine, collection, Checkpoint(migration.number, str(after), records))
@@ -94,20 +92,3 @@ async def apply(
 async def _save(engine: Engine, collection: Collection, reached: Checkpoint | None) -> None:
     kept = {} if reached is None else msgspec.to_builtins(reached)
     await engine.update_collection(collection.physical, metadata={CHECKPOINT_KEY: kept})
-
-
-def _operation(point: models.Record, migration: Migration) -> models.UpdateOperation | None:
-    payload = point.payload or {}
-    changed = migration.change(payload)
-    if changed is None:
-        return None
-    token = (payload.get(RESERVED_KEY) or {}).get(WRITE_TOKEN, "")
-    unchanged = models.Filter(
-        must=[
-            models.HasIdCondition(has_id=[point.id]),
-            models.FieldCondition(key=WRITE_TOKEN_PATH, match=models.MatchValue(value=token)),
-        ]
-    )
-    return models.OverwritePayloadOperation(
-        overwrite_payload=models.SetPayload(payload=changed, filter=unchanged)
-    )

@@ -15,12 +15,9 @@ goes on by being started again, at any point.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
-from qdrant_client import models
 
 from lookalike.adapter.collections import second_vector, store
 from lookalike.adapter.collections.collection_settings import (
@@ -30,20 +27,21 @@ from lookalike.adapter.collections.collection_settings import (
 )
 from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.errors import (
-    CollectionConflict,
-    CollectionNotFound,
-    RecordRefused,
-    RecordsNotFound,
-)
+from lookalike.adapter.errors import CollectionConflict, CollectionNotFound, RecordRefused
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.bookkeeping import CROP, IMAGE
-from lookalike.adapter.records.image_sources import Embedded, ImageSource
+from lookalike.adapter.records.image_sources import Embed, ImageSource
+from lookalike.adapter.records.point_batches import (
+    StoredId,
+    StoredPoint,
+    count_lacking,
+    scroll_points,
+    set_vectors,
+)
 from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.search.nearest import Query, find_nearest
 from lookalike.adapter.search.vectors import read_vectors
-from lookalike.migrations.archive import scroll_points
 from lookalike.migrations.sources import GivenRecords
 
 PAGE = 64
@@ -54,8 +52,6 @@ NEIGHBOURS = 10
 
 NEEDED = ["_id", "_url", *(f"{RESERVED_KEY}.{name}" for name in (IMAGE, CROP))]
 """What of a payload says where the image is, and which it was."""
-
-Embed = Callable[[Sequence[ImageSource]], Awaitable[list[Embedded | RecordRefused]]]
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -114,7 +110,7 @@ class Reembedding:
         self._given = given
         self._progress = progress or PassReports()
         self._settle_seconds = settle_seconds
-        self._failed: dict[tuple[str, str | None], Unreadable] = {}
+        self._failed: dict[tuple[StoredId, str | None], Unreadable] = {}
 
     async def run(
         self, *, skip_unreadable: bool = False, min_overlap: float = 0.0
@@ -140,15 +136,14 @@ class Reembedding:
                 "or leave them out on purpose.",
                 unreadable,
             )
-        collection = await self._present()
+        collection = await self._read_present()
         complete = msgspec.structs.replace(self._second(collection), complete=True)
         collection = await second_vector.save_second_vector(self._engine, collection, complete)
-        other = second_vector.swapped(collection)
-        records = (await self._engine.count(collection.physical)).count
-        records -= await count_lacking(self._engine, collection, other.vector)
-        verdict = Verdict(
-            records, unreadable, await measure_overlap(self._engine, collection, other)
-        )
+        second = second_vector.swapped(collection)
+        records = await store.count_stored(self._engine, collection)
+        records -= await count_lacking(self._engine, collection, second.vector)
+        overlap = await measure_overlap(self._engine, collection, second)
+        verdict = Verdict(records, unreadable, overlap)
         if verdict.overlap < min_overlap:
             raise NotVerified(
                 f"Only {verdict.overlap:.0%} of the nearest ten are the same.", unreadable
@@ -157,7 +152,7 @@ class Reembedding:
 
     async def begin(self) -> Collection:
         """The collection with a second vector of the target's, made now or when this began."""
-        present = await self._present()
+        present = await self._read_present()
         if present.revision == self.target.revision:
             raise CollectionConflict("The collection is searched by this embedder already.")
         if present.second_vector is None:
@@ -166,28 +161,29 @@ class Reembedding:
         return present
 
     def _second(self, collection: Collection) -> SecondVector:
-        found = collection.second_vector
-        if found is None or found.revision != self.target.revision:
-            other = found.embedder if found is not None else "no embedder"
+        second = collection.second_vector
+        if second is None or second.revision != self.target.revision:
+            embedder = second.embedder if second is not None else "no embedder"
             raise CollectionConflict(
-                f"The collection has another vector, of {other}: finish with it, or drop it first."
+                f"The collection has another vector, of {embedder}: finish with it, "
+                "or drop it first."
             )
-        return found
+        return second
 
     async def switch(self) -> Collection:
         """Searches by the new vector from now on.
 
         Raises CollectionConflict unless it is complete.
         """
-        present = await self._present()
+        present = await self._read_present()
         vector = self._second(present).vector
-        done = await second_vector.switch_vectors(self._engine, present)
-        # What a process has written that did not know of the vector yet is filled afterwards.
-        await asyncio.sleep(self._settle_seconds)
-        await self._pass(done, vector, MAX_PASSES)
+        done = await switch_and_settle(self._engine, present, self._settle_seconds)
+        # A process that did not know the vector yet may have inserted records without it; fill
+        # them now.
+        await self._embed_lacking(done, vector, MAX_PASSES)
         return done
 
-    async def _present(self) -> Collection:
+    async def _read_present(self) -> Collection:
         found = await store.read_collection(self._engine, self._id)
         if found is None:
             raise CollectionNotFound
@@ -196,87 +192,81 @@ class Reembedding:
     async def fill(self, collection: Collection, vector: str) -> list[Unreadable]:
         """Passes until none finds a record to embed; those that are left cannot be read."""
         for number in range(1, MAX_PASSES + 1):
-            embedded = await self._pass(collection, vector, number)
+            embedded = await self._embed_lacking(collection, vector, number)
             if number == 1:
                 # By then every process embeds what it inserts by both.
                 await asyncio.sleep(self._settle_seconds)
             elif embedded == 0:
-                return await self._unreadable(collection, vector)
+                return await self._list_unreadable(collection, vector)
         raise NotVerified(f"After {MAX_PASSES} passes records without the vector still come.")
 
-    async def _pass(self, collection: Collection, vector: str, number: int) -> int:
+    async def _embed_lacking(self, collection: Collection, vector: str, number: int) -> int:
         """Embeds the records without the vector, each tried once; how many got it."""
         self._progress.pass_begins(number, await count_lacking(self._engine, collection, vector))
         embedded = 0
-        async for points, _ in self._left(collection, vector, PAGE):
-            untried = [point for point in points if _image(point) not in self._failed]
+        async for points, _ in self._scroll_lacking(collection, vector, PAGE):
+            untried = [point for point in points if _image_key(point) not in self._failed]
             embedded += await self._embed_records(collection, vector, untried)
             self._progress.looked_at(len(points))
         return embedded
 
-    def _left(
+    def _scroll_lacking(
         self, collection: Collection, vector: str, page: int
-    ) -> AsyncIterator[tuple[list[models.Record], Any]]:
+    ) -> AsyncIterator[tuple[list[StoredPoint], StoredId | None]]:
         """Pages of the records without the vector."""
-        return scroll_points(
-            self._engine,
-            collection.physical,
-            condition=without(vector),
-            payload=NEEDED,
-            vectors=False,
-            page=page,
-        )
+        return scroll_points(self._engine, collection, lacking=vector, payload=NEEDED, page=page)
 
     async def _embed_records(
-        self, collection: Collection, vector: str, points: Sequence[models.Record]
+        self, collection: Collection, vector: str, points: Sequence[StoredPoint]
     ) -> int:
-        sources: list[tuple[models.Record, ImageSource]] = []
+        sources: list[tuple[StoredPoint, ImageSource]] = []
         for point in points:
             try:
-                sources.append((point, self._given.source(point.payload or {})))
+                sources.append((point, self._given.find_source(point.payload)))
             except RecordRefused as refusal:
                 self._refuse(point, refusal)
         results = await self._embed([source for _, source in sources]) if sources else []
-        updates: list[models.UpdateOperation] = []
+        vectors: list[tuple[StoredPoint, list[float]]] = []
         for (point, _), result in zip(sources, results, strict=True):
             if isinstance(result, RecordRefused):
                 self._refuse(point, result)
             else:
-                updates.append(_update(point, vector, result.vector))
-        if updates:
-            # A record that was deleted meanwhile may stop the rest, which the next pass finds.
-            with contextlib.suppress(RecordsNotFound):
-                await self._engine.batch_update_points(
-                    collection.physical, update_operations=updates
-                )
-        return len(updates)
+                vectors.append((point, result.vector))
+        await set_vectors(self._engine, collection, vector, vectors)
+        return len(vectors)
 
-    def _refuse(self, point: models.Record, refusal: RecordRefused) -> None:
-        id_ = str((point.payload or {}).get("_id", point.id))
-        self._failed[_image(point)] = Unreadable(id_, refusal.code, refusal.text)
+    def _refuse(self, point: StoredPoint, refusal: RecordRefused) -> None:
+        id_ = str(point.payload.get("_id", point.id))
+        self._failed[_image_key(point)] = Unreadable(id_, refusal.code, refusal.text)
 
-    async def _unreadable(self, collection: Collection, vector: str) -> list[Unreadable]:
+    async def _list_unreadable(self, collection: Collection, vector: str) -> list[Unreadable]:
         """Of those that could not be read, the ones that are still there."""
         found: list[Unreadable] = []
-        async for points, _ in self._left(collection, vector, 1000):
-            found += [self._failed[key] for p in points if (key := _image(p)) in self._failed]
+        async for points, _ in self._scroll_lacking(collection, vector, 1000):
+            found += [self._failed[key] for p in points if (key := _image_key(p)) in self._failed]
         return found
 
 
-async def count_lacking(engine: Engine, collection: Collection, vector: str) -> int:
-    """How many records are without this vector."""
-    found = await engine.count(collection.physical, count_filter=without(vector))
-    return found.count
+async def switch_and_settle(
+    engine: Engine, collection: Collection, settle_seconds: float = SETTLE_SECONDS
+) -> Collection:
+    """Searches by the second vector from now on, and returns once every process does.
+
+    Raises CollectionConflict without a second vector that is complete.
+    """
+    done = await second_vector.switch_vectors(engine, collection)
+    await asyncio.sleep(settle_seconds)
+    return done
 
 
-async def measure_overlap(engine: Engine, one: Collection, other: Collection) -> float:
+async def measure_overlap(engine: Engine, first: Collection, second: Collection) -> float:
     """The mean share of the nearest ten that both have in common, over some random records.
 
     1 where nothing can differ: no record has a neighbour.
     """
-    sampled = await listing.sample_records(engine, one, SAMPLE, EVERYTHING, frozenset({"_id"}))
+    sampled = await listing.sample_records(engine, first, SAMPLE, EVERYTHING, frozenset({"_id"}))
     ids = [str(record["_id"]) for record in sampled.records]
-    sides = [(side, await read_vectors(engine, side, ids)) for side in (one, other)]
+    sides = [(side, await read_vectors(engine, side, ids)) for side in (first, second)]
     shares = []
     for id_ in sorted(sides[0][1].keys() & sides[1][1].keys()):
         # By its vectors and not by its id, for it may be deleted at any moment.
@@ -294,34 +284,6 @@ async def measure_overlap(engine: Engine, one: Collection, other: Collection) ->
     return sum(shares) / len(shares) if shares else 1.0
 
 
-def without(vector: str) -> models.Filter:
-    """The records that do not have this vector."""
-    return models.Filter(must_not=[models.HasVectorCondition(has_vector=vector)])
-
-
-def _bookkeeping(point: models.Record) -> dict[str, Any]:
-    kept: dict[str, Any] = (point.payload or {}).get(RESERVED_KEY) or {}
-    return kept
-
-
-def _image(point: models.Record) -> tuple[str, str | None]:
-    return str(point.id), _bookkeeping(point).get(IMAGE)
-
-
-def _update(point: models.Record, name: str, vector: list[float]) -> models.UpdateOperation:
-    """Sets the vector, unless the record has another image by now (deleted, inserted again)."""
-    id_, image = _image(point)
-    same_image = models.Filter(
-        must=[
-            models.HasIdCondition(has_id=[id_]),
-            models.FieldCondition(
-                key=f"{RESERVED_KEY}.{IMAGE}", match=models.MatchValue(value=image or "")
-            ),
-        ]
-    )
-    return models.UpdateVectorsOperation.model_construct(
-        update_vectors=models.UpdateVectors.model_construct(
-            points=[models.PointVectors.model_construct(id=id_, vector={name: vector})],
-            update_filter=same_image,
-        )
-    )
+def _image_key(point: StoredPoint) -> tuple[StoredId, str | None]:
+    """The record and which image it has: another image of it is tried again."""
+    return point.id, point.image_hash

@@ -32,26 +32,23 @@ class GivenRecords:
                     self._places[_id(line, f"line {number}")] = place
                 place += len(line)
 
-    def __len__(self) -> int:
-        return len(self._places)
-
     def __contains__(self, id_: object) -> bool:
         return id_ in self._places
 
-    def source(self, payload: dict[str, Any]) -> ImageSource:
+    def find_source(self, payload: dict[str, Any]) -> ImageSource:
         """The image of a stored record: the one given again, or else its stored `_url`; of either
         the part that counted when the record was inserted, unless the one given again names one.
 
         Raises RecordRefused (400) where there is neither.
         """
         crop = (payload.get(RESERVED_KEY) or {}).get(CROP)
-        given = self._given(str(payload.get("_id"))) or payload
+        given = self._read_given(str(payload.get("_id"))) or payload
         source = ImageSource.of({"_crop": crop} | given)
         if source is None:
             raise RecordRefused(400, "the record has no _url, and was not given again")
         return source
 
-    def _given(self, id_: str) -> dict[str, Any] | None:
+    def _read_given(self, id_: str) -> dict[str, Any] | None:
         place = self._places.get(id_)
         if self._file is None or place is None:
             return None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.contract.images import base64_of, jpeg, record
 from tests.contract.palette import filled
 from tests.live import LiveServer, live_server, lookalike

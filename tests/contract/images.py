@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 
 Record = dict[str, Any]
 

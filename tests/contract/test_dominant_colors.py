@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.service import Service
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.contract.images import base64_of, batches, jpeg
 from tests.service import Service
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from ximilar.client import search as clients
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.contract.images import MEBIBYTE, base64_of, jpeg, record
 from tests.contract.official import CLIENTS, OF_EVERY_CLASS, ClientClass, connect_client
 from tests.file_server import FileServer

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ximilar.client import search as clients
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.contract.images import record
 from tests.contract.official import connect_client
 from tests.file_server import FileServer

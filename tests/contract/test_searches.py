@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.contract.answers import ids, search
 from tests.contract.images import base64_of
 from tests.file_server import FileServer

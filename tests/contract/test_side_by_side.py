@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.file_server import FileServer
 from tests.live import LiveServer, lookalike
 from tests.service import Service

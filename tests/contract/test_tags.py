@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.contract.answers import ids
 from tests.contract.palette import COLOURS, TAGS, distance, filled, png
 from tests.service import Service

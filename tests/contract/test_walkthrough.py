@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from ximilar.client.search import SimilarityPhotosClient
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from tests.contract.images import altered, base64_of, batches, jpeg
 from tests.file_server import FileServer
 from tests.service import Service

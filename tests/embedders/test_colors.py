@@ -11,7 +11,7 @@ from PIL import Image
 from benchmarks.duplicates import measure
 from benchmarks.quality import Way, baselines, decoded, leave_one_out
 from lookalike.adapter.collections.defaults import NEAR_DUPLICATE_RADIUS
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from lookalike.embedders import cielab, lite0
 from lookalike.embedders.colors import foreground, load, palette
 from lookalike.embedders.images.decoding import decode_image

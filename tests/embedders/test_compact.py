@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.quality import Way, leave_one_out
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from lookalike.embedders import compact, lite0
 from lookalike.embedders.protocol import Vectors
 

@@ -9,7 +9,7 @@ from collections import Counter
 
 from PIL import Image
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 
 
 def test_45_photos_of_products(products: list[DemoImage]) -> None:

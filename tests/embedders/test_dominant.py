@@ -7,7 +7,7 @@ import io
 import pytest
 from PIL import Image
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from lookalike.embedders.dominant import MAX_COLORS, MIN_SHARE, dominant_colors
 from lookalike.embedders.images.decoding import decode_image
 

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from lookalike.embedders import lite0
 from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.images.decoding import decode_image

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance
 
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.phash import DIMENSION, colour_bits, load, structure_bits
 

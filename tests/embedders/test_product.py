@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from benchmarks.quality import Way, leave_one_out
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from lookalike.embedders import lite0, product
 from lookalike.embedders.images.decoding import decode_image
 

@@ -20,7 +20,7 @@ from benchmarks.quality import (
     score_neighbours,
     similarities,
 )
-from lookalike.demo_images import DemoImage
+from lookalike.cli.demo_images import DemoImage
 from lookalike.embedders import compact, product
 from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.protocol import Embedder

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lookalike.adapter.engines.embedded import messages
+from lookalike.embedders import embedder_settings
 from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderClosed, UnknownEmbedder
 from lookalike.embedders.protocol import Embedder, fingerprint
 from lookalike.embedders.registry import GROUP, Registry
@@ -50,7 +52,7 @@ async def test_loaded_once_however_many_ask(tmp_path: Path) -> None:
     embedders = registry(tmp_path, shade="load")
     assert plugins.LOADED == []
     impatient = asyncio.create_task(embedders.get("shade"))
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0)  # in which it begins to wait
     impatient.cancel()
     several = await asyncio.gather(*(embedders.get("shade") for _ in range(5)))
     assert len(set(map(id, several))) == 1
@@ -101,3 +103,7 @@ def test_a_fingerprint_knows_where_its_parts_end() -> None:
     assert fingerprint("a", "bc") != fingerprint("ab", "c")
     assert fingerprint("a", 1) == fingerprint("a", 1)
     assert len(fingerprint()) == 16
+
+
+def test_a_vector_may_be_as_large_as_the_engine_takes() -> None:
+    assert embedder_settings.MAX_DIMENSION == messages.MAX_DIMENSION

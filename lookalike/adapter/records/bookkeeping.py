@@ -39,7 +39,7 @@ def update_operations(
     operations: list[models.UpdateOperation] = [
         models.OverwritePayloadOperation(
             overwrite_payload=models.SetPayload(
-                payload=stored_payload(new, bookkeeping), filter=_in_state(id_, read_token)
+                payload=stored_payload(new, bookkeeping), filter=in_state(id_, read_token)
             )
         )
     ]
@@ -51,7 +51,7 @@ def update_operations(
                 models.UpdateVectorsOperation(
                     update_vectors=models.UpdateVectors(
                         points=[models.PointVectors(id=id_, vector={TAGS_VECTOR: vector})],
-                        update_filter=_in_state(id_, token),
+                        update_filter=in_state(id_, token),
                     )
                 )
             )
@@ -59,14 +59,15 @@ def update_operations(
             operations.append(
                 models.DeleteVectorsOperation(
                     delete_vectors=models.DeleteVectors(
-                        filter=_in_state(id_, token), vector=[TAGS_VECTOR]
+                        filter=in_state(id_, token), vector=[TAGS_VECTOR]
                     )
                 )
             )
     return operations
 
 
-def _in_state(id_: str, token: str) -> models.Filter:
+def in_state(id_: str | int, token: str) -> models.Filter:
+    """Holds while the point is as whoever left this token wrote it."""
     return models.Filter(
         must=[
             models.HasIdCondition(has_id=[id_]),

@@ -15,6 +15,7 @@ import ssl
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import httpcore
@@ -29,7 +30,7 @@ from lookalike.embedders.images.image_errors import (
 )
 from lookalike.embedders.images.image_settings import ImageSettings
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 Resolver = Callable[[str, int], Awaitable[list[str]]]
 
@@ -85,7 +86,7 @@ class Fetcher:
             raise
         except Exception as error:
             if not isinstance(error, _OUTSIDE):
-                logger.exception("a fetch failed in a way that we do not know")
+                log.exception("a fetch failed in a way that we do not know")
             raise ImageNotFetched("the server of `_url` cannot be reached or breaks off") from error
 
     async def close(self) -> None:
@@ -215,8 +216,9 @@ async def _collect(chunks: AsyncIterator[bytes], coding: bytes, max_bytes: int) 
         case b"identity" | b"":
             unpack = bytes
         case b"gzip" | b"x-gzip" | b"deflate":
-            inflater = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            unpack = lambda chunk: inflater.decompress(chunk, max_bytes + 1)  # noqa: E731
+            unpack = partial(
+                zlib.decompressobj(zlib.MAX_WBITS | 32).decompress, max_length=max_bytes + 1
+            )
         case _:
             raise ImageNotFetched("the server of `_url` answers in a coding that we do not ask for")
     body = bytearray()

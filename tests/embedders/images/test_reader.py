@@ -87,7 +87,7 @@ class TestBase64:
         start = time.process_time()
         with pytest.raises(ImageTooLarge, match="1000 bytes"):
             decode_base64("A" * 50_000_000, 1000)
-        assert time.process_time() - start < 0.05
+        assert time.process_time() - start < 0.5
 
 
 async def test_base64_wins_over_the_url(reader: ImageReader) -> None:
