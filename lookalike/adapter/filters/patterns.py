@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import re2
 
-OPTIONS: Final = frozenset("imsx")
+OPTION_LETTERS: Final = frozenset("imsx")
 MAX_PATTERN_CHARS: Final = 512
 MAX_PATTERN_COST: Final = 1024
 """For all patterns of a filter together; see `cost`."""

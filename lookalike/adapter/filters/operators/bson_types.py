@@ -14,7 +14,7 @@ from lookalike.adapter.filters.tree import NOTHING, Node, Path, Test
 _NAMES_BY_CODE: Final = {code: name for name, code in {**JSON_TYPES, **OTHER_TYPES}.items()}
 _NUMBERS: Final = frozenset(["int", "long", "double"])
 
-_LETTERS: Final = {
+_TYPE_LETTERS: Final = {
     "string": "st",
     "int": "i",
     "long": "l",
@@ -55,7 +55,7 @@ def _match(value: object, operand: frozenset[str]) -> bool:
 
 
 def _translate(path: Path, operand: frozenset[str], known: IndexKnowledge) -> Bounds:
-    return has_type(path, "".join(_LETTERS[name] for name in sorted(operand)), known)
+    return has_type(path, "".join(_TYPE_LETTERS[name] for name in sorted(operand)), known)
 
 
 TYPE: Final = Operator(_read, _match, _translate)

@@ -20,7 +20,7 @@ def _read(source: JsonOperand) -> Node:
     text, options = source.value, source.siblings.get("$options", "")
     if not isinstance(text, str):
         raise source.refuse("$regex takes a string")
-    if not isinstance(options, str) or not set(options) <= patterns.OPTIONS:
+    if not isinstance(options, str) or not set(options) <= patterns.OPTION_LETTERS:
         raise source.refuse("$options takes the letters i, m, s and x")
     if "\0" in text:
         raise source.refuse("$regex takes no null characters")
