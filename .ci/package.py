@@ -66,10 +66,13 @@ def build(python: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def check_files(wheel: Path, from_sdist: Path) -> None:
-    """Both wheels hold every file of the package, and nothing else at top level."""
-    found, again = (set(ZipFile(path).namelist()) for path in (wheel, from_sdist))
-    if found != again:
-        sys.exit(f"the sdist builds another wheel: {sorted(found ^ again)}")
+    """Both wheels hold the same: every file of the package, and nothing else at top level."""
+    direct, again = contents(wheel), contents(from_sdist)
+    if differing := [
+        name for name in direct.keys() | again.keys() if direct.get(name) != again.get(name)
+    ]:
+        sys.exit(f"the sdist builds another wheel: {sorted(differing)}")
+    found = set(direct)
     packages = {name.split("/")[0] for name in found if ".dist-info/" not in name}
     if packages != {PACKAGE}:
         sys.exit(f"the wheel installs {sorted(packages)} at top level, not {PACKAGE} alone")
@@ -77,6 +80,11 @@ def check_files(wheel: Path, from_sdist: Path) -> None:
     wanted = {path.relative_to(ROOT).as_posix() for path in here if path.suffix != ".pyc"}
     if missing := wanted - found:
         sys.exit(f"the wheel lacks {sorted(missing)}")
+
+
+def contents(wheel: Path) -> dict[str, bytes]:
+    with ZipFile(wheel) as files:
+        return {name: files.read(name) for name in files.namelist()}
 
 
 def start(command: Path, data: Path) -> None:

@@ -41,11 +41,11 @@ def demo_command(wheel: Path, data: str | None) -> None:
             return
         if collection is None:
             collection = await _create(components)
-        photos = read_demo_images(wheel)
-        if await components.records.count(collection) < len(photos):
+        images = read_demo_images(wheel)
+        if await components.records.count(collection) < len(images):
             # A batch never has more records than a request may.
             size = min(BATCH, settings.limits_in_force.max_records)
-            await _load(photos, collection, components, size)
+            await _load(images, collection, components, size)
         click.echo(example(settings.http.host, settings.http.port, collection.id))
 
     run_with_components(settings, action)
@@ -62,16 +62,16 @@ async def _create(components: Components) -> Collection:
 
 
 async def _load(
-    photos: list[DemoImage], collection: Collection, components: Components, batch_size: int
+    images: list[DemoImage], collection: Collection, components: Components, batch_size: int
 ) -> None:
     from rich.progress import track
 
     from lookalike.adapter.errors import DuplicateRecord
 
-    batches = [photos[begin : begin + batch_size] for begin in range(0, len(photos), batch_size)]
-    for batch in track(batches, description=f"Embedding {len(photos)} product photos"):
+    batches = [images[begin : begin + batch_size] for begin in range(0, len(images), batch_size)]
+    for batch in track(batches, description=f"Embedding {len(images)} product photos"):
         records = [
-            photo.record() | {"_base64": base64.b64encode(photo.image).decode()} for photo in batch
+            image.record() | {"_base64": base64.b64encode(image.image).decode()} for image in batch
         ]
         outcome = await components.records.insert(collection, records)
         # Those of a demo that was interrupted are there already.

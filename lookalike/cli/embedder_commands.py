@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from lookalike.api.settings import Settings
 
-MOST_PHOTOS = 64
-PHOTO_PX = 336
+MAX_IMAGES = 64
+COMPARED_PX = 336
 
 
 @click.group("embedders")
@@ -66,9 +66,9 @@ def check_command(name: str, data: str | None) -> None:
 
 @embedders_group.command("bench")
 @click.argument("name")
-@click.option("--pictures", type=click.IntRange(min=1), default=64, show_default=True)
+@click.option("--pictures", "count", type=click.IntRange(min=1), default=64, show_default=True)
 @data_option
-def bench_command(name: str, pictures: int, data: str | None) -> None:
+def bench_command(name: str, count: int, data: str | None) -> None:
     """Measure images a second: drawn photos of 1,000 x 750, JPEG, decoded and embedded."""
     from time import perf_counter
 
@@ -82,16 +82,16 @@ def bench_command(name: str, pictures: int, data: str | None) -> None:
     except Exception as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"loaded in {perf_counter() - started:.2f} s")
-    files = [jpeg(seed) for seed in range(pictures)]
+    files = [jpeg(seed) for seed in range(count)]
     started = perf_counter()
     images = [decode_image(f, max_pixels=2**20, image_px=embedder.image_px) for f in files]
-    click.echo(f"decoding: {pictures / (perf_counter() - started):.1f} pictures a second")
+    click.echo(f"decoding: {count / (perf_counter() - started):.1f} pictures a second")
     embedder.embed_images(images[:1])
     for batch in sorted({1, int(getattr(embedder, "batch_size", 1))}):
         started = perf_counter()
-        for begin in range(0, pictures, batch):
+        for begin in range(0, count, batch):
             embedder.embed_images(images[begin : begin + batch])
-        each_ms = (perf_counter() - started) / pictures * 1000
+        each_ms = (perf_counter() - started) / count * 1000
         click.echo(
             f"embedding, {batch} at once: {1000 / each_ms:.1f} pictures a second, "
             f"{each_ms:.1f} ms each"
@@ -102,11 +102,12 @@ def bench_command(name: str, pictures: int, data: str | None) -> None:
 @click.option("--int8", is_flag=True, help="8-bit weights: three times as fast on CPUs with VNNI.")
 @click.option(
     "--photos",
+    "folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Folder of photos to compare on; default: drawn ones.",
 )
 @data_option
-def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
+def export_clip(int8: bool, folder: Path | None, data: str | None) -> None:
     """Turn the image tower of LOOKALIKE_CLIP_MODEL into ONNX, for images without PyTorch.
 
     The service takes the file by itself. Its vectors have a revision of their own, so collections
@@ -117,13 +118,13 @@ def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
     settings = settings_with(data=data)
     if not settings.clip.model:
         raise click.ClickException("LOOKALIKE_CLIP_MODEL names the model to export; it is not set")
-    pictures = _photos(photos)
+    images = _read_images(folder)
     try:
         from lookalike.embedders.onnx_export import export_tower
 
         report = export_tower(
             settings.data.models_folder,
-            pictures,
+            images,
             model=settings.clip.model,
             precision="int8" if int8 else "float32",
             download=settings.clip.download,
@@ -132,7 +133,7 @@ def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
         raise click.ClickException(error.text) from None
     click.echo(f"written: {report.file}")
     click.echo(
-        f"agreement on {len(pictures)} photos: mean cosine {report.agreement:.5f}, "
+        f"agreement on {len(images)} photos: mean cosine {report.agreement:.5f}, "
         f"least {report.least:.5f}"
     )
     click.echo(
@@ -141,24 +142,24 @@ def export_clip(int8: bool, photos: Path | None, data: str | None) -> None:
     )
 
 
-def _photos(folder: Path | None) -> list[Image.Image]:
-    """At most MOST_PHOTOS that can be read, as an embedder would get them."""
+def _read_images(folder: Path | None) -> list[Image.Image]:
+    """At most MAX_IMAGES that can be read, as an embedder would get them."""
     from lookalike.embedders.images.decoding import decode_image
     from lookalike.embedders.images.image_errors import ImageError
 
     files = sorted(p for p in folder.rglob("*") if p.is_file()) if folder else []
-    data = (path.read_bytes() for path in files) if folder else map(jpeg, range(MOST_PHOTOS // 2))
-    photos: list[Image.Image] = []
+    data = (path.read_bytes() for path in files) if folder else map(jpeg, range(MAX_IMAGES // 2))
+    images: list[Image.Image] = []
     for one in data:
         try:
-            photos.append(decode_image(one, max_pixels=2**26, image_px=PHOTO_PX))
+            images.append(decode_image(one, max_pixels=2**26, image_px=COMPARED_PX))
         except ImageError:
             continue
-        if len(photos) == MOST_PHOTOS:
+        if len(images) == MAX_IMAGES:
             break
-    if not photos:
+    if not images:
         raise click.ClickException(f"there is no photo in {folder}")
-    return photos
+    return images
 
 
 def point_named(name: str) -> Any:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ import pytest
 
 from tests.contract.conftest import Connect, NewServer
 from tests.contract.processes import alive, descendants, kill_all
-from tests.live import lookalike
+from tests.live import LiveServer, lookalike
 from tests.service import Service
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
@@ -78,51 +80,70 @@ class Shop:
         assert answer["answer_count"] == len(records)
 
 
-@pytest.mark.parametrize("who", ["all of it", "its main process", "the engine's worker"])
+@pytest.mark.parametrize("kill", [kill_all, LiveServer.kill], ids=["all of it", "its main process"])
 def test_nothing_acknowledged_is_lost_by_a_kill(
-    who: str, new_server: NewServer, connect: Connect, image: str
+    kill: Callable[[LiveServer], object], new_server: NewServer, connect: Connect, image: str
 ) -> None:
     server = new_server()
     server.start()
     collection = connect(server.url).collection(fields_to_index=["n"])
-    shops = [Shop(server.url, collection, str(number), image) for number in range(3)]
-    with ThreadPoolExecutor(3) as threads:
-        running = [threads.submit(shop.run) for shop in shops]
-        wait_until(lambda: all(len(shop.told) >= 15 for shop in shops), "every shop is at work")
-        assert server.process is not None
-        if who == "all of it":
-            kill_all(server)
-        elif who == "its main process":
-            server.kill()
-        else:
-            for pid in descendants(server.process.pid):
-                os.kill(pid, signal.SIGKILL)
-            before = [len(shop.told) for shop in shops]
-            wait_until(
-                lambda: all(
-                    future.done() or len(shop.told) > count + 1
-                    for future, shop, count in zip(running, shops, before, strict=True)
-                ),
-                "every shop goes on, or was told to try again",
-            )
-            for shop in shops:
-                shop.stopped.set()
-        for future in running:
-            if who == "the engine's worker":
-                # A request in flight fails with an error that says to try again.
-                error = future.exception(timeout=PATIENCE_SECONDS)
-                assert error is None or '"code":503' in str(error), error
-            else:
-                future.result(timeout=PATIENCE_SECONDS)
-    if who == "all of it":  # what is left behind is in nobody's way, a command's neither
+    with shops_at_work(server, collection, image) as shops:
+        kill(server)
+        for running in shops.values():
+            running.result(timeout=PATIENCE_SECONDS)
+    if kill is kill_all:  # what is left behind is in nobody's way, a command's neither
         listed = lookalike("collections", "list", "--data", str(server.data))
         assert listed.returncode == 0, listed.stderr
         assert collection in listed.stdout
-    if who != "the engine's worker":
-        server.start()
-    else:
-        server.wait_ready()
-    client = connect(server.url)
+    server.start()
+    check_told(connect(server.url), collection, shops, image)
+
+
+def test_nothing_acknowledged_is_lost_by_a_kill_of_the_worker(
+    new_server: NewServer, connect: Connect, image: str
+) -> None:
+    server = new_server()
+    server.start()
+    collection = connect(server.url).collection(fields_to_index=["n"])
+    with shops_at_work(server, collection, image) as shops:
+        assert server.process is not None
+        for pid in descendants(server.process.pid):
+            os.kill(pid, signal.SIGKILL)
+        before = {shop: len(shop.told) for shop in shops}
+        wait_until(
+            lambda: all(
+                running.done() or len(shop.told) > before[shop] + 1
+                for shop, running in shops.items()
+            ),
+            "every shop goes on, or was told to try again",
+        )
+        for shop in shops:
+            shop.stopped.set()
+        for running in shops.values():
+            # A request in flight fails with an error that says to try again.
+            error = running.exception(timeout=PATIENCE_SECONDS)
+            assert error is None or '"code":503' in str(error), error
+    server.wait_ready()
+    check_told(connect(server.url), collection, shops, image)
+
+
+@contextlib.contextmanager
+def shops_at_work(
+    server: LiveServer, collection: str, image: str
+) -> Iterator[dict[Shop, Future[None]]]:
+    shops = [Shop(server.url, collection, str(number), image) for number in range(3)]
+    with ThreadPoolExecutor(3) as threads:
+        running = {shop: threads.submit(shop.run) for shop in shops}
+        wait_until(lambda: all(len(shop.told) >= 15 for shop in shops), "every shop is at work")
+        try:
+            yield running
+        finally:
+            for shop in shops:
+                shop.stopped.set()
+
+
+def check_told(client: Service, collection: str, shops: Iterable[Shop], image: str) -> None:
+    """What the shops were told is so, and the collection takes records again."""
     body = {"fields_to_return": ["*"]}
     stored = {r["_id"]: r for r in client.answer("allRecords", collection, body)["answer_records"]}
     checked = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +73,22 @@ def test_every_method_of_every_class(
     assert answer["status"] == {"code": 210, "text": "records inserted"}
     assert [r["_id"] for r in answer["answer_records"]] == [r["_id"] for r in records]
 
-    for query, nearest in (
+    queries = (
         ({"_id": "url"}, "url"),
         ({"_url": url}, "url"),
         ({"_base64": base64_of(thumbnails["2"])}, "base64"),
         ({"_file": str(small)}, "small"),
         ({"_file": str(large)}, "large"),
-    ):
+    )
+    check_searches(client, queries)
+    check_filters_and_samples(client)
+    check_updates(client, url, small)
+    check_reads(client, {r["_id"] for r in records})
+    check_removals(client, records)
+
+
+def check_searches(client: Any, queries: Iterable[tuple[dict[str, str], str]]) -> None:
+    for query, nearest in queries:
         answer = client.search(query, k=3, fields_to_return=["_id", "price"])
         assert answer["status"]["code"] == 200
         assert answer["answer_records"][0]["_id"] == nearest
@@ -86,6 +96,8 @@ def test_every_method_of_every_class(
         assert set(answer["answer_records"][0]) == {"_id", "price"}
     assert client.search({"_id": "url"})["answer_distances"][0] == 0
 
+
+def check_filters_and_samples(client: Any) -> None:
     answer = client.search({"_id": "small"}, filter={"price": {"$in": [20, 30, 99]}})
     assert {r["_id"] for r in answer["answer_records"]} == {"large", "base64"}
     answer = client.search({"_id": "small"}, filter={"price": 40, "_estate_id": "e7"})
@@ -96,6 +108,8 @@ def test_every_method_of_every_class(
     assert sorted(r["price"] for r in answer["answer_records"]) == [10, 20]
     assert "answer_distances" not in answer
 
+
+def check_updates(client: Any, url: str, small: Path) -> None:
     answer = client.update([{"_id": "url", "price": 41}, {"_id": "small", "sold": True}])
     assert answer["status"] == {"code": 200, "text": "OK"}
     assert answer["answer_records"] == [
@@ -104,6 +118,8 @@ def test_every_method_of_every_class(
     ]
     assert client.update([{"_id": "url", "x": 1}, {"_id": "no"}])["status"]["code"] == 206
 
+
+def check_reads(client: Any, everything: set[str]) -> None:
     answer = client.get_records([{"_id": "pixels"}, {"_id": "url"}], fields_to_return=["*"])
     assert answer["status"] == {"code": 205, "text": "records found"}
     assert answer["answer_records"][0] == {"_id": "pixels", "price": 50}
@@ -115,12 +131,13 @@ def test_every_method_of_every_class(
     assert answer["status"] == {"code": 404, "text": "records not found"}
     assert answer["answer_records"] == []
 
-    everything = {r["_id"] for r in records}
     assert {r["_id"] for r in client.get_all_ids()["answer_records"]} == everything
     prices = client.get_all_ids(fields=["price"], filterf={"price": 50})
     assert prices["answer_records"] == [{"_id": "pixels", "price": 50}]
     assert {r["_id"] for r in client.all_records_iter(batch_size=2)} == everything
 
+
+def check_removals(client: Any, records: Sequence[dict[str, Any]]) -> None:
     answer = client.remove([{"_id": "pixels"}, {"_id": "none"}])
     assert answer["status"] == {"code": 206, "text": "some of the records not found"}
     assert answer["answer_records"] == [{"_id": "pixels"}]

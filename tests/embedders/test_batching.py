@@ -255,11 +255,19 @@ async def test_memory_is_given_back_once_there_is_nothing_to_do(
     await until(lambda: given, "the memory is given back")
     assert len(given) == 1
     assert given[0].startswith("embed-shade")
-    monkeypatch.setattr(batching, "IDLE_S", 0.3)
+    loop: Any = asyncio.get_running_loop()
+    planned: list[asyncio.TimerHandle] = []
+
+    def call_later(*arguments: Any) -> asyncio.TimerHandle:
+        planned.append(asyncio.BaseEventLoop.call_later(loop, *arguments))
+        return planned[-1]
+
+    monkeypatch.setattr(loop, "call_later", call_later)
+    monkeypatch.setattr(batching, "IDLE_S", PATIENCE_SECONDS)
     await batched.embed_image(solid(1))
+    await until(lambda: planned, "giving back is planned")
     await batched.close()
-    await asyncio.sleep(0.4)
-    assert len(given) == 1, "not after the end"
+    assert all(handle.cancelled() for handle in planned), "not after the end"
 
 
 Act = st.tuples(st.sampled_from(["query", "bulk", "many", "cancel", "breathe"]), st.integers(0, 9))

@@ -104,7 +104,7 @@ def test_near_duplicates_have_the_same_colours_not_like_ones(products: list[Demo
     assert (apart.different <= radius).mean() < 0.01
 
 
-def test_main_colours_of_product_photos(products: list[DemoImage], network: lite0.Lite0) -> None:
+def test_main_colours_of_product_images(products: list[DemoImage], network: lite0.Lite0) -> None:
     label_of = {key: name for name, keys in MAIN_COLOUR.items() for key in keys.split()}
     labelled = [product for product in products if product.id in label_of]
     assert len(labelled) == 43

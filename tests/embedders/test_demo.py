@@ -12,7 +12,7 @@ from PIL import Image
 from lookalike.cli.demo_images import DemoImage
 
 
-def test_45_photos_of_products(products: list[DemoImage]) -> None:
+def test_45_images_of_products(products: list[DemoImage]) -> None:
     assert len(products) == 45
     assert len({product.id for product in products}) == 45
     assert len({hashlib.sha256(product.image).digest() for product in products}) == 45

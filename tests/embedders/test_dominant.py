@@ -34,7 +34,7 @@ def test_images_of_any_shape(size: tuple[int, int]) -> None:
     assert dominant_colors(Image.new("RGB", size, (10, 120, 10)))[0].rgb == (10, 120, 10)
 
 
-def test_real_product_photos(products: list[DemoImage]) -> None:
+def test_real_product_images(products: list[DemoImage]) -> None:
     paints = {"Nebula": "blue", "Red Dwarf": "red", "Light Speed Yellow": "yellow"}
     for product in products:
         image = decode_image(product.image, max_pixels=10**8, image_px=64)

@@ -32,7 +32,7 @@ def embedder(request: pytest.FixtureRequest, cache_folder: Path) -> Embedder:
     return loaded
 
 
-def test_categories_of_product_photos(products: list[DemoImage], embedder: Embedder) -> None:
+def test_categories_of_product_images(products: list[DemoImage], embedder: Embedder) -> None:
     """Leave-one-out: each of the 45 images asks for its category, one of eight."""
     ask = leave_one_out([p.image for p in products], [p.category for p in products])
     ways = [Way(embedder.name, embedder.image_px, "cosine", embedder.embed_images), *baselines()]

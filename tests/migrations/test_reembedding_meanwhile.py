@@ -20,6 +20,7 @@ from lookalike.adapter.search.nearest import Query, find_nearest
 from lookalike.adapter.search.vectors import read_vectors
 from tests.migrations.reembedding import COUNT, TARGET, contents, embed_new, migration, new_vector
 from tests.shelf import embed, record, vector
+from tests.waiting import until
 
 REFRESH_SECONDS = 0.05
 
@@ -37,55 +38,76 @@ async def refreshing(collection_cache: CollectionCache) -> AsyncIterator[None]:
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_writes_and_searches_go_on_meanwhile(
-    engine: Engine, collection_cache: CollectionCache, filled: Collection
-) -> None:
-    async def again(seen: Collection, sources: Sequence[Any]) -> list[Any]:
+class BusyShop:
+    """Inserts, deletes, updates and searches without a pause, and knows what must be there."""
+
+    def __init__(self, engine: Engine, collection_cache: CollectionCache, id_: str) -> None:
+        self.expected = {f"r{n}": record(n) for n in range(COUNT)}
+        self.writes = self.searches = 0
+        self._engine, self._cache, self._id = engine, collection_cache, id_
+        self._writer = Writer(engine, collection_cache, self._embed_second)
+        self._closing = False
+
+    async def run(self) -> None:
+        await asyncio.gather(self._keep_writing(), self._keep_searching())
+
+    def close(self) -> None:
+        self._closing = True
+
+    async def _embed_second(self, seen: Collection, sources: Sequence[Any]) -> list[Any]:
         by = embed_new if seen.revision == TARGET.revision else embed
         return [r.vector for r in await by(sources) if isinstance(r, Embedded)]
 
-    writer = Writer(engine, collection_cache, again)
-    expected = {f"r{n}": record(n) for n in range(COUNT)}
-    done = asyncio.Event()
-
-    async def write(number: int) -> None:
-        current = await collection_cache.find(filled.id)
-        embedder = embed_new if current.revision == TARGET.revision else embed
-        try:
-            inserted = await writer.insert(current, [record(number)], embedder, None)
-            expected.update({entry["_id"]: entry for entry in inserted.done})
-            victim = f"r{number - COUNT}"
-            for entry in await writer.delete(current, [victim], None):
-                del expected[entry["_id"]]
-            changed = await writer.update(current, [{"_id": f"r{number - 1}", "price": -1}], None)
-            expected.update({entry["_id"]: entry for entry in changed.done})
-        except Unavailable:
-            """Just moving: the client would send it again."""
-
-    async def keep_writing() -> None:
+    async def _keep_writing(self) -> None:
         number = COUNT
-        while not done.is_set():
-            await write(number)
+        while not self._closing:
+            # Unavailable: just moving; a client would send it again.
+            with contextlib.suppress(Unavailable):
+                await self._write(number)
+                self.writes += 1
             number += 1
 
-    async def keep_searching() -> None:
-        while not done.is_set():
-            current = await collection_cache.find(filled.id)
-            mine = new_vector(149) if current.revision == TARGET.revision else vector(149)
-            hits = await find_nearest(engine, current, Query(vectors=(mine,), k=5))
-            assert len(hits.records) == 5
+    async def _write(self, number: int) -> None:
+        current = await self._cache.find(self._id)
+        embedder = embed_new if current.revision == TARGET.revision else embed
+        inserted = await self._writer.insert(current, [record(number)], embedder, None)
+        self.expected.update({entry["_id"]: entry for entry in inserted.done})
+        for entry in await self._writer.delete(current, [f"r{number - COUNT}"], None):
+            del self.expected[entry["_id"]]
+        change = {"_id": f"r{number - 1}", "price": -1}
+        changed = await self._writer.update(current, [change], None)
+        self.expected.update({entry["_id"]: entry for entry in changed.done})
 
+    async def _keep_searching(self) -> None:
+        while not self._closing:
+            current = await self._cache.find(self._id)
+            mine = new_vector(149) if current.revision == TARGET.revision else vector(149)
+            hits = await find_nearest(self._engine, current, Query(vectors=(mine,), k=5))
+            assert len(hits.records) == 5
+            self.searches += 1
+
+
+async def test_writes_and_searches_go_on_meanwhile(
+    engine: Engine, collection_cache: CollectionCache, filled: Collection
+) -> None:
+    shop = BusyShop(engine, collection_cache, filled.id)
     async with refreshing(collection_cache):
-        others = [asyncio.create_task(keep_writing()), asyncio.create_task(keep_searching())]
+        running = asyncio.create_task(shop.run())
         await migration(engine, filled, settle_seconds=20 * REFRESH_SECONDS).run()
-        await asyncio.sleep(4 * REFRESH_SECONDS)
-        done.set()
-        await asyncio.gather(*others)
+        writes, searches = shop.writes, shop.searches
+        await until(
+            lambda: running.done() or (shop.writes > writes and shop.searches > searches),
+            "the shop goes on after the switch",
+        )
+        shop.close()
+        await running
         await collection_cache.refresh()
+    assert writes > 0, "it wrote while the migration ran"
+    assert searches > 0, "and searched"
     new = await collection_cache.find(filled.id)
     assert new.revision == TARGET.revision
     found = await contents(engine, new)
-    assert found == expected
+    assert found == shop.expected
     vectors = await read_vectors(engine, new, list(found))
     for id_ in found:
         assert vectors[id_] == pytest.approx(new_vector(int(id_[1:])), abs=1e-5)

@@ -23,11 +23,9 @@ from lookalike.embedders.images.image_errors import (
     UrlRefused,
 )
 from lookalike.embedders.images.image_settings import ImageSettings
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, until
 
-from .web import Names, Web, Writer, answer
-
-LOOPBACK = ["127.0.0.1"]
+from .web import LOOPBACK, Client, Web, Writer, answer
 
 
 @pytest_asyncio.fixture
@@ -35,28 +33,6 @@ async def web() -> AsyncIterator[Web]:
     server = await Web().start()
     yield server
     await server.stop()
-
-
-class Client:
-    """A fetcher that may go to `photos.test` and `cdn.test`, and knows of `evil.test`."""
-
-    def __init__(self, tls: ssl.SSLContext | None = None, **settings: Any) -> None:
-        self.names = Names(photos_test=LOOPBACK, cdn_test=LOOPBACK, evil_test=LOOPBACK)
-        options = {
-            "allowed_hosts": ("photos.test", "cdn.test"),
-            "fetch_timeout_s": PATIENCE_SECONDS,
-            **settings,
-        }
-        self.fetcher = Fetcher(ImageSettings(**options), resolve=self.names, tls=tls)
-
-    async def __aenter__(self) -> Client:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.fetcher.close()
-
-    async def fetch(self, url: str) -> bytes:
-        return await self.fetcher.fetch(url)
 
 
 async def refusal(url: str, kind: type[ImageError], **settings: Any) -> str:
@@ -98,20 +74,25 @@ async def test_connections_are_used_again_and_names_asked_once_for_each(web: Web
 
 
 async def test_fetches_are_bounded_in_number(web: Web) -> None:
-    most, all_open = 0, asyncio.Event()
+    most, released = 0, asyncio.Event()
 
     async def slow(writer: Writer) -> None:
         nonlocal most
         most = max(most, web.open)
-        if most >= 3:
-            all_open.set()
-        await all_open.wait()
-        await asyncio.sleep(0.02)  # in which a fourth would come
+        await released.wait()
         writer.write(answer(b"bytes"))
 
     web.pages["/photo"] = slow
-    async with Client(fetch_connections=3) as client:
-        await asyncio.gather(*(client.fetch(web.url()) for _ in range(12)))
+    elsewhere = await Web().start()
+    elsewhere.pages["/photo"] = answer(b"bytes")
+    async with Client(fetch_connections=3) as client, Client() as other:
+        fetches = asyncio.gather(*(client.fetch(web.url()) for _ in range(12)))
+        await until(lambda: web.open == 3, "as many are open as may be")
+        # A whole fetch on the same loop, in which a fourth would have come.
+        assert await other.fetch(elsewhere.url()) == b"bytes"
+        released.set()
+        await fetches
+    await elsewhere.stop()
     assert most == 3
 
 

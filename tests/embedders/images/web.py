@@ -1,4 +1,4 @@
-"""A small web server that says exactly what a test wants, and names that lead to it."""
+"""A small web server that says exactly what a test wants, names that lead to it, and a client."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
+
+from lookalike.embedders.images.fetch import Fetcher
+from lookalike.embedders.images.image_settings import ImageSettings
+from tests.waiting import PATIENCE_SECONDS
+
+LOOPBACK = ["127.0.0.1"]
 
 Writer = asyncio.StreamWriter
 Answer = Callable[[Writer], Awaitable[None]]
@@ -80,3 +87,25 @@ class Names:
         if host not in self.names:
             raise OSError("no such host")
         return self.names[host]
+
+
+class Client:
+    """A fetcher that may go to `photos.test` and `cdn.test`, and knows of `evil.test`."""
+
+    def __init__(self, tls: ssl.SSLContext | None = None, **settings: Any) -> None:
+        self.names = Names(photos_test=LOOPBACK, cdn_test=LOOPBACK, evil_test=LOOPBACK)
+        options = {
+            "allowed_hosts": ("photos.test", "cdn.test"),
+            "fetch_timeout_s": PATIENCE_SECONDS,
+            **settings,
+        }
+        self.fetcher = Fetcher(ImageSettings(**options), resolve=self.names, tls=tls)
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.fetcher.close()
+
+    async def fetch(self, url: str) -> bytes:
+        return await self.fetcher.fetch(url)
