@@ -71,7 +71,7 @@ def has_type(path: Path, letters: str, known: IndexKnowledge) -> Bounds:
     """The path leads to a value of one of these types (see `shadow`)."""
     if not field_paths.ambiguous(path):
         return has_token([shadow.token(letter, path) for letter in letters], known)
-    # Steps that may be indices have no tokens; whatever they lead to is inside of what is before.
+    # Paths with possible indices have no tokens; ask for the path before the first such step.
     before = next(i for i, step in enumerate(path) if i and field_paths.is_index(step))
     return at_most(has_type(path[:before], "aAo", known).superset)
 

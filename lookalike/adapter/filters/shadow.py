@@ -48,7 +48,7 @@ MAX_LOOKUPS: Final = 65_536
 """Bounds the work on an array of many objects with many different keys."""
 
 PRESENT: Final = "stnilfTFoOaANE"
-"""The letters of which a path that exists has at least one."""
+"""A path that exists has at least one of these letters."""
 
 _LETTERS: Final = {"int": "i", "long": "l", "double": "f", "null": "n", "missing": "u"}
 

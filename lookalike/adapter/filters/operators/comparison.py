@@ -175,8 +175,8 @@ def _compare_text(path: Path, operator: str, operand: str, known: IndexKnowledge
     if operator == "$eq":
         return _equals_text(path, operand, known)
     dates = has_type(path, "t", known).superset
-    # A float index would answer for a range of dates, and wrongly; a keyword index leaves it to the
-    # payload, and where there is one there is no other.
+    # A float index answers date ranges wrongly. A path has one index at most, so a keyword index is
+    # safe.
     keyword = known.indexed.get(".".join(path)) == "keyword"
     if keyword and (day := shadow.first_day(operand)) is not None:
         dates = all_of([dates, _in_days(path, operator, day, known)])
