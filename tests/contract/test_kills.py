@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.contract.conftest import Connect, NewServer
-from tests.contract.processes import alive, descendants, kill_all
+from tests.contract.processes import descendants, kill_all
+from tests.engines.embedded.supervisors import alive
 from tests.live import LiveServer, lookalike
 from tests.service import Service
 from tests.waiting import PATIENCE_SECONDS, wait_until

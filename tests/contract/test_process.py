@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from tests.contract.conftest import Connect, NewServer
-from tests.contract.processes import alive, descendants, listens
+from tests.contract.processes import descendants, listens
+from tests.engines.embedded.supervisors import alive
 from tests.file_server import FileServer
 from tests.live import LiveServer, free_port, lookalike
 from tests.waiting import PATIENCE_SECONDS, wait_until

@@ -7,12 +7,7 @@ import pytest
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.records.writer import Writer
-from tests.engines.contract.conftest import (
-    collection,
-    collection_cache,
-    collection_of,
-    writer,
-)
+from tests.collection_fixtures import collection, collection_cache, collection_of, writer
 from tests.engines.contract.subjects import run_on_each
 from tests.migrations.reembedding import COUNT
 from tests.shelf import embed, record

@@ -1,19 +1,14 @@
+"""Collections of points, without the adapter's settings; every test runs on every engine."""
+
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 
-from lookalike.adapter.collections import store
-from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.collections.collection_settings import Collection, IndexedField
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.records.writer import Writer
 from tests.engines.contract.subjects import run_on_each
 from tests.engines.points import FILLED_POINTS, make_collection, points
-from tests.shelf import described
 
 pytest_generate_tests = run_on_each
 
@@ -31,42 +26,3 @@ async def filled_name(engine: Engine, collection_name: str) -> str:
     """A collection with the first FILLED_POINTS points."""
     await engine.upsert(collection_name, points(FILLED_POINTS))
     return collection_name
-
-
-@pytest.fixture
-def collection_of(engine: Engine) -> Any:
-    """Makes a collection of a test's own, with these settings."""
-
-    def settings(**wanted: Any) -> Collection:
-        fields = ("category", "price", "product_id")
-        defaults: dict[str, Any] = {
-            "name": f"test {uuid.uuid4().hex[:8]}",
-            "type": "products",
-            "revision": "1",
-            "fields_to_index": tuple(map(IndexedField, fields)),
-            "product_id_field": "product_id",
-        }
-        return described(**defaults | wanted)
-
-    return settings
-
-
-@pytest.fixture
-async def collection_cache(engine: Engine) -> CollectionCache:
-    return CollectionCache(engine)
-
-
-@pytest.fixture
-async def collection(
-    engine: Engine, collection_cache: CollectionCache, collection_of: Any
-) -> AsyncIterator[Collection]:
-    made: Collection = collection_of()
-    await store.create_collection(engine, made)
-    collection_cache.put(made)
-    yield made
-    await store.delete_collection(engine, made.id)
-
-
-@pytest.fixture
-def writer(engine: Engine, collection_cache: CollectionCache) -> Writer:
-    return Writer(engine, collection_cache)

@@ -5,7 +5,6 @@ python -m tests.engines.embedded.supervisors <data> <settings>   says `ready`, w
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -13,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,9 +20,7 @@ import msgspec
 from lookalike.adapter.engines.embedded import messages, wire
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
-
-START_SECONDS = 120.0
-"""Generous, as every limit here: a test waits for what is to come, on a machine with other work."""
+from tests.waiting import PATIENCE_SECONDS
 
 
 class EagerSupervisor(Supervisor):
@@ -40,7 +37,7 @@ class FaultySupervisor(Supervisor):
 
 def wait_ready(supervisor: Supervisor) -> messages.EngineHealth:
     """Wait until the worker answers; its health."""
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while (left := deadline - time.monotonic()) > 0:
         with contextlib.suppress(OSError, EOFError):
             return _read_health(supervisor.socket_path, left)
@@ -107,14 +104,6 @@ def alive(pid: int) -> bool:
 def children(pid: int) -> list[int]:
     """The processes that the main thread of a process started."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-async def wait_until(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    """Wait until a condition, called again and again, is true; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "what was waited for did not happen"
-        await asyncio.sleep(0.02)
 
 
 def kill(pid: int | None) -> None:

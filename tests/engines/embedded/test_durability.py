@@ -31,7 +31,6 @@ from tests.engines.embedded.supervisors import (
     kill,
     killable,
     running,
-    wait_until,
 )
 from tests.engines.points import (
     DIMENSION,
@@ -42,6 +41,7 @@ from tests.engines.points import (
     search,
     vectors,
 )
+from tests.waiting import until
 
 RESTLESS = WorkerSettings(
     flush_seconds=0.1,
@@ -145,7 +145,7 @@ async def again(call: Callable[[], Awaitable[Any]]) -> Any:
 async def more_written(ledger: Ledger, count: int) -> None:
     """Wait until so many more writes are acknowledged."""
     enough = ledger.acknowledged + count
-    await wait_until(lambda: ledger.acknowledged >= enough)
+    await until(lambda: ledger.acknowledged >= enough, "more is acknowledged")
 
 
 async def write_until(stop: asyncio.Event, engine: EmbeddedEngine, ledger: Ledger) -> None:
@@ -229,7 +229,7 @@ async def test_the_worker_is_killed_at_a_moment_of_the_rebuild(
         ledger = Ledger(name, seed=3)
         stop = asyncio.Event()
         writing = asyncio.create_task(write_until(stop, engine, ledger))
-        await wait_until((data / "killed").exists)
+        await until((data / "killed").exists, "the worker killed itself")
         await more_written(ledger, 5)
         stop.set()
         await writing
@@ -274,7 +274,7 @@ async def test_collections_are_made_and_deleted_while_the_worker_is_killed(data:
 
 async def more_swaps(data: Path) -> None:
     before = swaps(data)
-    await wait_until(lambda: swaps(data) > before)
+    await until(lambda: swaps(data) > before, "another shard is current")
 
 
 def swaps(data: Path) -> int:

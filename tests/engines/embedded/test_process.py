@@ -33,7 +33,6 @@ from tests.engines.embedded.supervisors import (
     killable,
     running,
     wait_ready,
-    wait_until,
 )
 from tests.engines.points import (
     make_collection,
@@ -44,6 +43,7 @@ from tests.engines.points import (
     search,
     vectors,
 )
+from tests.waiting import until
 
 
 def processor_seconds(pid: int) -> float:
@@ -151,7 +151,7 @@ async def test_a_panic_is_answered_and_cured_by_a_restart(
         )
         with pytest.raises(EngineUnavailable):
             await call
-        await wait_until(lambda: supervisor.worker_pid != worker)
+        await until(lambda: supervisor.worker_pid != worker, "there is another worker")
         assert (await engine.count(name)).count == 20
         assert (name in (await engine.health())["logs_aside"]) is write
         await engine.batch_update_points(name, [overwriting({"n": -1}, 3)])
@@ -189,7 +189,7 @@ async def test_a_worker_without_a_supervisor_ends(data: Path) -> None:
         await engine.upsert(name, points(50))
         kill(supervisor.pid)
         try:
-            await wait_until(lambda: not alive(worker))
+            await until(lambda: not alive(worker), "the worker has ended")
         finally:
             kill(worker)
         with pytest.raises(EngineUnavailable):

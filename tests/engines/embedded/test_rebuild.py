@@ -20,7 +20,7 @@ from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild, Slots, fi
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.write_plans import write
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
-from tests.engines.embedded.supervisors import FaultySupervisor, children, running, wait_until
+from tests.engines.embedded.supervisors import FaultySupervisor, children, running
 from tests.engines.points import (
     CATEGORIES,
     DIMENSION,
@@ -33,6 +33,7 @@ from tests.engines.points import (
     vectors,
     where,
 )
+from tests.waiting import until
 
 COUNT = 3000
 GRAPH = WorkerSettings(
@@ -52,7 +53,7 @@ def collection_folder(data: Path) -> CollectionFolder:
 async def rebuilt(data: Path, times: int = 1) -> None:
     """Wait for the n-th swap."""
     shard = f"shard-{times + 1}"
-    await wait_until(lambda: f'"shard": "{shard}"' in manifest(data))
+    await until(lambda: f'"shard": "{shard}"' in manifest(data), f"{shard} is current")
 
 
 def due_on(data: Path, settings: WorkerSettings) -> str | None:
@@ -186,13 +187,13 @@ async def test_a_collection_deleted_during_its_rebuild_is_gone(data: Path) -> No
         engine = await EmbeddedEngine.connect(supervisor.socket_path)
         name = await make_collection(engine)
         await engine.upsert(name, points(COUNT))
-        await wait_until(lambda: list(data.glob("collections/*/shard-2")))
+        await until(lambda: list(data.glob("collections/*/shard-2")), "the files are copied")
         await engine.delete_collection(name)
         await make_collection(engine, name)
         await engine.upsert(name, points(5))
         worker = supervisor.worker_pid
         assert worker is not None
-        await wait_until(lambda: children(worker) == [])
+        await until(lambda: children(worker) == [], "the builder has ended")
         assert (await engine.count(name)).count == 5
         assert (await engine.health())["ready"]
         await engine.close()
@@ -213,7 +214,7 @@ async def test_a_build_that_fails_leaves_everything_as_it_was(
             logged.write(capfd.readouterr().err)
             return "was not rebuilt" in logged.getvalue()
 
-        await wait_until(failed)
+        await until(failed, "the rebuild has failed")
         assert (await engine.count(name)).count == COUNT
         assert await recall(engine, name) == 1.0
         await engine.delete(name, [point_id(0)])
