@@ -3,7 +3,6 @@
 `service` is what handlers and commands call; `writer` inserts and changes, `listing` reads without
 a ranking, `points` makes a point of a record, `selection` says which records a filter means: it is
 here because listings and deletions need it, and searches may import it. `point_batches` are the raw
-points that migrations move. Images are a port here
-(`image_sources`): the vectors come from above.
+points that migrations move. Images are a port here (`image_sources`): vectors come from above.
 May import `collections`, `filters`, `engines` and what is below them; never `search`.
 """
