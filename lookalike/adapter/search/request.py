@@ -74,13 +74,20 @@ class FacetRequest(msgspec.Struct, kw_only=True):
     limit: Annotated[int, Meta(ge=1)] | None = None
 
 
-_LOOKED_FOR = ("query_record", "query_records", "weights", "positive", "negative")
+class LookedFor(msgspec.Struct):
+    """What makes two requests the same query. Pages of one answer differ in everything else."""
+
+    query_record: Record | None = None
+    query_records: list[Record] | None = None
+    weights: list[float] | None = None
+    positive: list[Record] | None = None
+    negative: list[Record] | None = None
 
 
 def looked_for(request: SearchRequest | RankRequest | DescriptorRequest) -> bytes:
-    """What makes two requests the same query. Pages of one answer differ in everything else."""
-    parts = {name: getattr(request, name, None) for name in _LOOKED_FOR}
-    return msgspec.json.encode(parts, order="deterministic")
+    """`LookedFor` of a request, as bytes that are equal for the same query."""
+    parts = [getattr(request, name, None) for name in LookedFor.__struct_fields__]
+    return msgspec.json.encode(LookedFor(*parts), order="deterministic")
 
 
 def id_of(record: Record, place: str) -> str | None:

@@ -128,7 +128,8 @@ class SearchService:
             positive=None,
             negative=None,
         )
-        return await self.find_similar(collection, alone)
+        collection = second_vector.share_out(collection, looked_for(request))
+        return await self._answer(collection, alone, await self._plan(collection, alone))
 
     async def rank_records(self, collection: Collection, request: RankRequest) -> RankedRecords:
         """The given records, stored ones and others, by distance from the query."""
