@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from litestar import MediaType, Request, Response
+from litestar import MediaType, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from lookalike.adapter.errors import (
@@ -20,12 +20,11 @@ from lookalike.adapter.errors import (
     LookalikeError,
     Unavailable,
 )
+from lookalike.api.dependencies import AnyRequest
 
 log = logging.getLogger("lookalike")
 
 PROBLEM_JSON = "application/problem+json"
-
-AnyRequest = Request[Any, Any, Any]
 
 
 def on_error(request: AnyRequest, error: LookalikeError) -> Response[Any]:
