@@ -117,11 +117,27 @@ def _of_state(name: str) -> Callable[[AnyRequest], Any]:
     return provide
 
 
-OF_STATE = ("settings", "collections", "records", "searches", "matching")
+def _after_collection(name: str) -> Callable[[AnyRequest, Collection], Any]:
+    """As `_of_state`, for a service that is used together with the collection.
+
+    Litestar resolves dependencies that do not need one another side by side, in a task group, which
+    costs 50 us a request; one after the other they cost 5 us each.
+    """
+
+    def provide(request: AnyRequest, collection: Collection) -> Any:
+        del collection
+        return getattr(request.app.state, name)
+
+    return provide
+
+
+OF_STATE = ("settings", "collections", "matching")
+OF_COLLECTION = ("records", "searches")
 """What `lifespan` puts into the state of the application, for handlers under the same name."""
 
 DEPENDENCIES = {
     **{name: Provide(_of_state(name), sync_to_thread=False) for name in OF_STATE},
+    **{name: Provide(_after_collection(name), sync_to_thread=False) for name in OF_COLLECTION},
     "grant": Provide(_provide_grant, sync_to_thread=False),
     "collection": Provide(provide_collection),
 }

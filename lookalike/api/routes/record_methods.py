@@ -42,7 +42,6 @@ class RecordMethods(Controller):
         self,
         request: Request[Any, Any, Any],
         collections: CollectionService,
-        records: RecordService,
         grant: Grant,
     ) -> Pong:
         """Says that the service is there, and of a named collection what it is."""
@@ -51,7 +50,7 @@ class RecordMethods(Controller):
         if wanted is None:
             return _pong("visual similarity search", clock)
         collection = await find_collection(collections, wanted, grant)
-        count = await records.count(collection)
+        count = (await collections.make_view(collection)).records_count
         info = f"{collection.type} similarity, {count} records, {collection.distance} distance"
         return _pong(info, clock, total_records=count)
 
