@@ -187,8 +187,11 @@ async def _new_layouts(components: Components, collection: Collection) -> Collec
             def show(more: int, bar: Progress = bar, task: Any = task) -> None:
                 bar.advance(task, more)
 
-            collection = await layout.apply(components.engine, collection, migration, show)
-        click.echo(f"Layout {migration.number} is applied: {migration.text}")
+            applied = await layout.apply(components.engine, collection, migration, show)
+            collection = applied.collection
+        click.echo(f"Layout {migration.number} is applied: {migration.text}.")
+        if applied.doubtful:
+            click.echo(f"{applied.doubtful} records {migration.doubt}")
     return collection
 
 

@@ -38,8 +38,8 @@ from lookalike.adapter.records.point_batches import (
 )
 
 FORMAT, VERSION = "lookalike-export", 1
-PAGE = 64
-"""Records in one exchange with the engine: 28 MB at the most, below a server's limit of 32 MB."""
+PAGE = 32
+"""Records in one exchange with the engine: 27 MB at the most, below a server's limit of 32 MB."""
 
 Progress = Callable[[int], object]
 

@@ -13,9 +13,13 @@ from typing import Any
 import msgspec
 
 from lookalike.adapter.collections import store
-from lookalike.adapter.collections.collection_settings import Collection
+from lookalike.adapter.collections.collection_settings import RECORD_TEXT_SINCE, Collection
 from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.filters import may_be_misread
+from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records.bookkeeping import stored_payload
 from lookalike.adapter.records.point_batches import replace_payloads, scroll_points
+from lookalike.adapter.records.points import RECORD_TEXT, stored_record
 
 CHECKPOINT_KEY = "lookalike-migration"
 PAGE = 256
@@ -25,14 +29,39 @@ Payload = dict[str, Any]
 
 class Migration(msgspec.Struct, frozen=True):
     """`change` answers the payload in the new layout, or None where it has that already. It must
-    take its own result, for after an interruption records are seen again."""
+    take its own result, for after an interruption records are seen again.
+
+    `doubtful`: whether a payload that is changed may not be what was sent; `doubt` says why, and
+    what helps.
+    """
 
     number: int
     text: str
     change: Callable[[Payload], Payload | None]
+    doubtful: Callable[[Payload], bool] = lambda _: False
+    doubt: str = ""
 
 
-MIGRATIONS: tuple[Migration, ...] = ()
+def _with_record_text(payload: Payload) -> Payload | None:
+    own = payload.get(RESERVED_KEY) or {}
+    return None if RECORD_TEXT in own else stored_payload(stored_record(payload), own)
+
+
+def _has_inexact_numbers(payload: Payload) -> bool:
+    return may_be_misread(stored_record(payload))
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(
+        RECORD_TEXT_SINCE,
+        "each record is kept as its own text, so that every number is the number that was sent",
+        _with_record_text,
+        _has_inexact_numbers,
+        "have numbers of more than 15 digits, or very small or large ones. Until now about one "
+        "such number in ten was kept with another last digit, and which ones cannot be told any "
+        "more. Update these fields, or insert the records again, if that digit matters.",
+    ),
+)
 """Numbered from 2 on without gaps: 1 is the layout that a collection was made with at first."""
 
 
@@ -41,6 +70,15 @@ class Checkpoint(msgspec.Struct, frozen=True):
     after: Any = None
     """The id of the point with which the next page begins."""
     records: int = 0
+    doubtful: int = 0
+    """How many of them may not be what was sent."""
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """The collection with its new layout, and how many of its records are `doubtful`."""
+
+    collection: Collection
+    doubtful: int
 
 
 def pending(
@@ -61,15 +99,15 @@ async def apply(
     collection: Collection,
     migration: Migration,
     progress: Callable[[int], object],
-) -> Collection:
-    """Brings every record to the new layout; the collection with its new version.
+) -> Applied:
+    """Brings every record to the new layout.
 
     A record that is written meanwhile is left alone: whoever writes, writes the new layout.
     """
     found = await read_checkpoint_of(engine, collection)
     if found.number != migration.number:
         found = Checkpoint(number=migration.number)
-    records = found.records
+    records, doubtful = found.records, found.doubtful
     pages = scroll_points(engine, collection, start=found.after, page=PAGE)
     async for points, after in pages:
         changes = [
@@ -79,14 +117,16 @@ async def apply(
         ]
         await replace_payloads(engine, collection, changes)
         records += len(points)
+        doubtful += sum(migration.doubtful(point.payload) for point, _ in changes)
         if after is not None:
-            await _save(engine, collection, Checkpoint(migration.number, str(after), records))
+            reached = Checkpoint(migration.number, str(after), records, doubtful)
+            await _save(engine, collection, reached)
         progress(len(points))
     present = await store.read_collection(engine, collection.id) or collection
     changed = msgspec.structs.replace(present, schema_version=migration.number)
     await store.save_collection(engine, present, changed)
     await _save(engine, collection, None)
-    return changed
+    return Applied(changed, doubtful)
 
 
 async def _save(engine: Engine, collection: Collection, reached: Checkpoint | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import httpx
@@ -35,8 +34,6 @@ def insert_text(service: Service, collection: str, fields: str, image: str) -> h
         pytest.param('"deep":' + "[" * 127 + "]" * 127, id="127 lists"),
         pytest.param('"large":"' + "x" * 300_000 + '"', id="300 kB"),
         pytest.param('"large":[' + "1," * 200_000 + "1]", id="200,000 numbers"),
-        pytest.param('"n":18446744073709551616', id="2**64"),
-        pytest.param('"n":-9223372036854775809', id="-2**63-1"),
         pytest.param('"n":[{"m":1' + "0" * 400 + "}]", id="10**400"),
         pytest.param('"_lookalike":{"write":"mine"}', id="our key"),
         pytest.param('"_lookalike":null', id="our key, null"),
@@ -96,6 +93,9 @@ ODD_FIELDS: dict[str, Any] = {
     "nested": {'q"': {"\\": [None, True, {"": []}]}},
     "max": 2**63 - 1,
     "min": -(2**63),
+    "integer": -123456789012345678901234567890,
+    "long": 0.40159101448507484,
+    "sum": 0.1 + 0.2,
     "tiny": 5e-324,
     "huge": 1.7976931348623157e308,
     "whole": 3.0,
@@ -113,8 +113,7 @@ ODD_FIELDS: dict[str, Any] = {
 def test_odd_metadata_is_kept_exactly(service: Service, collection: str, image: str) -> None:
     service.load(collection, [{"_id": "odd", "_base64": image, **ODD_FIELDS}])
     kept = service.stored(collection, "odd")
-    assert kept == {"_id": "odd", **ODD_FIELDS}
-    assert isinstance(kept["whole"], float)
+    assert same(kept, {"_id": "odd", **ODD_FIELDS})
     answer = service.answer(
         "visualKNN", collection, {"query_record": {"_id": "odd"}, "fields_to_return": ["*"]}
     )
@@ -128,7 +127,7 @@ def test_odd_metadata_is_kept_exactly(service: Service, collection: str, image: 
 JSON = st.recursive(
     st.none()
     | st.booleans()
-    | st.integers(-(2**64), 2**64)
+    | st.integers(-(10**40), 10**40)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(exclude_categories=["Cs"])),
     lambda inner: (
@@ -162,15 +161,8 @@ def test_any_json_is_kept_exactly_or_refused(
 
 
 def same(kept: object, sent: object) -> bool:
-    """With the types of numbers, and but for the last bit of a float: the engine reads decimals
-    the fast way, which is wrong by one bit for some of 17 digits."""
-    if isinstance(kept, dict) and isinstance(sent, dict):
-        return kept.keys() == sent.keys() and all(same(kept[key], sent[key]) for key in sent)
-    if isinstance(kept, list) and isinstance(sent, list):
-        return len(kept) == len(sent) and all(map(same, kept, sent))
-    if isinstance(kept, float) and isinstance(sent, float):
-        return math.isclose(kept, sent, rel_tol=1e-15) or str(kept) == str(sent)
-    return type(kept) is type(sent) and kept == sent
+    """As texts: with the order of keys, the types of numbers and the sign of zero."""
+    return json.dumps(kept) == json.dumps(sent)
 
 
 NOT_STORED = {

@@ -60,7 +60,7 @@ def migration(
 
 async def contents(engine: Engine, collection: Collection) -> dict[str, Any]:
     return {
-        entry.payload["_id"]: entry.payload
+        entry.record["_id"]: entry.record
         async for page in listing.scan_records(engine, collection, EVERYTHING, None)
         for entry in page
     }

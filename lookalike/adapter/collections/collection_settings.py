@@ -20,7 +20,10 @@ IndexType = Literal["keyword", "number"]
 Distance = Literal["cosine", "euclid", "dot", "manhattan"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The layout of records that new collections have; see `migrations.layout`."""
+RECORD_TEXT_SINCE = 2
+"""From this layout on every point keeps the text of its record."""
 
 
 class IndexedField(msgspec.Struct, frozen=True):

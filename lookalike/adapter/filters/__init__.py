@@ -7,6 +7,7 @@ Imports: `adapter.errors` and `adapter.point_layout` of ours, `qdrant_client.mod
 
 from __future__ import annotations
 
+from lookalike.adapter.filters.engine_numbers import engine_value, may_be_misread
 from lookalike.adapter.filters.field_paths import engine_key, split_path
 from lookalike.adapter.filters.match import match
 from lookalike.adapter.filters.parse import parse
@@ -21,7 +22,9 @@ __all__ = [
     "Node",
     "Translation",
     "engine_key",
+    "engine_value",
     "match",
+    "may_be_misread",
     "parse",
     "shadow_tokens",
     "split_path",

@@ -8,7 +8,6 @@ Order: https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
 from __future__ import annotations
 
 import enum
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import MappingProxyType, NoneType
@@ -49,23 +48,13 @@ class Document:
 Frozen: TypeAlias = str | int | float | Flag | Array | Document | Missing | None
 
 
-def stored_number(value: int | float) -> int | float:
-    """The number that is stored: integers outside 64 bits become floats, as in both engines."""
-    if isinstance(value, float) or -INT64_MAX - 1 <= value <= INT64_MAX:
-        return value
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf if value > 0 else -math.inf
-
-
 def is_whole(value: object) -> bool:
     """An integer, or a float without a fraction."""
     return isinstance(value, int) or (isinstance(value, float) and value.is_integer())
 
 
 def _scalar(value: object) -> Frozen:
-    return value  # type: ignore[return-value]  # only reached for str and None
+    return value  # type: ignore[return-value]  # only reached for these
 
 
 _FREEZE: Final[dict[type, Callable[..., Frozen]]] = {
@@ -73,8 +62,8 @@ _FREEZE: Final[dict[type, Callable[..., Frozen]]] = {
     str: _scalar,
     Missing: _scalar,
     bool: Flag,
-    int: stored_number,
-    float: stored_number,
+    int: _scalar,
+    float: _scalar,
     list: lambda items: Array(tuple(freeze(item) for item in items)),
     dict: lambda fields: Document(tuple((k, freeze(v)) for k, v in fields.items())),
 }
@@ -132,9 +121,11 @@ def order(left: Frozen, right: Frozen) -> int:
 
 
 def number_type(value: int | float) -> str:
-    """`int`, `long` or `double`: the BSON type that a MongoDB driver gives to this number."""
-    value = stored_number(value)
-    if isinstance(value, float):
+    """`int`, `long` or `double`: the BSON type that a MongoDB driver gives to this number.
+
+    BSON has no larger integers than 64 bits: JavaScript, which sends them, holds them as doubles.
+    """
+    if isinstance(value, float) or not -INT64_MAX - 1 <= value <= INT64_MAX:
         return "double"
     return "int" if -INT32_MAX - 1 <= value <= INT32_MAX else "long"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
@@ -135,7 +136,7 @@ class Budget:
 
 def _check_number(value: object, location: Location) -> None:
     # The comparison is false for NaN too.
-    if not (isinstance(value, (int, float)) and abs(value) <= 1e308):
+    if not (isinstance(value, (int, float)) and abs(value) <= sys.float_info.max):
         raise location.refuse("a number out of range")
 
 

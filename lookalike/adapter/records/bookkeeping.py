@@ -9,12 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from qdrant_client import models
 
 from lookalike.adapter.collections.collection_settings import Collection
-from lookalike.adapter.filters import SHADOW_KEY, shadow_tokens
+from lookalike.adapter.filters import SHADOW_KEY, engine_value, shadow_tokens
 from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR
-from lookalike.adapter.records.points import Record, tag_vector, tags_of
+from lookalike.adapter.records.points import (
+    RECORD_TEXT,
+    Record,
+    stored_record,
+    tag_vector,
+    tags_of,
+)
 
 WRITE_TOKEN = "write"
 WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
@@ -25,8 +32,14 @@ CROP = "crop"
 
 
 def stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:
-    tokens = shadow_tokens(record)
-    return record | {RESERVED_KEY: {**bookkeeping, SHADOW_KEY: tokens}}
+    """The payload of the point that keeps the record; read back by `points.stored_record`."""
+    own = {
+        **bookkeeping,
+        SHADOW_KEY: shadow_tokens(record),
+        RECORD_TEXT: msgspec.json.encode(record).decode(),
+    }
+    fields: Record = engine_value(record)
+    return fields | {RESERVED_KEY: own}
 
 
 def update_operations(
@@ -43,7 +56,7 @@ def update_operations(
             )
         )
     ]
-    old_tags, new_tags = tags_of(old), tags_of(new)
+    old_tags, new_tags = tags_of(stored_record(old)), tags_of(new)
     if old_tags != new_tags:
         vector = tag_vector(new_tags, by_rarity=collection.tag_idf)
         if vector is not None:

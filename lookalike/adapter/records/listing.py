@@ -15,7 +15,13 @@ from qdrant_client import models
 
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.records.points import Record, payload_selector, point_id, shown
+from lookalike.adapter.records.points import (
+    Record,
+    payload_selector,
+    point_id,
+    shown,
+    stored_record,
+)
 from lookalike.adapter.records.selection import Selection, Work
 
 SCAN_PAGE = 1000
@@ -31,15 +37,15 @@ async def get_records(
     if not points:
         return []
     found = await engine.retrieve(
-        collection.physical, points, with_payload=payload_selector(fields)
+        collection.physical, points, with_payload=payload_selector(collection, fields)
     )
-    payloads = {str(point.id): point.payload for point in found}
-    return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
+    records = {str(point.id): stored_record(point.payload) for point in found}
+    return [shown(records[id_], fields) for id_ in points if id_ in records]
 
 
 class Listed(msgspec.Struct, frozen=True):
     point_id: str
-    payload: dict[str, Any]
+    record: Record
 
 
 async def scan_records(
@@ -64,14 +70,14 @@ async def scan_records(
             scroll_filter=selection.filter,
             limit=page,
             offset=offset,
-            with_payload=selection.payload(fields),
+            with_payload=selection.payload(collection, fields),
         )
         if work is not None and selection.residual is not None:
             work.add(len(points))
         matching = [
-            Listed(str(point.id), payload)
+            Listed(str(point.id), record)
             for point in points
-            if selection.matches(payload := point.payload or {})
+            if selection.matches(record := stored_record(point.payload))
         ]
         if matching:
             yield matching
@@ -115,13 +121,13 @@ async def sample_records(
             query=models.SampleQuery(sample=models.Sample.RANDOM),
             query_filter=selection.filter,
             limit=count,
-            with_payload=payload_selector(fields),
+            with_payload=payload_selector(collection, fields),
         )
-        return Sampled([shown(point.payload, fields) for point in answer.points])
+        return Sampled([shown(stored_record(point.payload), fields) for point in answer.points])
     work = Work()
     found: list[Record] = []
     async for page in scan_records(engine, collection, selection, fields, work=work):
-        found += [shown(entry.payload, fields) for entry in page]
+        found += [shown(entry.record, fields) for entry in page]
     return Sampled(
         random.sample(found, min(count, len(found))),
         work.residual_records,
@@ -145,7 +151,7 @@ async def _sample_seeded(
             (hashlib.blake2b(entry.point_id.encode(), digest_size=16, key=key).digest(), entry)
             for entry in page
         ]
-        found = [(digest, str(entry.payload["_id"])) for digest, entry in ranked]
+        found = [(digest, str(entry.record["_id"])) for digest, entry in ranked]
         lowest = heapq.nsmallest(count, lowest + found)
     records = await get_records(engine, collection, [id_ for _, id_ in lowest], fields)
     return Sampled(records, work.residual_records)
@@ -217,11 +223,11 @@ async def list_page(
         while len(pending) > size:
             cursors.remember(listing, number + 1, pending[size].point_id)
             if number == page:
-                records = [shown(entry.payload, fields) for entry in pending[:size]]
+                records = [shown(entry.record, fields) for entry in pending[:size]]
                 return ListedPage(records, True, size, work.residual_records)
             pending = pending[size:]
             number += 1
-    records = [shown(entry.payload, fields) for entry in pending] if number == page else []
+    records = [shown(entry.record, fields) for entry in pending] if number == page else []
     return ListedPage(records, False, size, work.residual_records)
 
 
@@ -236,8 +242,8 @@ async def delete_by_filter(
     found: list[Listed] = []
     async for page in scan_records(engine, collection, selection, frozenset({"_id"})):
         # Only the ids: a residual needed the whole records, and there may be many.
-        found += [Listed(entry.point_id, {"_id": entry.payload.get("_id")}) for entry in page]
+        found += [Listed(entry.point_id, {"_id": entry.record.get("_id")}) for entry in page]
     for begin in range(0, len(found), SCAN_PAGE):
         ids: list[Any] = [entry.point_id for entry in found[begin : begin + SCAN_PAGE]]
         await engine.delete(collection.physical, points_selector=ids)
-    return [str(entry.payload["_id"]) for entry in found]
+    return [str(entry.record["_id"]) for entry in found]

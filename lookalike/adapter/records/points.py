@@ -1,14 +1,18 @@
 """A user's record and the point that keeps it: ids, payload, tags, and what an answer shows.
 
-A point holds the record as it was sent, at the top level of its payload, less what carries image
-bytes, plus one key of ours (`RESERVED_KEY`). Its id is derived from the record's `_id`, so there is
-no table of ids, writes are idempotent, and a search by id costs one exchange.
+A point keeps the record, less what carries image bytes, twice: as its own JSON text under our key
+(`RESERVED_KEY`), from which it is read, and field by field at the top level of its payload, for
+filters, indexes and whoever looks at it in Qdrant's console. Engines do not give every number back
+as it was sent, nor keys in their order; a text they do. The id of a point is derived from the
+record's `_id`, so there is no table of ids, writes are idempotent, and a search by id costs one
+exchange.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -16,6 +20,7 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
+from lookalike.adapter.collections.collection_settings import RECORD_TEXT_SINCE, Collection
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.point_layout import RESERVED_KEY
 
@@ -42,9 +47,15 @@ UNSTORED_FIELDS = frozenset(
 MAX_RECORD_ID_CHARACTERS = 1024
 MAX_METADATA_DEPTH = 32
 MAX_METADATA_BYTES = 256 * 1024
-_INT64 = 2**63
+LARGEST_DOUBLE = int(sys.float_info.max)
 
 Record = dict[str, Any]
+
+RECORD_TEXT = "record"
+RECORD_TEXT_PATH = f"{RESERVED_KEY}.{RECORD_TEXT}"
+"""The record's own JSON text, in the payload."""
+
+_DECODER = msgspec.json.Decoder(Record)
 
 
 def point_id(record_id: str) -> str:
@@ -74,9 +85,9 @@ def record_id(value: object, place: str) -> str:
 def metadata(record: Mapping[str, Any]) -> Record:
     """What is kept of a record: every field but those of `UNSTORED_FIELDS`.
 
-    Raises RecordRefused (400) for what the engines cannot keep exactly: nesting beyond
-    `MAX_METADATA_DEPTH`, integers outside 64 bits, numbers that are not finite, our reserved key,
-    or more than `MAX_METADATA_BYTES` of JSON.
+    Raises RecordRefused (400), with the place, for nesting beyond `MAX_METADATA_DEPTH`, for numbers
+    that no filter could compare (beyond all doubles), for our reserved key, and for more than
+    `MAX_METADATA_BYTES` of JSON.
     """
     kept = {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
     if RESERVED_KEY in kept:
@@ -89,20 +100,37 @@ def metadata(record: Mapping[str, Any]) -> Record:
 
 def _check_values(root: Record) -> None:
     """A loop, not a recursion: the input may be as deep as its sender likes."""
-    stack: list[tuple[Any, int]] = [(root, 1)]
+    stack: list[tuple[Any, _Place]] = [(root, _Place())]
     while stack:
-        value, depth = stack.pop()
+        value, place = stack.pop()
         if isinstance(value, dict | list):
-            if depth > MAX_METADATA_DEPTH:
+            if place.depth == MAX_METADATA_DEPTH:
                 raise RecordRefused(
-                    400, f"the metadata is nested deeper than {MAX_METADATA_DEPTH} levels"
+                    400, f"the metadata is nested deeper than {MAX_METADATA_DEPTH} levels: {place}"
                 )
-            children = value.values() if isinstance(value, dict) else value
-            stack.extend((child, depth + 1) for child in children)
-        elif isinstance(value, int) and not -_INT64 <= value < _INT64:
-            raise RecordRefused(400, "the metadata has an integer outside 64 bits")
+            children = value.items() if isinstance(value, dict) else enumerate(value)
+            stack.extend((child, _Place(step, place)) for step, child in children)
+        elif isinstance(value, int) and abs(value) > LARGEST_DOUBLE:
+            raise RecordRefused(400, f"an integer is larger than any double: {place}")
         elif isinstance(value, float) and not math.isfinite(value):
-            raise RecordRefused(400, "the metadata has a number that is not finite")
+            raise RecordRefused(400, f"a number is not finite: {place}")
+
+
+class _Place:
+    """Where a value is in a record; spelled only for those that are refused."""
+
+    __slots__ = ("depth", "outer", "step")
+
+    def __init__(self, step: str | int = "$", outer: _Place | None = None) -> None:
+        self.step = step
+        self.outer = outer
+        self.depth: int = 0 if outer is None else outer.depth + 1
+
+    def __str__(self) -> str:
+        if self.outer is None:
+            return "$"
+        own = f"[{self.step}]" if isinstance(self.step, int) else f".{self.step[:100]}"
+        return f"{self.outer}{own}"
 
 
 def tags_of(record: Mapping[str, Any]) -> frozenset[str]:
@@ -138,29 +166,34 @@ def shown_fields(fields_to_return: Sequence[str] | None) -> frozenset[str] | Non
     return None if "*" in fields_to_return else frozenset(fields_to_return) | {"_id"}
 
 
-PayloadSelector = list[str] | models.PayloadSelectorExclude
+def stored_record(payload: Mapping[str, Any] | None) -> Record:
+    """The record that a payload keeps, as it was sent.
 
-
-def payload_selector(fields: frozenset[str] | None) -> PayloadSelector:
-    """What to ask the engine for so that `shown` can answer with these fields.
-
-    A name that the engine would read as a path (`a.b`, `a[0]`, `a b`) makes us ask for everything:
-    `fields_to_return` names top-level fields, whatever characters they have.
+    Points of before layout 2 have no text; their fields are the record, as far as the engine gave
+    them back exactly.
     """
-    if fields is not None and all(_is_plain(name) for name in fields):
-        return sorted(fields)
-    return models.PayloadSelectorExclude(exclude=[RESERVED_KEY])
-
-
-def _is_plain(name: str) -> bool:
-    return name != "" and name.replace("_", "a").replace("-", "a").isalnum() and name.isascii()
-
-
-def shown(payload: Mapping[str, Any] | None, fields: frozenset[str] | None) -> Record:
-    """The record as an answer shows it: `_id` first, then the asked fields that it has."""
     payload = payload or {}
-    answer: Record = {"_id": payload["_id"]} if "_id" in payload else {}
-    for name, value in payload.items():
-        if name != RESERVED_KEY and (fields is None or name in fields):
+    text = (payload.get(RESERVED_KEY) or {}).get(RECORD_TEXT)
+    if text is not None:
+        record: Record = _DECODER.decode(text)
+        return record
+    return {name: value for name, value in payload.items() if name != RESERVED_KEY}
+
+
+PayloadSelector = bool | list[str]
+
+
+def payload_selector(collection: Collection, fields: frozenset[str] | None) -> PayloadSelector:
+    """What to ask the engine for so that `stored_record` has these fields, and `_id`."""
+    if fields == frozenset({"_id"}):
+        return ["_id"]
+    return [RECORD_TEXT_PATH] if collection.schema_version >= RECORD_TEXT_SINCE else True
+
+
+def shown(record: Mapping[str, Any], fields: frozenset[str] | None) -> Record:
+    """The record as an answer shows it: `_id` first, then the asked fields that it has."""
+    answer: Record = {"_id": record["_id"]} if "_id" in record else {}
+    for name, value in record.items():
+        if fields is None or name in fields:
             answer[name] = value
     return answer

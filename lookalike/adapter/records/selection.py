@@ -1,7 +1,7 @@
 """Which records a request is about: a filter, translated, and what of it the engine cannot decide.
 
 Every filter is exact. What the engine cannot decide is a *residual*: candidates are fetched in
-pages and decided by `filters.match` on their payload, up to a bound on the work, beyond which the
+pages and decided by `filters.match` on their records, up to a bound on the work, beyond which the
 answer is an error and never a short list.
 """
 
@@ -17,7 +17,6 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import FilterTooExpensive
 from lookalike.adapter.filters import TRUNCATED_FILTER, Node, match, parse, translate
-from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records.points import PayloadSelector, payload_selector
 
 MAX_RESIDUAL_RECORDS = 100_000
@@ -44,15 +43,13 @@ class Selection(msgspec.Struct, frozen=True):
         translation = translate(parse(filter_), collection.indexes, complete=complete)
         return cls(translation.filter, translation.residual, filter_, complete)
 
-    def matches(self, payload: Mapping[str, Any]) -> bool:
+    def matches(self, record: Mapping[str, Any]) -> bool:
         """Decides the residual; the engine has decided the rest."""
-        return self.residual is None or match(self.residual, payload)
+        return self.residual is None or match(self.residual, record)
 
-    def payload(self, fields: frozenset[str] | None) -> PayloadSelector:
+    def payload(self, collection: Collection, fields: frozenset[str] | None) -> PayloadSelector:
         """What to ask the engine for: the fields of the answer, or all that a residual may need."""
-        if self.residual is None:
-            return payload_selector(fields)
-        return models.PayloadSelectorExclude(exclude=[RESERVED_KEY])
+        return payload_selector(collection, fields if self.residual is None else None)
 
 
 EVERYTHING = Selection()

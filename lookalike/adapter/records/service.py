@@ -161,7 +161,7 @@ class RecordService:
         selection = await select(self._engine, collection, filter_)
         fields = shown_fields(fields_to_return)
         pages = listing.scan_records(self._engine, collection, selection, fields)
-        return ([shown(entry.payload, fields) for entry in page] async for page in pages)
+        return ([shown(entry.record, fields) for entry in page] async for page in pages)
 
     def _ids_of(self, records: list[Record]) -> list[str]:
         """The `_id`s that a batch names, each once, in order."""

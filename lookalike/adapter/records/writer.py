@@ -33,7 +33,7 @@ from lookalike.adapter.errors import (
     RecordsNotFound,
     Unavailable,
 )
-from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR
+from lookalike.adapter.point_layout import TAGS_VECTOR
 from lookalike.adapter.records.bookkeeping import (
     CROP,
     IMAGE,
@@ -57,6 +57,7 @@ from lookalike.adapter.records.points import (
     point_id,
     record_id,
     shown,
+    stored_record,
     tag_vector,
     tags_of,
 )
@@ -287,7 +288,7 @@ class Writer:
             old = point.payload or {}
             change = pending[str(point.id)]
             try:
-                new = metadata({k: v for k, v in old.items() if k != RESERVED_KEY} | change)
+                new = metadata(stored_record(old) | change)
             except RecordRefused as refusal:
                 refused.append((change, refusal))
                 continue
@@ -318,12 +319,12 @@ class Writer:
         if not points:
             return []
         found = await self._engine.retrieve(
-            collection.physical, points, with_payload=payload_selector(fields)
+            collection.physical, points, with_payload=payload_selector(collection, fields)
         )
-        payloads = {str(point.id): point.payload for point in found}
-        if payloads:
-            await self._engine.delete(collection.physical, points_selector=list(payloads))
-        return [shown(payloads[id_], fields) for id_ in points if id_ in payloads]
+        stored = {str(point.id): stored_record(point.payload) for point in found}
+        if stored:
+            await self._engine.delete(collection.physical, points_selector=list(stored))
+        return [shown(stored[id_], fields) for id_ in points if id_ in stored]
 
 
 def _candidate(record: Record) -> _Candidate:

@@ -56,7 +56,7 @@ async def count_values(
     fields = frozenset({field.split(".")[0]})
     async for page in listing.scan_records(engine, collection, selection, fields, work=work):
         for entry in page:
-            keys = set(group_keys(entry.payload, field))
+            keys = set(group_keys(entry.record, field))
             counts.update(key for key in keys if not (by_engine and key[0] == "string"))
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0][0], item[0][1]))
     values = [ValueCount(value, count) for (_, value), count in ranked[:limit]]

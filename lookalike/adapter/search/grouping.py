@@ -133,14 +133,14 @@ async def add_counts(
     """The hits with the number of images of each one's product."""
 
     async def count_images(hit: Hit) -> Hit:
-        values = [value for _, value in group_keys(hit.payload, grouping.field)]
+        values = [value for _, value in group_keys(hit.record, grouping.field)]
         count = 1
         if values:
             of_product: Any = {grouping.field: {"$in": values}}
             both = of_product if not selection.source else {"$and": [selection.source, of_product]}
             images = Selection.of(both, collection, complete=selection.complete)
             count = await listing.count_records(engine, collection, images)
-        return Hit(hit.distance, {**hit.payload, PRODUCT_COUNT: count})
+        return Hit(hit.distance, {**hit.record, PRODUCT_COUNT: count})
 
     return list(await asyncio.gather(*map(count_images, hits)))
 
@@ -184,17 +184,17 @@ class Groups:
         return [key for index in crowded for key in self.keys_of(self.images[index][0])]
 
     def keys_of(self, hit: Hit) -> list[GroupKey]:
-        return group_keys(hit.payload, self.grouping.field)
+        return group_keys(hit.record, self.grouping.field)
 
 
-def group_keys(payload: Mapping[str, Any], field: str) -> list[GroupKey]:
+def group_keys(record: Mapping[str, Any], field: str) -> list[GroupKey]:
     """What identifies a record's product: the values that a filter finds at the field.
 
     1 and 1.0 are one product, "1" and true are others. A list of ids stands for all of them: the
     image belongs to that of its products which came up first, and is a new product, with all of the
     ids, only if none has. Null and objects identify nothing.
     """
-    values = candidates(payload, split_path(field), leaf=True)
+    values = candidates(record, split_path(field), leaf=True)
     return list(dict.fromkeys(key for value in values if (key := _key(value))))
 
 

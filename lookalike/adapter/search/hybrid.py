@@ -24,7 +24,7 @@ from qdrant_client import models
 
 from lookalike.adapter.point_layout import TAGS_VECTOR
 from lookalike.adapter.records.image_sources import Vector
-from lookalike.adapter.records.points import Record, point_id
+from lookalike.adapter.records.points import Record, point_id, stored_record
 from lookalike.adapter.search.ranking import DISTANCE_DECIMALS, Hit, RankedPage, SearchScope
 
 MIN_IMAGES, MIN_TAGGED = 200, 100
@@ -262,8 +262,8 @@ class ByVectorAndTags:
         found = await self._scope.engine.retrieve(
             self._scope.collection.physical, list(distances), with_payload=self._scope.payload
         )
-        payloads = {str(point.id): point.payload or {} for point in found}
-        return [Hit(d, payloads[id_]) for id_, d in distances.items() if id_ in payloads]
+        records = {str(point.id): stored_record(point.payload) for point in found}
+        return [Hit(d, records[id_]) for id_, d in distances.items() if id_ in records]
 
     async def _find_own(self) -> list[Hit]:
         if self._own is None:

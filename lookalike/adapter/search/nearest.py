@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import msgspec
-from qdrant_client import models
 
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordsNotFound
-from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records.image_sources import Vector
-from lookalike.adapter.records.points import Record, point_id, shown, tags_of
+from lookalike.adapter.records.points import (
+    Record,
+    payload_selector,
+    point_id,
+    shown,
+    stored_record,
+    tags_of,
+)
 from lookalike.adapter.records.selection import EVERYTHING, Selection, Work
 from lookalike.adapter.search.grouping import PRODUCT_COUNT, Grouping, add_counts, find_groups
 from lookalike.adapter.search.hybrid import ByVectorAndTags
@@ -94,7 +99,7 @@ async def find_nearest(engine: Engine, collection: Collection, query: Query) -> 
     if query.grouping is not None and query.fields and PRODUCT_COUNT in query.fields:
         hits = await add_counts(engine, collection, query.selection, query.grouping, hits)
     return Hits(
-        records=[shown(hit.payload, query.fields) for hit in hits],
+        records=[shown(hit.record, query.fields) for hit in hits],
         distances=[hit.distance for hit in hits],
         residual_records=work.residual_records,
         collection=collection,
@@ -147,7 +152,7 @@ async def _make_ranking(engine: Engine, collection: Collection, query: Query) ->
         collection=collection,
         selection=query.selection,
         radius=query.radius,
-        payload=query.selection.payload(_needed_fields(query)),
+        payload=query.selection.payload(collection, _needed_fields(query)),
         excluded=query.excluded,
     )
     if query.tag_weight is not None:
@@ -187,10 +192,10 @@ async def _read_stored(scope: SearchScope, record_id: str) -> tuple[Record, Vect
     found = await scope.engine.retrieve(
         scope.collection.physical,
         [point_id(record_id)],
-        with_payload=models.PayloadSelectorExclude(exclude=[RESERVED_KEY]),
+        with_payload=payload_selector(scope.collection, None),
         with_vectors=[scope.collection.vector],
     )
     vector = vector_of(found[0], scope.collection.vector) if found else None
     if vector is None:
         raise RecordsNotFound
-    return found[0].payload or {}, vector
+    return stored_record(found[0].payload), vector

@@ -42,7 +42,7 @@ class RankedMatches:
             self._work.add(len(candidates))
         for hit in candidates:
             # An approximate index may answer a hit again on a later page.
-            if hit.id not in self._ids and self._selection.matches(hit.payload):
+            if hit.id not in self._ids and self._selection.matches(hit.record):
                 self._ids.add(hit.id)
                 self._hits.append(hit)
         self._fetched += self._limit

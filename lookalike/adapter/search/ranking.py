@@ -18,7 +18,7 @@ from lookalike.adapter.collections.storage import search_params
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.engine_facts import MAX_LIMIT
 from lookalike.adapter.records.image_sources import Vector
-from lookalike.adapter.records.points import point_id
+from lookalike.adapter.records.points import Record, point_id, stored_record
 from lookalike.adapter.records.selection import Selection
 
 ROUNDING = 1e-6
@@ -32,7 +32,7 @@ TIE_MARGIN, TIE_GROWTH = 4, 8
 class Hit(msgspec.Struct, frozen=True):
     value: float
     """The distance; of dot products, which may exceed 1, before it is cut off at 0."""
-    payload: dict[str, Any]
+    record: Record
 
     @property
     def distance(self) -> float:
@@ -40,7 +40,7 @@ class Hit(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        return str(self.payload["_id"])
+        return str(self.record["_id"])
 
 
 RankedPage = tuple[list[Hit], list[Hit]]
@@ -81,7 +81,7 @@ class SearchScope(msgspec.Struct, frozen=True):
     def hits(self, points: Sequence[models.ScoredPoint], scale: float = 1.0) -> list[Hit]:
         """`scale`: the length that the query vector had before the engine made it 1."""
         distance = self.collection.distance
-        hits = [Hit(value_of(p.score * scale, distance), p.payload or {}) for p in points]
+        hits = [Hit(value_of(p.score * scale, distance), stored_record(p.payload)) for p in points]
         return hits if self.radius is None else [h for h in hits if h.value <= self.radius]
 
 
@@ -127,7 +127,7 @@ class ByRecord:
             self._scope.collection.physical,
             requests=[own_request, _request(self._scope, self._point_id, offset, limit)],
         )
-        hits = [Hit(0.0, point.payload or {}) for point in own.points]
+        hits = [Hit(0.0, stored_record(point.payload)) for point in own.points]
         return hits, self._scope.hits(others.points)
 
 

@@ -12,27 +12,21 @@ from qdrant_client import AsyncQdrantClient, models
 
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.filters import (
-    SHADOW_KEY,
     SHADOW_PATH,
     engine_key,
     match,
     parse,
-    shadow_tokens,
     split_path,
     translate,
 )
-from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records.bookkeeping import stored_payload
+from lookalike.adapter.records.points import stored_record
 
 COLLECTION = "filters"
 KINDS = {
     "keyword": models.PayloadSchemaType.KEYWORD,
     "number": models.PayloadSchemaType.FLOAT,
 }
-
-
-def stored(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The payload of a record, as the adapter writes it."""
-    return {**record, RESERVED_KEY: {SHADOW_KEY: shadow_tokens(record)}}
 
 
 class FilterEngine:
@@ -75,18 +69,21 @@ class FilterEngine:
         self.delete(self.records)
 
     def write(self, records: Mapping[int, dict[str, Any]]) -> None:
+        self.put({i: stored_payload(record, {}) for i, record in records.items()})
+        self.records |= records
+
+    def put(self, payloads: Mapping[int, dict[str, Any]]) -> None:
         points = [
-            models.PointStruct(id=i, vector={"visual": [1.0, 0.0]}, payload=stored(record))
-            for i, record in records.items()
+            models.PointStruct(id=i, vector={"visual": [1.0, 0.0]}, payload=payload)
+            for i, payload in payloads.items()
         ]
         if points:
             self.run(self._engine.upsert(self.name, points))
-        self.records |= records
 
     def overwrite(self, point: int, record: dict[str, Any]) -> None:
         change = models.OverwritePayloadOperation(
             overwrite_payload=models.SetPayload(
-                payload=stored(record),
+                payload=stored_payload(record, {}),
                 filter=models.Filter(must=[models.HasIdCondition(has_id=[point])]),
             )
         )
@@ -110,14 +107,14 @@ class FilterEngine:
         return {point.id: point.payload for point in found}
 
     def find(self, query: object, *, complete: bool) -> set[int]:
-        """What a search would do: ask the engine, and decide the residual on the stored payload."""
+        """What a search would do: ask the engine, and decide the residual on the stored record."""
         translation = translate(parse(query), self.indexed, complete=complete)
         candidates = self.scroll(translation.filter)
         residual = translation.residual
         return {
             point
             for point, payload in candidates.items()
-            if residual is None or match(residual, payload)
+            if residual is None or match(residual, stored_record(payload))
         }
 
     def candidates(self, query: object) -> set[int]:

@@ -6,6 +6,7 @@ record would match nothing, and prove nothing.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from hypothesis import strategies as st
@@ -18,18 +19,44 @@ STEPS = ["a", "b", "c", "a", "b", "0", "1", "é x", "", "$d", "\N{ICE CREAM}", '
 NUMBERS: list[int | float] = [
     *(0, 1, 1.0, -1, 2, 2.5, 3, -0.0, 0.1, 1e300, -1e300, 5e-324),
     *(2**31 - 1, 2**31, 2**53 - 1, 2**53, 2**53 + 1, float(2**53), 2**62 + 1, 2**63 - 1, -(2**63)),
+    *(2**63, 2**64 + 1, float(2**64), 10**22 + 1, 10**30, -(10**30) - 1),
 ]
+
+LONG: list[int | float] = [
+    *(0.3, 0.1 + 0.2, math.nextafter(0.3, 0), 0.300000000000001, 0.40159101448507484),
+    *(19.99, math.nextafter(19.99, 0), math.nextafter(19.99, 99), 1e-7, math.nextafter(1e-6, 0)),
+    *(8665977260342228.0, 8665977260342227, 1700000000000000.5, 1700000000000001, 9e15, 9e15 + 2),
+    *(1764558090.123457, 1764558090.1234572, -73.98565410000001, -73.9856541),
+]
+"""Numbers of more digits than engines read exactly, and some beside them."""
+
+
+@st.composite
+def _full_numbers(draw: st.DrawFn) -> int | float:
+    beside = [math.nextafter(n, end) for n in LONG for end in (-math.inf, math.inf)]
+    rounded = st.builds(round, st.floats(-1000, 1000), st.integers(0, 17))
+    any_double = st.floats(allow_nan=False, allow_infinity=False)
+    return draw(st.one_of(st.sampled_from(LONG + beside), any_double, rounded))
+
+
+full_numbers = _full_numbers()
+"""Doubles of full precision."""
+
 TEXTS = [
     *("", "a", "b", "ab", "aB", "AB", "a\n", "é", "e\u0301", "\N{ICE CREAM}", "1", "true"),
     *("null", "2024-01-05", "2024-01-06", "2024-01-06T10:00:00Z", "2024-01-06T12:00:00+02:00"),
     *("2024-1-7", "2024-02-30", "2024-01-06 10:00:00"),
 ]
 
-scalars = st.one_of(
-    st.sampled_from([None, True, False]),
-    st.sampled_from(NUMBERS),
-    st.sampled_from(TEXTS),
-)
+
+@st.composite
+def _scalars(draw: st.DrawFn) -> Any:
+    """Composite, so that the description of what holds it stays short."""
+    words: list[list[Any]] = [[None, True, False], NUMBERS, TEXTS]
+    return draw(st.one_of(full_numbers, *map(st.sampled_from, words)))
+
+
+scalars = _scalars()
 
 values = st.recursive(
     scalars,

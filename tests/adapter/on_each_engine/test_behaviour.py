@@ -187,7 +187,7 @@ async def test_filters_are_exact_in_searches_listings_and_counts(
     )
     assert ids(hits.records) == by_distance(100, numbers)
     listed = [
-        entry.payload["_id"]
+        entry.record["_id"]
         async for page in listing.scan_records(
             engine, filled, selection, frozenset({"_id"}), page=3
         )

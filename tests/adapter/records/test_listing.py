@@ -45,7 +45,7 @@ async def walk(shelf: Shelf, size: int, **options: Any) -> list[list[str]]:
 
 async def everything(shelf: Shelf) -> list[str]:
     scanned = listing.scan_records(shelf.engine, shelf.collection, EVERYTHING, IDS)
-    return [entry.payload["_id"] async for entries in scanned for entry in entries]
+    return [entry.record["_id"] async for entries in scanned for entry in entries]
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 30, 31])

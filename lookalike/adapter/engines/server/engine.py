@@ -46,6 +46,9 @@ KEEPALIVE_SECONDS = 4.0
 # changes when its node is lost. https://qdrant.tech/documentation/guides/distributed_deployment/
 ORDERING = models.WriteOrdering.MEDIUM
 
+POINTS_IN_A_WRITE = 32
+"""27 MB of our largest payloads, below the 32 MB that a server takes in one request."""
+
 T = TypeVar("T")
 
 
@@ -190,9 +193,13 @@ class ServerEngine:
         *,
         update_mode: models.UpdateMode | None = None,
     ) -> models.UpdateResult:
-        return await self._write_points(
-            self._client.upsert, collection_name, points, update_mode=update_mode
-        )
+        results = [
+            await self._write_points(
+                self._client.upsert, collection_name, part, update_mode=update_mode
+            )
+            for part in _parts(points)
+        ]
+        return results[-1]
 
     async def delete(
         self, collection_name: str, points_selector: Sequence[PointId]
@@ -202,9 +209,12 @@ class ServerEngine:
     async def batch_update_points(
         self, collection_name: str, update_operations: Sequence[models.UpdateOperation]
     ) -> list[models.UpdateResult]:
-        return await self._write_points(
-            self._client.batch_update_points, collection_name, update_operations
-        )
+        results: list[models.UpdateResult] = []
+        for part in _parts(update_operations):
+            results += await self._write_points(
+                self._client.batch_update_points, collection_name, part
+            )
+        return results
 
     # Reads
 
@@ -318,6 +328,11 @@ class ServerEngine:
     async def _write_once(self, call: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
         """Repeated only where the first attempt cannot have reached the server."""
         return await _attempt(WRITE_TIMEOUT_S, False, lambda: call(*args, **options))
+
+
+def _parts(items: Sequence[T]) -> list[Sequence[T]]:
+    starts = range(0, max(len(items), 1), POINTS_IN_A_WRITE)
+    return [items[start : start + POINTS_IN_A_WRITE] for start in starts]
 
 
 async def _attempt(seconds: float, repeatable: bool, call: Callable[[], Awaitable[T]]) -> T:

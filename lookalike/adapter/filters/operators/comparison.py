@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
@@ -23,6 +22,7 @@ from lookalike.adapter.filters.bounds import (
     intersection,
     union,
 )
+from lookalike.adapter.filters.engine_numbers import enclosing, is_exact
 from lookalike.adapter.filters.field_paths import ambiguous
 from lookalike.adapter.filters.json_values import (
     MISSING,
@@ -44,10 +44,6 @@ from lookalike.adapter.filters.lookups import (
 from lookalike.adapter.filters.operators.definition import Operator, negated
 from lookalike.adapter.filters.reading import JsonOperand
 from lookalike.adapter.filters.tree import Node, Path, Test
-
-EXACT_BELOW: Final = 2**53
-EXACT_ABOVE: Final = 2**64
-"""The engine compares numbers as doubles. Between these two an integer may be rounded."""
 
 MAX_HINTS: Final = 8
 """Parts of an array or a document that are asked for, to narrow a whole-value equality."""
@@ -102,7 +98,7 @@ def translate_comparison(
 
 
 def in_range(path: Path, limits: Mapping[str, float], known: IndexKnowledge) -> Bounds:
-    """A number within limits, as the engine compares numbers: as doubles."""
+    """A number within limits, as the engine compares numbers: see `engine_numbers`."""
     return has_value(
         path,
         known,
@@ -121,12 +117,15 @@ _LIMITS: Final = {
 
 
 def _compare_number(path: Path, operator: str, operand: float, known: IndexKnowledge) -> Bounds:
-    if not EXACT_BELOW <= abs(operand) <= EXACT_ABOVE:
+    if is_exact(operand):
         return in_range(path, {limit: float(operand) for limit in _LIMITS[operator]}, known)
-    # One step wider than the rounding of either side, and inclusive.
-    below, above = (math.nextafter(float(operand), end) for end in (-math.inf, math.inf))
+    below, above = enclosing(operand)
     wide = {f"{limit[:2]}e": below if limit[0] == "g" else above for limit in _LIMITS[operator]}
-    return at_most(in_range(path, wide, known).superset)
+    superset = in_range(path, wide, known).superset
+    if operator == "$eq":
+        return at_most(superset)
+    narrow = {"gt": above} if operator in ("$gt", "$gte") else {"lt": below}
+    return Bounds(superset, in_range(path, narrow, known).subset)
 
 
 def _equals_flag(path: Path, operand: Flag, known: IndexKnowledge) -> Bounds:

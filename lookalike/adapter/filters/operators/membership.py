@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 from qdrant_client import models
 
 from lookalike.adapter.filters.bounds import UNKNOWN, Bounds, all_of, any_of, at_most, union
-from lookalike.adapter.filters.json_values import MISSING, Frozen, freeze
+from lookalike.adapter.filters.engine_numbers import enclosing
+from lookalike.adapter.filters.json_values import INT64_MAX, MISSING, Frozen, freeze, is_whole
 from lookalike.adapter.filters.lookups import IndexKnowledge, has_type, has_value
 from lookalike.adapter.filters.operators.comparison import in_range, is_scalar, translate_comparison
 from lookalike.adapter.filters.operators.definition import Operator, negated
@@ -58,11 +58,8 @@ def _translate_texts(path: Path, texts: list[str], known: IndexKnowledge) -> Bou
 
 def _translate_numbers(path: Path, numbers: list[int | float], known: IndexKnowledge) -> Bounds:
     """A long list: integers exactly, since a match of integers sees no floats; floats by range."""
-    integers = [int(number) for number in numbers if float(number).is_integer()]
-    limits = {
-        "gte": math.nextafter(float(numbers[0]), -math.inf),
-        "lte": math.nextafter(float(numbers[-1]), math.inf),
-    }
+    integers = [int(n) for n in numbers if abs(n) <= INT64_MAX and is_whole(n)]
+    limits = {"gte": enclosing(numbers[0])[0], "lte": enclosing(numbers[-1])[1]}
     enclosed = in_range(path, limits, known)
     found = has_value(
         path,
