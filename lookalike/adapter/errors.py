@@ -12,6 +12,7 @@
     ├── BodyTooLarge            413  more bytes than a request may have
     ├── EngineFailed            500  the engine refused what we believed to be valid: a bug of ours
     ├── EmbedderFailed          500  the embedder cannot be loaded, or broke its protocol
+    ├── NotSupported            501  a method of the provider that this service does not have
     └── Unavailable             503  a retry helps
         └── EngineUnavailable   503  the engine is starting, restarting or out of reach
     RecordRefused                    one record of a batch is not taken; the others are
@@ -100,6 +101,10 @@ class EngineFailed(LookalikeError):
 
 class EmbedderFailed(LookalikeError):
     code = http_status = 500
+
+
+class NotSupported(LookalikeError):
+    code = http_status = 501
 
 
 class Unavailable(LookalikeError):

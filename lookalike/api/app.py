@@ -33,6 +33,7 @@ from lookalike.api.routes.account import Account
 from lookalike.api.routes.collection_methods import CollectionMethods
 from lookalike.api.routes.health import healthz, readyz
 from lookalike.api.routes.image_methods import ImageMatching
+from lookalike.api.routes.old_methods import OldMethods
 from lookalike.api.routes.record_methods import RecordMethods
 from lookalike.api.routes.search_methods import SearchMethods
 from lookalike.api.settings import ENGINE_SOCKET, HttpSettings, Settings, from_environment
@@ -73,6 +74,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
             RecordMethods,
             SearchMethods,
             ImageMatching,
+            OldMethods,
             CollectionMethods,
             Account,
             healthz,

@@ -14,7 +14,7 @@ from lookalike.adapter.collections.collection_settings import CollectionType
 
 METHODS_ROOT = "/similarity/photos/v2"
 
-PREFIX_TYPES: dict[str, CollectionType] = {
+PREFIX_TYPES: dict[str, CollectionType | None] = {
     "similarity/photos": "photos",
     "photo/search": "photos",
     "similarity/products-new": "products",
@@ -35,14 +35,20 @@ PREFIX_TYPES: dict[str, CollectionType] = {
     "similarity/text/homedecor": "homedecor",
     "photo/text": "photos",
     "photo": "photos",
+    "smart": None,
+    "visual-search": None,
 }
-"""Service prefix (before `/v2/`) -> the collection type that it stands for."""
+"""Service prefix (before `/v2/`) -> the collection type that it stands for.
+
+None stands for every type: these two searched products of any kind, until 2021.
+"""
 
 ALIASES = {
     "visual_search": "visualKNN",
     "visualSearch": "visualKNN",
     "search": "visualKNN",
     "approxVisualKNN": "visualKNN",
+    "product/insert": "insert",
 }
 
 METHODS = frozenset(
@@ -68,13 +74,25 @@ METHODS = frozenset(
         "visual_hash",
         "remove_duplicates",
         "rank_images",
+        "product/search",
     }
 )
+
+UNSUPPORTED = frozenset(
+    {
+        "detect",
+        "search_by_object",
+        "product/detect",
+        "product/search_by_object",
+        "product/top_categories",
+    }
+)
+"""Methods of old clients that need to find the objects in an image, which nothing here does."""
 
 # The client skips its check against the provider's own host only where the endpoint contains
 # `localhost`; behind /localhost/ any host name can have that.
 _LOCALHOST = re.compile(r"^(?:/+localhost(?=/))+")
-_METHOD = re.compile(r"^(?:/(?P<prefix>[\w./-]+?)/v2)?/(?P<method>\w+)$")
+_METHOD = re.compile(r"^(?:/(?P<prefix>[\w./-]+?)/v2)?/(?P<method>(?:product/)?\w+)$")
 _ANYWHERE = re.compile(r"^(?:/.*)?(?P<path>/(?:authorization/v2/authorize|account/v2/.+))$")
 _COLLECTIONS = re.compile(r"^(?:/.*)?(?P<path>/similarity/v2/collection(?:/[^/]+)?)$")
 
@@ -90,6 +108,7 @@ def canonical(path: str, any_prefix: bool = False) -> tuple[str, str | None]:
     if found is None:
         return path, None
     prefix, method = found["prefix"], ALIASES.get(found["method"], found["method"])
-    if method not in METHODS or not (prefix is None or prefix in PREFIX_TYPES or any_prefix):
+    known = method in METHODS or method in UNSUPPORTED
+    if not known or not (prefix is None or prefix in PREFIX_TYPES or any_prefix):
         return path, None
     return f"{METHODS_ROOT}/{method}", prefix

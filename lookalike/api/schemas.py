@@ -91,6 +91,15 @@ class RankImages(Body):
     hash_type: str | None = None
 
 
+class ProductSearch(Body):
+    """The search of clients until 2021. Its query is the one record of `records`."""
+
+    records: Annotated[list[Record], Meta(min_length=1, max_length=1)]
+    k: Count | None = None
+    filter: Record | None = None
+    fields_to_return: list[str] | None = None
+
+
 class Authorize(Body):
     service: str | None = None
     service_name: str | None = None

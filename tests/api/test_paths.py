@@ -7,7 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lookalike.api import request_paths
-from lookalike.api.request_paths import METHODS, METHODS_ROOT, PREFIX_TYPES, canonical
+from lookalike.api.request_paths import (
+    METHODS,
+    METHODS_ROOT,
+    PREFIX_TYPES,
+    UNSUPPORTED,
+    canonical,
+)
 
 ROOT = METHODS_ROOT
 
@@ -26,6 +32,11 @@ ROOT = METHODS_ROOT
         ("/similarity/fashion-new/v2/visual_search", f"{ROOT}/visualKNN", "similarity/fashion-new"),
         ("/similarity/photos/v2/search", f"{ROOT}/visualKNN", "similarity/photos"),
         ("/similarity/homedeco-newr/v2/ping", f"{ROOT}/ping", "similarity/homedeco-newr"),
+        ("/smart/v2/allIDs", f"{ROOT}/allIDs", "smart"),
+        ("/visual-search/v2/product/insert", f"{ROOT}/insert", "visual-search"),
+        ("/localhost/smart/v2//product/search/", f"{ROOT}/product/search", "smart"),
+        ("/smart/v2/product/detect", f"{ROOT}/product/detect", "smart"),
+        ("/photo/search/v2/search_by_object", f"{ROOT}/search_by_object", "photo/search"),
         ("/allRecords", f"{ROOT}/allRecords", None),
         ("/localhost/allRecords/", f"{ROOT}/allRecords", None),
         ("/authorization/v2/authorize", "/authorization/v2/authorize", None),
@@ -44,6 +55,9 @@ ROOT = METHODS_ROOT
         ("/similarity/photos/v1/ping", "/similarity/photos/v1/ping", None),
         ("/similarity/photos/v2/ping/more", "/similarity/photos/v2/ping/more", None),
         ("/similarity/photos/v2/INSERT", "/similarity/photos/v2/INSERT", None),
+        ("/smart/v2/product/unknown", "/smart/v2/product/unknown", None),
+        ("/smart/v2/products/search", "/smart/v2/products/search", None),
+        ("/product/v2/product/", "/product/v2/product", None),
     ],
 )
 def test_canonical(path: str, routed: str, prefix: str | None) -> None:
@@ -80,4 +94,5 @@ def test_long_paths_take_no_time(length: int) -> None:
 
 def test_aliases_are_of_methods_that_exist() -> None:
     assert set(request_paths.ALIASES.values()) <= METHODS
-    assert not set(request_paths.ALIASES) & METHODS
+    assert not set(request_paths.ALIASES) & (METHODS | UNSUPPORTED)
+    assert not METHODS & UNSUPPORTED

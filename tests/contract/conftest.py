@@ -38,6 +38,8 @@ PREFIXES = [
     "similarity/custom",
     "similarity/colors",
     "image_matching",
+    "smart",
+    "visual-search",
 ]
 """Every path that a client of the provider has had before its `/v2/`."""
 
