@@ -50,6 +50,7 @@ class LookalikeApp(Litestar):
     """Litestar, with the provider's many paths mapped to ours before routing."""
 
     http_settings = HttpSettings()
+    own_prefixes: frozenset[str] = frozenset()
 
     async def __call__(
         self,
@@ -61,7 +62,9 @@ class LookalikeApp(Litestar):
             deadline.start(self.http_settings.request_timeout_s)
             request = cast(HTTPScope, scope)
             asked = request["path"]
-            request["path"], prefix = request_paths.canonical(asked, self.http_settings.any_prefix)
+            request["path"], prefix = request_paths.canonical(
+                asked, self.http_settings.any_prefix, self.own_prefixes
+            )
             request.setdefault("state", {}).update(asked_path=asked, prefix=prefix)
         await super().__call__(scope, receive, send)
 
@@ -69,6 +72,7 @@ class LookalikeApp(Litestar):
 def create_app(settings: Settings, engine_socket: Path | None = None) -> LookalikeApp:
     """An application on the Qdrant server that the settings name, or else on the embedded engine
     whose worker listens at `engine_socket`."""
+    collections_by_prefix = request_paths.collections_by_prefix(settings.http)
     app = LookalikeApp(
         route_handlers=[
             RecordMethods,
@@ -95,9 +99,15 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
             title="Lookalike", version=__version__, use_handler_docstrings=True
         ),
         logging_config=None,
-        state=State({"settings": settings, "tokens": tokens_from(settings.access)}),
+        state=State(
+            {
+                "settings": settings,
+                "tokens": tokens_from(settings.access),
+                "collections_by_prefix": collections_by_prefix,
+            }
+        ),
     )
-    app.http_settings = settings.http
+    app.http_settings, app.own_prefixes = settings.http, frozenset(collections_by_prefix)
     return app
 
 

@@ -41,10 +41,11 @@ class Grant(msgspec.Struct, frozen=True):
     def allows_collection(self, collection_id: str) -> bool:
         return self.collections is None or collection_id in self.collections
 
-    def require_collection(self, collection_id: str) -> None:
-        """Raises Forbidden."""
-        if not self.allows_collection(collection_id):
-            raise Forbidden("You do not have permission to use this collection.")
+    @property
+    def only_collection(self) -> str | None:
+        """The collection of a token that is bound to a single one."""
+        ids = self.collections or ()
+        return next(iter(ids)) if len(ids) == 1 else None
 
 
 ANYONE = Grant(b"")

@@ -16,15 +16,21 @@ from litestar.params import HeaderParameter
 from lookalike.adapter.collections import second_vector
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.service import CollectionService
-from lookalike.adapter.errors import InvalidRequest
+from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from lookalike.api import request_paths
 from lookalike.api.auth import Grant
+from lookalike.api.bodies import decode_body
+from lookalike.api.schemas import OfCollection
 
 log = logging.getLogger("lookalike")
 
 AnyRequest = Request[Any, Any, Any]
 
 VECTOR_HEADER = "lookalike-vector"
+
+NO_COLLECTION_OF_PREFIX = (
+    "LOOKALIKE_PREFIX_COLLECTIONS names a collection that is not there, or not for this token"
+)
 
 # What the handlers of methods say of themselves: the status, and the scope that a token needs.
 READ: dict[str, Any] = {"status_code": 200, "opt": {"scope": "read"}}
@@ -49,18 +55,48 @@ async def check_token(
     connection.scope["state"]["grant"] = grant
 
 
-def collection_named_by(headers: Mapping[str, str]) -> str | None:
+async def find_collection(
+    collections: CollectionService, id_or_name: str, grant: Grant
+) -> Collection:
+    """Raises CollectionNotFound, also for one that the token may not use: for it there is none."""
+    collection = await collections.find(id_or_name)
+    if not grant.allows_collection(collection.id):
+        raise CollectionNotFound
+    return collection
+
+
+async def find_named_collection(
+    request: AnyRequest, collections: CollectionService
+) -> Collection | None:
+    """The collection that a request is about; None where nothing names one.
+
+    A header goes before the body, the body before the prefix of the path, and that before the
+    token. Raises CollectionNotFound.
+    """
+    grant: Grant = request.scope["state"]["grant"]
+    prefix: str | None = request.scope["state"]["prefix"]
+    if named := _named_by(request.headers) or await _named_in_body(request):
+        return await find_collection(collections, named, grant)
+    if named := request.app.state.collections_by_prefix.get(prefix):
+        try:
+            return await find_collection(collections, named, grant)
+        except CollectionNotFound:
+            _warn_once(f"prefix {prefix}", NO_COLLECTION_OF_PREFIX)
+            raise
+    if named := grant.only_collection:
+        return await find_collection(collections, named, grant)
+    return None
+
+
+def _named_by(headers: Mapping[str, str]) -> str | None:
     """An id in `collection-id`, or a name in the older `collection`."""
     return headers.get("collection-id") or headers.get("collection")
 
 
-async def find_collection(
-    collections: CollectionService, id_or_name: str, grant: Grant
-) -> Collection:
-    """Raises CollectionNotFound, and Forbidden for one that the token is not bound to."""
-    collection = await collections.find(id_or_name)
-    grant.require_collection(collection.id)
-    return collection
+async def _named_in_body(request: AnyRequest) -> str | None:
+    """Reads the body once more, which costs something only to clients that send no header."""
+    body = decode_body(await request.body(), OfCollection)
+    return body.collection_id or body.collection
 
 
 async def provide_collection(
@@ -76,14 +112,13 @@ async def provide_collection(
         ),
     ] = None,
 ) -> Collection:
-    """Raises InvalidRequest for a missing header, CollectionNotFound and Forbidden.
+    """Raises InvalidRequest where nothing names a collection, and CollectionNotFound.
 
     A search gets the collection as seen by the vector that the header names.
     """
-    wanted = collection_named_by(request.headers)
-    if wanted is None:
+    collection = await find_named_collection(request, collections)
+    if collection is None:
         raise InvalidRequest("The header collection-id is missing")
-    collection = await find_collection(collections, wanted, request.scope["state"]["grant"])
     _check_prefix(request, collection, request.app.state.settings.http.strict)
     if vector is not None and request.route_handler.opt.get("searches"):
         collection = second_vector.searched_by(collection, vector, VECTOR_HEADER)
@@ -97,13 +132,13 @@ def _check_prefix(request: AnyRequest, collection: Collection, strict: bool) -> 
     text = f"The prefix is for {expected} collections; this is a {collection.type} collection"
     if strict:
         raise InvalidRequest(text)
-    _warn_once(collection.id, text)
+    _warn_once(f"collection {collection.id}", text)
 
 
 @functools.lru_cache(maxsize=1024)
-def _warn_once(collection_id: str, text: str) -> None:
+def _warn_once(what: str, text: str) -> None:
     """A client with the wrong prefix has it in every request."""
-    log.warning("collection %s: %s", collection_id, text)
+    log.warning("%s: %s", what, text)
 
 
 def _provide_grant(request: AnyRequest) -> Any:

@@ -9,8 +9,10 @@ normalised before it is routed: `/localhost/photo/search/v2/insert/` is answered
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from lookalike.adapter.collections.collection_settings import CollectionType
+from lookalike.api.settings import HttpSettings, SettingsError
 
 METHODS_ROOT = "/similarity/photos/v2"
 
@@ -97,7 +99,9 @@ _ANYWHERE = re.compile(r"^(?:/.*)?(?P<path>/(?:authorization/v2/authorize|accoun
 _COLLECTIONS = re.compile(r"^(?:/.*)?(?P<path>/similarity/v2/collection(?:/[^/]+)?)$")
 
 
-def canonical(path: str, any_prefix: bool = False) -> tuple[str, str | None]:
+def canonical(
+    path: str, any_prefix: bool = False, own_prefixes: Container[str] = ()
+) -> tuple[str, str | None]:
     """The path that is routed, and the service prefix if it named a method of one."""
     path = _LOCALHOST.sub("", path)
     path = re.sub(r"/{2,}", "/", path).rstrip("/") or "/"
@@ -108,7 +112,29 @@ def canonical(path: str, any_prefix: bool = False) -> tuple[str, str | None]:
     if found is None:
         return path, None
     prefix, method = found["prefix"], ALIASES.get(found["method"], found["method"])
-    known = method in METHODS or method in UNSUPPORTED
-    if not known or not (prefix is None or prefix in PREFIX_TYPES or any_prefix):
+    known = prefix is None or prefix in PREFIX_TYPES or prefix in own_prefixes or any_prefix
+    if not known or method not in METHODS | UNSUPPORTED:
         return path, None
     return f"{METHODS_ROOT}/{method}", prefix
+
+
+def collections_by_prefix(settings: HttpSettings) -> dict[str, str]:
+    """Prefix -> id or name of the collection of the clients that name none.
+
+    Raises SettingsError for an entry that no request could ever meet, and for a prefix that has two
+    collections.
+    """
+    found: dict[str, str] = {}
+    for number, entry in enumerate(settings.prefix_collections, 1):
+        place = f"LOOKALIKE_PREFIX_COLLECTIONS, entry {number}"
+        prefix, _, collection = (part.strip() for part in entry.partition("="))
+        met = canonical(f"/{prefix}/v2/ping", own_prefixes={prefix})[1]
+        if not collection or met != prefix or prefix.endswith("/v2"):
+            raise SettingsError(
+                f"{place}: prefix=collection is needed, with the prefix as it stands in a path "
+                "between the first slash and /v2/"
+            )
+        if prefix in found:
+            raise SettingsError(f"{place}: the prefix has a collection already")
+        found[prefix] = collection
+    return found

@@ -19,6 +19,14 @@ class Body(msgspec.Struct, kw_only=True):
     """A request body. An empty body is read as `{}`."""
 
 
+class OfCollection(Body):
+    """What a body may say of its collection, where no header does."""
+
+    collection_id: str | None = None
+    collection: str | None = None
+    """Its name; an id is taken too, as in the headers."""
+
+
 class Insert(Body):
     records: list[Record]
     """Each with `_url` or `_base64`, usually `_id`, and any other fields."""

@@ -51,6 +51,8 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
     any_prefix: bool = False
     """Answer the methods under unknown prefixes too (`/<anything>/v2/insert`)."""
+    prefix_collections: tuple[str, ...] = ()
+    """Collections of clients that name none, each `prefix=collection`, by its id or its name."""
     mirror_status: bool = False
     """Repeat codes of 400 and above from the body in the HTTP status."""
     max_body_bytes: Positive = 64 * 1024 * 1024

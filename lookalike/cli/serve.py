@@ -93,8 +93,10 @@ def run_api(settings: Settings) -> None:
 def check_exposure(settings: Settings) -> None:
     """Without tokens the service speaks to this machine alone, and says so."""
     from lookalike.api.auth import tokens_from
+    from lookalike.api.request_paths import collections_by_prefix
 
     try:
+        collections_by_prefix(settings.http)
         if tokens_from(settings.access).configured:
             return
     except SettingsError as error:

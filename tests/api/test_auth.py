@@ -59,7 +59,8 @@ def test_without_tokens_everybody_may_do_everything() -> None:
     for header in (None, "", "Token abc", "nonsense"):
         assert tokens().grant(header) is ANYONE
     ANYONE.require("admin")
-    ANYONE.require_collection("any")
+    assert ANYONE.allows_collection("any")
+    assert ANYONE.only_collection is None
 
 
 def test_scopes_and_collections() -> None:
@@ -72,13 +73,12 @@ def test_scopes_and_collections() -> None:
     writer.require("write")
     with pytest.raises(Forbidden):
         writer.require("admin")
-    writer.require_collection("c2")
-    with pytest.raises(Forbidden):
-        writer.require_collection("c3")
+    assert writer.allows_collection("c2")
+    assert not writer.allows_collection("c3")
+    assert writer.only_collection is None
     bound.require("admin")
-    bound.require_collection("c3")
-    with pytest.raises(Forbidden):
-        bound.require_collection("c1")
+    assert bound.only_collection == "c3"
+    assert not bound.allows_collection("c1")
 
 
 @pytest.mark.parametrize("entry", ["secret:everything", "secret:read+x", ":read", "secret:a:b:c"])

@@ -13,7 +13,9 @@ from lookalike.api.request_paths import (
     PREFIX_TYPES,
     UNSUPPORTED,
     canonical,
+    collections_by_prefix,
 )
+from lookalike.api.settings import HttpSettings, SettingsError
 
 ROOT = METHODS_ROOT
 
@@ -69,6 +71,40 @@ def test_unknown_prefixes_where_they_are_allowed() -> None:
     assert canonical("/a/b-c/v2/insert/", any_prefix=True) == (f"{ROOT}/insert", "a/b-c")
     assert canonical("/example/v2/unknown", any_prefix=True) == ("/example/v2/unknown", None)
     assert canonical("/healthz", any_prefix=True) == ("/healthz", None)
+
+
+def test_prefixes_of_our_own() -> None:
+    own = {"example", "a/b-c"}
+    assert canonical("/example/v2/ping", own_prefixes=own) == (f"{ROOT}/ping", "example")
+    assert canonical("/localhost/a/b-c/v2/insert/", own_prefixes=own) == (f"{ROOT}/insert", "a/b-c")
+    assert canonical("/others/v2/ping", own_prefixes=own) == ("/others/v2/ping", None)
+
+
+def mapped(*entries: str) -> dict[str, str]:
+    return collections_by_prefix(HttpSettings(prefix_collections=entries))
+
+
+def test_the_collection_of_a_prefix() -> None:
+    assert mapped() == {}
+    assert mapped("example=shop", "a/b-c = two words=x", "photo/search=7c1e") == {
+        "example": "shop",
+        "a/b-c": "two words=x",
+        "photo/search": "7c1e",
+    }
+
+
+@pytest.mark.parametrize(
+    "entry",
+    ["x", "x=", "=x", "/x=a", "x/=a", "x/v2=a", "x/v2/=a", "a b=c", "a//b=c", "localhost=a"],
+)
+def test_a_prefix_that_no_path_has(entry: str) -> None:
+    with pytest.raises(SettingsError, match=r"^LOOKALIKE_PREFIX_COLLECTIONS, entry 2: prefix="):
+        mapped("example=shop", entry)
+
+
+def test_a_prefix_with_two_collections() -> None:
+    with pytest.raises(SettingsError, match=r"^LOOKALIKE_PREFIX_COLLECTIONS, entry 3: "):
+        mapped("a=x", "b=x", "a=x")
 
 
 @given(st.sampled_from(sorted(PREFIX_TYPES)), st.sampled_from(sorted(METHODS)), st.booleans())

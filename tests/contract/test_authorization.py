@@ -154,15 +154,16 @@ def test_a_token_bound_to_a_collection(
     assert writer.answer("insert", bound.collection, body)["status"]["code"] == 210
     for client, methods in ((writer, ("insert", "allRecords")), (reader, ("allRecords",))):
         assert client.answer("allRecords", bound.collection)["answer_count"] == 1
-        for collection, method in itertools.product((other, "another"), methods):
+        # What it may not use does not exist for it.
+        named = (other, "another", "no such collection")
+        for collection, method in itertools.product(named, methods):
             headers = {"collection": collection}
             answer = client.http.post(f"/similarity/photos/v2/{method}", json=body, headers=headers)
-            assert answer.status_code == 403
-            detail = answer.json()["detail"]
-            assert detail == "You do not have permission to use this collection."
+            assert answer.status_code == 404
+            assert answer.json()["detail"] == "Collection not found."
         page = client.http.get("/similarity/v2/collection/").json()
         assert [view["id"] for view in page["results"]] == [bound.collection]
-        assert client.http.get(f"/similarity/v2/collection/{other}").status_code == 403
+        assert client.http.get(f"/similarity/v2/collection/{other}").status_code == 404
     assert reader.call("insert", bound.collection, body).status_code == 403
     assert admin.answer("allRecords", bound.collection)["answer_count"] == 1
 

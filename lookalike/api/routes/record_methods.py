@@ -12,9 +12,8 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.service import CollectionService
 from lookalike.adapter.records.service import RecordService
 from lookalike.api import envelopes
-from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
-from lookalike.api.dependencies import READ, WRITE, collection_named_by, find_collection
+from lookalike.api.dependencies import READ, WRITE, find_named_collection
 from lookalike.api.envelopes import Clock
 from lookalike.api.request_paths import METHODS_ROOT
 from lookalike.api.schemas import (
@@ -42,14 +41,12 @@ class RecordMethods(Controller):
         self,
         request: Request[Any, Any, Any],
         collections: CollectionService,
-        grant: Grant,
     ) -> Pong:
         """Says that the service is there, and of a named collection what it is."""
         clock = Clock()
-        wanted = collection_named_by(request.headers)
-        if wanted is None:
+        collection = await find_named_collection(request, collections)
+        if collection is None:
             return _pong("visual similarity search", clock)
-        collection = await find_collection(collections, wanted, grant)
         count = (await collections.make_view(collection)).records_count
         info = f"{collection.type} similarity, {count} records, {collection.distance} distance"
         return _pong(info, clock, total_records=count)
