@@ -7,6 +7,7 @@
     ├── Unauthorized            401  no token, or not a valid one
     ├── Forbidden               403  a valid token without the right
     ├── CollectionNotFound      404  no collection has this id or name
+    ├── RunLogNotFound          404  no run log has this id
     ├── RecordsNotFound         404  an outcome of the engine: in the envelope, with HTTP 200
     ├── CollectionConflict      409  the collection was made by another embedder or revision
     ├── BodyTooLarge            413  more bytes than a request may have
@@ -77,6 +78,11 @@ class Forbidden(LookalikeError):
 class CollectionNotFound(LookalikeError):
     code = http_status = 404
     default_text = "Collection not found."
+
+
+class RunLogNotFound(LookalikeError):
+    code = http_status = 404
+    default_text = "Run log not found."
 
 
 class RecordsNotFound(LookalikeError):

@@ -35,6 +35,7 @@ from lookalike.api.routes.health import healthz, readyz
 from lookalike.api.routes.image_methods import ImageMatching
 from lookalike.api.routes.old_methods import OldMethods
 from lookalike.api.routes.record_methods import RecordMethods
+from lookalike.api.routes.run_log_methods import RunLogMethods
 from lookalike.api.routes.search_methods import SearchMethods
 from lookalike.api.settings import ENGINE_SOCKET, HttpSettings, Settings, from_environment
 
@@ -80,6 +81,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
             ImageMatching,
             OldMethods,
             CollectionMethods,
+            RunLogMethods,
             Account,
             healthz,
             readyz,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lookalike.adapter.collections.cache import CollectionCache
+from lookalike.adapter.collections.run_logs import RunLogService
 from lookalike.adapter.collections.service import CollectionService
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
@@ -46,6 +47,7 @@ class Components:
         self.collections = CollectionService(
             engine, self.cache, self.embedding, settings.embedders.embedder
         )
+        self.run_logs = RunLogService(engine)
         limits = settings.limits_in_force
         self.records = RecordService(engine, self.cache, self.embedding, limits)
         self.searches = SearchService(engine, self.embedding, limits)

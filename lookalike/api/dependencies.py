@@ -166,7 +166,7 @@ def _after_collection(name: str) -> Callable[[AnyRequest, Collection], Any]:
     return provide
 
 
-OF_STATE = ("settings", "collections", "matching")
+OF_STATE = ("settings", "collections", "matching", "run_logs")
 OF_COLLECTION = ("records", "searches")
 """What `lifespan` puts into the state of the application, for handlers under the same name."""
 

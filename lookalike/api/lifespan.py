@@ -41,6 +41,7 @@ def lifespan_of(
                 "records": components.records,
                 "searches": components.searches,
                 "matching": components.matching,
+                "run_logs": components.run_logs,
                 "readiness": readiness,
             }
         )

@@ -96,7 +96,7 @@ UNSUPPORTED = frozenset(
 _LOCALHOST = re.compile(r"^(?:/+localhost(?=/))+")
 _METHOD = re.compile(r"^(?:/(?P<prefix>[\w./-]+?)/v2)?/(?P<method>(?:product/)?\w+)$")
 _ANYWHERE = re.compile(r"^(?:/.*)?(?P<path>/(?:authorization/v2/authorize|account/v2/.+))$")
-_COLLECTIONS = re.compile(r"^(?:/.*)?(?P<path>/similarity/v2/collection(?:/[^/]+)?)$")
+_OBJECTS = re.compile(r"^(?:/.*)?(?P<path>/similarity/v2/(?:collection|run-log)(?:/[^/]+)?)$")
 
 
 def canonical(
@@ -105,7 +105,7 @@ def canonical(
     """The path that is routed, and the service prefix if it named a method of one."""
     path = _LOCALHOST.sub("", path)
     path = re.sub(r"/{2,}", "/", path).rstrip("/") or "/"
-    for pattern in (_ANYWHERE, _COLLECTIONS):
+    for pattern in (_ANYWHERE, _OBJECTS):
         if found := pattern.match(path):
             return found["path"], None
     found = _METHOD.match(path)

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from lookalike.adapter.collections.collection_settings import CollectionView
+from lookalike.adapter.collections.run_logs import RunLog
 from lookalike.adapter.records.points import Record
 from lookalike.adapter.search.request import Count, Radius
 
@@ -113,6 +114,22 @@ class Authorize(Body):
     service_name: str | None = None
 
 
+class AsynchronousRequest(Body):
+    """Asked for with the body of a service beside it, which is not looked at."""
+
+    type: str
+
+
+class NewRunLog(Body, forbid_unknown_fields=True):
+    collection: str
+    """Its id or its name."""
+    data: dict[str, Any]
+
+
+class RunLogChange(Body, forbid_unknown_fields=True):
+    data: dict[str, Any]
+
+
 class Status(msgspec.Struct):
     code: int
     text: str
@@ -145,3 +162,12 @@ class CollectionPage(msgspec.Struct):
     next: str | None
     previous: str | None
     results: list[CollectionView]
+
+
+class RunLogPage(msgspec.Struct):
+    """As `CollectionPage`."""
+
+    count: int
+    next: str | None
+    previous: str | None
+    results: list[RunLog]

@@ -17,6 +17,7 @@ from lookalike.adapter.collections.collection_settings import (
     IndexedField,
 )
 from lookalike.adapter.collections.indexes import indexed_fields
+from lookalike.adapter.collections.run_logs import delete_run_logs
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionNotFound
 
@@ -93,6 +94,7 @@ class CollectionService:
         """Deletes by id only: a name is too easily a mistake. Raises CollectionNotFound."""
         if collection.id != asked:
             raise CollectionNotFound
+        await delete_run_logs(self._engine, collection.id)
         await store.delete_collection(self._engine, collection.id)
         self._cache.forget(collection.id)
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 from litestar import Controller, get, post
 
+from lookalike.adapter.collections.store import now
 from lookalike.api.bodies import JsonBody
-from lookalike.api.schemas import Authorize
+from lookalike.api.schemas import AsynchronousRequest, Authorize
 from lookalike.api.settings import Settings
+
+NOT_SUPPORTED = "NOT_SUPPORTED"
+"""The provider's state of an asynchronous request that no service takes."""
 
 
 class Account(Controller):
@@ -46,6 +51,31 @@ class Account(Controller):
     @get("/account/v2/config/{kind:str}")
     async def config(self, kind: str) -> dict[str, Any]:
         return {"type": kind, "config": {}}
+
+    @post("/account/v2/request", status_code=200, dto=JsonBody[AsynchronousRequest])
+    async def submit(self, data: AsynchronousRequest, settings: Settings) -> dict[str, Any]:
+        """Nothing here is done asynchronously, and nothing is kept: the answer says so at once."""
+        return {
+            "id": str(uuid.uuid4()),
+            "status": NOT_SUPPORTED,
+            "type": data.type,
+            "created": now(),
+            "workspace": settings.http.user_id,
+        }
+
+    @get("/account/v2/request")
+    async def requests(self) -> dict[str, Any]:
+        return _page([])
+
+    @get("/account/v2/request/{request_id:uuid}")
+    async def request(self, request_id: uuid.UUID) -> dict[str, Any]:
+        """Any id is that of a request which was not supported."""
+        return {"id": str(request_id), "status": NOT_SUPPORTED, "type": None, "response": None}
+
+    @get("/account/v2/request/{request_id:uuid}/status")
+    async def request_status(self, request_id: uuid.UUID) -> dict[str, Any]:
+        del request_id
+        return {"status": NOT_SUPPORTED}
 
 
 def _user(settings: Settings) -> dict[str, Any]:
