@@ -14,8 +14,8 @@ from qdrant_client import models
 from qdrant_client.http.models import QueryResponse
 
 PointId = models.ExtendedPointId
-PayloadWanted = bool | Sequence[str] | models.PayloadSelectorExclude
-"""All, nothing, what is at these paths, or all but what is at these."""
+PayloadWanted = bool | Sequence[str]
+"""All, nothing, or what is at these paths."""
 VectorsWanted = bool | Sequence[str]
 """All, none, or those of these names."""
 

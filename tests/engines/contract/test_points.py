@@ -49,10 +49,6 @@ async def test_what_is_not_asked_for_is_not_sent(engine: Engine, filled_name: st
     )
     assert not record.payload
     assert vectors_of(record).keys() == {"tags"}
-    selector = models.PayloadSelectorExclude(exclude=["parts", "größe"])
-    [record] = await engine.retrieve(filled_name, [point_id(1)], with_payload=selector)
-    assert record.payload is not None
-    assert record.payload.keys() == {"n", "category", "price", "new", "added"}
 
 
 async def test_integers_and_uuids_are_ids(engine: Engine, collection_name: str) -> None:

@@ -222,8 +222,6 @@ _PREFETCH_FIELDS = frozenset({"query", "using", "filter", "params", "limit", "sc
 
 
 def payload_selection(wanted: PayloadWanted | Any) -> messages.PayloadSelection:
-    if isinstance(wanted, models.PayloadSelectorExclude):
-        return messages.PayloadExcept(wanted.exclude)
     if isinstance(wanted, bool):
         return wanted
     if isinstance(wanted, Sequence):

@@ -77,13 +77,7 @@ class Prefetch(Struct, frozen=True, array_like=True):
     score_threshold: float | None
 
 
-class PayloadExcept(Struct, frozen=True):
-    """All of the payload less what is at these paths."""
-
-    paths: list[str]
-
-
-PayloadSelection = bool | list[str] | PayloadExcept
+PayloadSelection = bool | list[str]
 """All, nothing, or what is at these paths."""
 VectorSelection = bool | list[str]
 """All, none, or those of these names."""

@@ -111,11 +111,9 @@ def edge_search_params(params: messages.SearchParams | None) -> edge.SearchParam
 
 
 def edge_payload_selector(wanted: messages.PayloadSelection) -> Any:
-    """True, False, or the paths to include or exclude."""
+    """True, False, or the paths to include."""
     if isinstance(wanted, bool):
         return wanted
-    if isinstance(wanted, messages.PayloadExcept):
-        return edge.PayloadSelector.Exclude([validation.check_path(p) for p in wanted.paths])
     return [validation.check_path(path) for path in wanted]
 
 
