@@ -12,7 +12,7 @@ from msgspec import UNSET
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.errors import CapacityExceeded, DuplicateRecord, NearDuplicate, RecordRefused
 from lookalike.adapter.records.image_sources import Vector
-from lookalike.adapter.records.points import UNSTORED_FIELDS, Record
+from lookalike.adapter.records.points import Record, without_pixels
 from lookalike.adapter.records.service import Found
 from lookalike.adapter.records.writer import Outcome
 from lookalike.adapter.search.nearest import Hits
@@ -62,12 +62,11 @@ def answer(
 
 def _skipped(record: Record, why: RecordRefused) -> Record:
     """The record without its pixels, so that a loader can write it to its error file."""
-    shown = {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
     reason: Record = {"status": {"code": why.code, "text": why.text}}
     if isinstance(why, NearDuplicate):
         reason["near_duplicates"] = [{"_id": id_} for id_, _ in why.near]
         reason["distances"] = [distance for _, distance in why.near]
-    return shown | {"_reason": reason}
+    return without_pixels(record) | {"_reason": reason}
 
 
 def inserted(outcome: Outcome[Record], clock: Clock) -> Answer:

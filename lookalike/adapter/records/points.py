@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,6 +49,7 @@ MAX_RECORD_ID_CHARACTERS = 1024
 MAX_METADATA_DEPTH = 32
 MAX_METADATA_BYTES = 256 * 1024
 LARGEST_DOUBLE = int(sys.float_info.max)
+_DATA_URL = re.compile(r"\s*data:", re.IGNORECASE)
 
 Record = dict[str, Any]
 
@@ -82,14 +84,24 @@ def record_id(value: object, place: str) -> str:
     return value
 
 
+def without_pixels(record: Mapping[str, Any]) -> Record:
+    """A record as it may be kept and answered: less `UNSTORED_FIELDS`, and less a `_url` that is
+    the picture itself (a data URL)."""
+    kept = {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
+    url = kept.get("_url")
+    if isinstance(url, str) and _DATA_URL.match(url):
+        del kept["_url"]
+    return kept
+
+
 def metadata(record: Mapping[str, Any]) -> Record:
-    """What is kept of a record: every field but those of `UNSTORED_FIELDS`.
+    """What is kept of a record: every field but those `without_pixels` leaves out.
 
     Raises RecordRefused (400), with the place, for nesting beyond `MAX_METADATA_DEPTH`, for numbers
     that no filter could compare (beyond all doubles), for our reserved key, and for more than
     `MAX_METADATA_BYTES` of JSON.
     """
-    kept = {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}
+    kept = without_pixels(record)
     if RESERVED_KEY in kept:
         raise RecordRefused(400, f"the field {RESERVED_KEY} is reserved")
     _check_values(kept)

@@ -10,14 +10,13 @@ from lookalike.adapter.collections.defaults import SAME_IMAGE_BITS
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.limits import Limits
 from lookalike.adapter.records.image_sources import EmbeddingPort, Vector
-from lookalike.adapter.records.points import Record, shown, shown_fields
+from lookalike.adapter.records.points import Record, shown, shown_fields, without_pixels
 from lookalike.adapter.search.distances import distances
 from lookalike.adapter.search.query_vectors import (
     Described,
     embed_missing,
     source_or_refusal,
     split_refused,
-    without_pixels,
 )
 from lookalike.adapter.search.request import QUERY_RECORD
 

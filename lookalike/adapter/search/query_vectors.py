@@ -17,7 +17,7 @@ from lookalike.adapter.records.image_sources import (
     ImageSource,
     Vector,
 )
-from lookalike.adapter.records.points import UNSTORED_FIELDS, Record, shown_fields
+from lookalike.adapter.records.points import Record, shown_fields, without_pixels
 from lookalike.adapter.search.request import has_content, id_of, source_of, text_of
 from lookalike.adapter.search.vectors import read_vectors
 
@@ -141,7 +141,3 @@ def source_or_refusal(record: Record) -> ImageSource | RecordRefused:
     except RecordRefused as refusal:
         return refusal
     return source or RecordRefused(404, "no stored record has this _id, and there is no picture")
-
-
-def without_pixels(record: Record) -> Record:
-    return {name: value for name, value in record.items() if name not in UNSTORED_FIELDS}

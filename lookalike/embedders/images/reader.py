@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from PIL import Image
 
-from lookalike.embedders.images.base64_field import decode_base64
+from lookalike.embedders.images.base64_field import decode_base64, decode_data_url, is_data_url
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.images.fetch import Fetcher
@@ -51,12 +52,17 @@ class ImageReader:
         `image_px` is the embedder's, `crop` the part that is wanted; `query`: somebody waits for
         it. Raises an `ImageError`, for a record without either as well.
         """
+        most = self._settings.max_bytes
         if base64 is not None:
-            return await self._decode(lambda: self._from_base64(base64, image_px, crop), query)
-        if url is None:
+            find = partial(decode_base64, base64, most)
+        elif url is None:
             raise ImageUnreadable("the record has no image: neither `_base64` nor `_url`")
-        data = await (self._query_fetcher if query else self._fetcher).fetch(url)
-        return await self._decode(lambda: self._from_bytes(data, image_px, crop), query)
+        elif is_data_url(url):
+            find = partial(decode_data_url, url, most)
+        else:
+            data = await (self._query_fetcher if query else self._fetcher).fetch(url)
+            find = partial(bytes, data)
+        return await self._decode(lambda: self._from_bytes(find(), image_px, crop), query)
 
     async def close(self) -> None:
         """Closes connections; images that wait for their decoding are dropped."""
@@ -83,9 +89,6 @@ class ImageReader:
             raise ImageTooLarge(f"the image was not decoded within {limit_s:g} s") from None
         finally:
             decoded.cancel()
-
-    def _from_base64(self, text: str, image_px: int, crop: Box | None) -> ReadImage:
-        return self._from_bytes(decode_base64(text, self._settings.max_bytes), image_px, crop)
 
     def _from_bytes(self, data: bytes, image_px: int, crop: Box | None) -> ReadImage:
         limit = self._settings.max_pixels

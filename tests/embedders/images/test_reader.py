@@ -8,9 +8,11 @@ import hashlib
 import itertools
 import threading
 import time
+import tracemalloc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
@@ -19,7 +21,7 @@ from hypothesis import strategies as st
 
 from lookalike.embedders.images import image_settings
 from lookalike.embedders.images import reader as reader_module
-from lookalike.embedders.images.base64_field import decode_base64
+from lookalike.embedders.images.base64_field import decode_base64, decode_data_url
 from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.images.image_errors import (
     ImageError,
@@ -66,12 +68,29 @@ class TestBase64:
         "text",
         [
             "", " ", "data:image/png;base64,", "data:image/png,abcd", "====", TEXT + "A",
-            TEXT[:-1] + "!", "%" + TEXT, TEXT.replace("A", "-", 1), "é" + TEXT, "\ud800", "A",
-            "AAA", "data:" + ";" * 10_000, TEXT + "==" + TEXT, "http://photos.test/a",
+            TEXT[:-1] + "!", "%" + TEXT, "-" + TEXT[1:], "é" + TEXT, "\ud800", "A", "AAAAA",
+            "AAA==", "AA=A", "=AAA", "data:" + ";" * 10_000, TEXT + "==" + TEXT,
+            "http://photos.test/a", "data:image/png;base64,%41%", "data:a;base64,%ff" + TEXT,
         ],
     )  # fmt: skip
     def test_anything_else_is_refused(self, text: str) -> None:
         with pytest.raises(ImageUnreadable, match="`_base64` is"):
+            decode_base64(text, 10**6)
+
+    @pytest.mark.parametrize("data", [PNG, PNG + b"x", PNG + b"xy"], ids=len)
+    def test_padding_may_be_missing_and_the_alphabet_that_of_urls(self, data: bytes) -> None:
+        plain, url_safe = base64.b64encode(data).decode(), base64.urlsafe_b64encode(data).decode()
+        assert plain != url_safe
+        for text in (plain, url_safe):
+            lines = "\n".join(text[at : at + 76] for at in range(0, len(text), 76)).rstrip("=")
+            for form in (text, text.rstrip("="), lines, f"data:image/png;base64,{lines}"):
+                assert decode_base64(form, 10**6) == data
+
+    @pytest.mark.parametrize(
+        "text", [str(TEXT.encode()), f'b"{TEXT}"', f" data:image/png;base64,b'{TEXT[:9]}"]
+    )
+    def test_the_notation_of_python_is_called_by_its_name(self, text: str) -> None:
+        with pytest.raises(ImageUnreadable, match=r"Python's notation of bytes.*decode\(\)"):
             decode_base64(text, 10**6)
 
     @given(st.binary(min_size=1, max_size=300), st.integers(1, 300))
@@ -88,6 +107,50 @@ class TestBase64:
         with pytest.raises(ImageTooLarge, match="1000 bytes"):
             decode_base64("A" * 50_000_000, 1000)
         assert time.process_time() - start < 0.5
+
+
+class TestDataUrls:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"data:image/png;base64,{TEXT}", f" DATA:;Base64,{TEXT}", f"data:;base64,{quote(TEXT)}",
+            f"data:image/png;base64,{base64.urlsafe_b64encode(PNG).decode().rstrip('=')}",
+            f"data:image/png;name=a.png;base64,{TEXT[:40]}%0A{TEXT[40:]}",
+            "data:image/png," + quote(PNG), "data:," + "".join(f"%{byte:02x}" for byte in PNG),
+        ],
+        ids=["base64", "capitals", "quoted", "url-safe", "lines", "percent", "all-escaped"],
+    )  # fmt: skip
+    async def test_they_are_read_and_never_asked_for(self, url: str, reader: ImageReader) -> None:
+        read = await reader.read(url=url, image_px=224)
+        assert difference(read.image, gradient()) == 0
+        assert read.content_hash == hashlib.blake2b(PNG, digest_size=16).hexdigest()
+
+    @given(st.binary(min_size=1, max_size=300), st.integers(1, 300), st.booleans())
+    def test_the_limit_counts_bytes(self, data: bytes, limit: int, escaped: bool) -> None:
+        body = quote(data) if escaped else ";base64," + base64.b64encode(data).decode()
+        url = f"data:{',' if escaped else ''}{body}"
+        if len(data) <= limit:
+            assert decode_data_url(url, limit) == data
+        else:
+            with pytest.raises(ImageTooLarge, match="`_url`"):
+                decode_data_url(url, limit)
+
+    def test_many_escapes_take_little_memory(self) -> None:
+        url = "data:," + "%41" * 3_000_000
+        tracemalloc.start()
+        assert decode_data_url(url, 10**7) == b"A" * 3_000_000
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert most < 60_000_000
+
+    @pytest.mark.parametrize(
+        "url",
+        ["data:", "data:image/png;base64", "data:image/png;base64,", "data:,", "data:;base64,é!",
+         "data:;base64,%", "data:" + "x" * 300 + ",", f"data:;base64,b'{TEXT}'"],
+    )  # fmt: skip
+    def test_broken_ones_are_refused_by_the_name_of_their_field(self, url: str) -> None:
+        with pytest.raises(ImageUnreadable, match="`_url` is"):
+            decode_data_url(url, 10**6)
 
 
 async def test_base64_wins_over_the_url(reader: ImageReader) -> None:
