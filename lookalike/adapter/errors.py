@@ -2,6 +2,7 @@
 
     LookalikeError
     ├── InvalidRequest          400  the body or a parameter is wrong; `place` names where
+    │   ├── ImageRefused        400  the image of a query cannot be had; `code` says why
     │   ├── InvalidFilter       400  a filter that is refused: operator, operand or size
     │   └── FilterTooExpensive  400  an exact answer would need more work than the documented bound
     ├── Unauthorized            401  no token, or not a valid one
@@ -41,7 +42,7 @@ class LookalikeError(Exception):
     `$.filter.price.$gt`, or None.
     """
 
-    code: ClassVar[int] = 500
+    code: int = 500
     http_status: ClassVar[int] = 500
     retry: ClassVar[bool] = False
     default_text: ClassVar[str] = ""
@@ -61,6 +62,16 @@ class InvalidRequest(LookalikeError):
 
 class InvalidFilter(InvalidRequest):
     """A filter that is refused as a whole; `place` starts at `$.filter`."""
+
+
+class ImageRefused(InvalidRequest):
+    """The image of a query cannot be had. One that cannot be read is the request's fault, 400; for
+    one that was not fetched, `code` is that of a record in a batch."""
+
+    def __init__(self, refusal: RecordRefused, *, place: str) -> None:
+        super().__init__(refusal.text, place=place)
+        if refusal.code != RecordRefused.UNREADABLE:
+            self.code = refusal.code
 
 
 class FilterTooExpensive(InvalidRequest):
@@ -132,8 +143,11 @@ class RecordRefused(Exception):
     """One record of a batch is not taken. It comes back in `skipped_records` with this reason.
 
     `code`: 400 the metadata cannot be kept, 422 the image cannot be read, 504 it cannot be
-    fetched, 412 the collection is full, 211 a record with this `_id` exists.
+    fetched, 410 it is gone, 403 its server refuses it, 503 its server is busy, 412 the collection
+    is full, 211 a record with this `_id` exists.
     """
+
+    UNREADABLE = 422
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)

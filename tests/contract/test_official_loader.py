@@ -93,7 +93,7 @@ def test_the_parallel_loader_counts_right(
     assert [answer["status"]["code"] for answer in results] == [211, 210, 210, 211, 211]
     refused = {r["_id"]: r for r in json.loads(errors.read_text())}
     assert {id_: r["_reason"]["status"]["code"] for id_, r in refused.items()} == {
-        "missing": 504,
+        "missing": 410,
         "text": 422,
     }
     assert refused["text"]["_url"] == broken[1]["_url"]

@@ -87,9 +87,11 @@ def refused_image(
     assert skipped["_reason"]["status"]["code"] == code
     assert sorted(service.ids(collection)) == ["first", "last"]
     if image:  # as a query it is a fault of the request
-        answer = service.call("visualKNN", collection, {"query_record": image}).json()
-        assert answer["status"]["code"] == 400
-        assert "query_record" in answer["detail"]
+        response = service.call("visualKNN", collection, {"query_record": image})
+        assert response.status_code == 400
+        answer = response.json()
+        assert answer["status"]["code"] == (400 if code == 422 else code)
+        assert answer["status"]["place"] == "$.query_record"
     text: str = skipped["_reason"]["status"]["text"]
     assert text
     return text
@@ -143,7 +145,7 @@ def nowhere(file_server: FileServer) -> dict[str, str]:
     ("place", "code"),
     [
         ("nobody listens", 504),
-        ("not there", 504),
+        ("not there", 410),
         ("in a circle", 504),
         ("where nobody listens", 504),
         ("another loopback", 504),

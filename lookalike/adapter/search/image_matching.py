@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lookalike.adapter.collections.defaults import SAME_IMAGE_BITS
-from lookalike.adapter.errors import InvalidRequest, RecordRefused
+from lookalike.adapter.errors import ImageRefused, RecordRefused
 from lookalike.adapter.limits import Limits
 from lookalike.adapter.records.image_sources import EmbeddingPort, Vector
 from lookalike.adapter.records.points import Record, shown, shown_fields, without_pixels
@@ -73,7 +73,7 @@ class ImageMatchingService:
         self._limits.check_batch(len(records), "$.records")
         query, unreadable = split_refused(await self._hash([query_record]))
         if unreadable:
-            raise InvalidRequest(unreadable[0][1].text, place=QUERY_RECORD)
+            raise ImageRefused(unreadable[0][1], place=QUERY_RECORD)
         known, refused = split_refused(await self._hash(records))
         apart = distances(query[0][1], [bits for _, bits in known], HASH_DISTANCE)
         order = sorted(range(len(known)), key=lambda index: (apart[index], index))

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
+from lookalike.adapter.errors import ImageRefused, InvalidRequest, RecordRefused, RecordsNotFound
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.image_sources import (
     Embed,
@@ -40,13 +40,13 @@ class QueryVectors:
     async def embed(self, collection: Collection, record: Record, place: str) -> Vector:
         """The vector of an image or a text, whatever is stored under the record's `_id`.
 
-        Raises InvalidRequest where there is neither, or where the image cannot be read.
+        Raises InvalidRequest where there is neither, ImageRefused where the image cannot be had.
         """
         source = source_of(record, place)
         if source is not None:
             (embedded,) = await self._embedding.embed(collection, [source], query=True)
             if isinstance(embedded, RecordRefused):
-                raise InvalidRequest(embedded.text, place=place)
+                raise ImageRefused(embedded, place=place)
             return embedded.vector
         text = text_of(record, place)
         if text is None:

@@ -10,43 +10,63 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import ssl
-import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
+from dataclasses import dataclass
 
 import httpcore
 import httpx
+import tenacity
 
+from lookalike import __version__
 from lookalike.embedders.images.addresses import AddressRules
+from lookalike.embedders.images.connecting import Names, Resolver, make_backend
 from lookalike.embedders.images.image_errors import (
+    ImageBusy,
     ImageError,
     ImageNotFetched,
     ImageTooLarge,
     UrlRefused,
 )
 from lookalike.embedders.images.image_settings import ImageSettings
+from lookalike.embedders.images.origin_answers import (
+    REDIRECTS,
+    read_body,
+    read_location,
+    read_refusal,
+)
+from lookalike.embedders.images.turns import FetchDeadline, FetchTurns
 
 log = logging.getLogger(__name__)
 
-Resolver = Callable[[str, int], Awaitable[list[str]]]
-
 MAX_URL_LENGTH = 8192
-# A name with more addresses than that is not tried to the end.
-MAX_ADDRESSES = 4
 # What a server or the network can do to us.
 _OUTSIDE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_NO_ADDRESS = "the host of `_url` has no address that may be fetched"
+# Of that, what is often over at once: a connection that breaks off.
+_BROKEN_OFF = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
+_BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=8.0) + tenacity.wait_random(0, 0.2)
+_CODING = b"content-encoding"
 _HEADERS: dict[bytes | str, bytes | str] = {
     "Accept": "image/*,*/*;q=0.5",
     # An image is compressed already; a server that does it again is understood, within limits.
     "Accept-Encoding": "identity",
-    "User-Agent": "lookalike",
 }
+
+
+@dataclass(frozen=True, eq=False)
+class FetchTerms:
+    """The terms on which one request has its images fetched. Requests take turns, by identity."""
+
+    timeout_s: float | None = None
+    """Seconds for one `_url`, where they are fewer than the settings allow."""
+
+
+@dataclass(frozen=True)
+class _Errand:
+    """One fetch on its way, over redirects and repetitions."""
+
+    terms: FetchTerms
+    query: bool
+    deadline: FetchDeadline
 
 
 class Fetcher:
@@ -63,25 +83,33 @@ class Fetcher:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._settings = settings
-        self._turns = asyncio.Semaphore(settings.fetch_connections)
-        self._names = ThreadPoolExecutor(4, thread_name_prefix="resolve")
+        self._turns = FetchTurns(settings.fetch_connections, settings.fetch_per_host)
+        self._names = Names()
         self._rules = AddressRules(settings.allowed_hosts)
-        self._resolve = resolve or self._look_up
+        self._resolve = resolve or self._names.look_up
         self._tls = tls
         self._pool: httpcore.AsyncConnectionPool | None = None
+        self._opening = asyncio.Lock()
+        contact = f" (+{settings.fetch_contact})" if settings.fetch_contact else ""
+        self._headers = _HEADERS | {"User-Agent": f"lookalike/{__version__}{contact}"}
 
-    async def fetch(self, url: str) -> bytes:
-        """The bytes behind `url`, redirects followed.
+    async def fetch(
+        self, url: str, terms: FetchTerms | None = None, *, query: bool = False
+    ) -> bytes:
+        """The bytes behind `url`, redirects followed; `query`: somebody waits for a search.
 
+        A server that is busy or breaks off is asked again, when it says so and while there is time.
         Raises `UrlRefused`, `ImageNotFetched` (also for a status other than 200, and when
         `fetch_timeout_s` is over) or `ImageTooLarge`.
         """
+        terms = terms or FetchTerms()
+        most_s = self._settings.fetch_timeout_s
+        limit_s = min(most_s, terms.timeout_s or most_s)
         try:
-            async with asyncio.timeout(self._settings.fetch_timeout_s), self._turns:
-                return await self._follow(_parse(url))
+            async with FetchDeadline.of(limit_s) as deadline:
+                return await self._follow(_parse(url), _Errand(terms, query, deadline))
         except TimeoutError:
-            text = f"`_url` gave no image within {self._settings.fetch_timeout_s:g} s"
-            raise ImageNotFetched(text) from None
+            raise ImageNotFetched(f"`_url` gave no image within {limit_s:g} s") from None
         except ImageError:
             raise
         except Exception as error:
@@ -93,97 +121,76 @@ class Fetcher:
         """Closes the connections."""
         if self._pool is not None:
             await self._pool.aclose()
-        self._names.shutdown(wait=False, cancel_futures=True)
+        self._names.close()
 
-    async def _follow(self, url: httpx.URL) -> bytes:
+    async def _follow(self, url: httpx.URL, errand: _Errand) -> bytes:
         for _ in range(self._settings.max_redirects + 1):
-            answer = await self._get(url)
+            answer: bytes | httpx.URL = await self._attempts(errand)(self._get, url, errand)
             if isinstance(answer, bytes):
                 return answer
             url = answer
         raise ImageNotFetched("`_url` is redirected too often")
 
-    async def _get(self, url: httpx.URL) -> bytes | httpx.URL:
+    def _attempts(self, errand: _Errand) -> tenacity.AsyncRetrying:
+        """A repetition that would come after the deadline is not waited for."""
+        return tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_exception_type((ImageBusy, *_BROKEN_OFF)),
+            wait=_wait_s,
+            stop=lambda state: (
+                state.attempt_number >= self._settings.fetch_attempts
+                or state.upcoming_sleep >= errand.deadline.left_s()
+            ),
+            reraise=True,
+        )
+
+    async def _get(self, url: httpx.URL, errand: _Errand) -> bytes | httpx.URL:
         """The body, or where to look for it."""
         pool = await self._connections()
         target = httpcore.URL(
             scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         )
-        headers: dict[bytes | str, bytes | str] = {"Host": url.netloc, **_HEADERS}
+        headers: dict[bytes | str, bytes | str] = {"Host": url.netloc, **self._headers}
         timeouts = {"connect": self._settings.connect_timeout_s}
-        async with pool.stream(
-            "GET", target, headers=headers, extensions={"timeout": timeouts}
-        ) as response:
-            fields = {name.lower(): value for name, value in response.headers}
-            if response.status in _REDIRECTS and b"location" in fields:
-                return _parse(str(_join(url, fields[b"location"])))
-            if response.status != 200:
-                raise ImageNotFetched(f"the server of `_url` answers {response.status}")
-            length = fields.get(b"content-length", b"")
-            if length.isdigit() and int(length) > self._settings.max_bytes:
-                raise ImageTooLarge(f"`_url` has more than {self._settings.max_bytes} bytes")
-            coding = fields.get(b"content-encoding", b"identity")
-            return await _collect(response.aiter_stream(), coding, self._settings.max_bytes)
+        async with (
+            self._turns.at(url.host.rstrip("."), errand.terms, errand.deadline, query=errand.query),
+            pool.stream(
+                "GET", target, headers=headers, extensions={"timeout": timeouts}
+            ) as response,
+        ):
+            return await self._read(url, response)
+
+    async def _read(self, url: httpx.URL, response: httpcore.Response) -> bytes | httpx.URL:
+        fields = {name.lower(): value for name, value in response.headers}
+        if response.status in REDIRECTS and b"location" in fields:
+            return _join(url, fields[b"location"])
+        if response.status != 200:
+            raise read_refusal(response.status, fields.get(b"retry-after", b""))
+        length, most = fields.get(b"content-length", b""), self._settings.max_bytes
+        if length.isdigit() and int(length) > most:
+            raise ImageTooLarge(f"`_url` has more than {most} bytes")
+        codings = b",".join(v for name, v in response.headers if name.lower() == _CODING)
+        return await read_body(response.aiter_stream(), codings, most)
 
     async def _connections(self) -> httpcore.AsyncConnectionPool:
-        if self._pool is None:
-            # Reading the certificates takes some 20 ms: not at start, and not in the event loop.
-            tls = self._tls or await asyncio.to_thread(_tls)
-            self._pool = self._pool or httpcore.AsyncConnectionPool(
-                ssl_context=tls,
-                max_connections=self._settings.fetch_connections,
-                max_keepalive_connections=self._settings.fetch_connections // 2,
-                keepalive_expiry=15.0,
-                network_backend=_CheckedBackend(self._rules, self._resolve),
-            )
+        async with self._opening:
+            if self._pool is None:
+                # Reading the certificates takes some 20 ms: not at start, not in the event loop.
+                tls = self._tls or await asyncio.to_thread(_tls)
+                most = 2 * self._settings.fetch_connections  # Of inserts, and of searches.
+                self._pool = httpcore.AsyncConnectionPool(
+                    ssl_context=tls,
+                    max_connections=most,
+                    max_keepalive_connections=most // 2,
+                    keepalive_expiry=15.0,
+                    network_backend=make_backend(self._rules, self._resolve),
+                )
         return self._pool
 
-    async def _look_up(self, host: str, port: int) -> list[str]:
-        """All addresses of a host, by the system's resolver, in threads that nobody else needs."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._names, _getaddrinfo, host, port)
-        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
-
-class _CheckedBackend(httpcore.AsyncNetworkBackend):
-    """Connects to judged addresses only."""
-
-    def __init__(self, rules: AddressRules, resolve: Resolver) -> None:
-        self._rules = rules
-        self._resolve = resolve
-        self._backend = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 (httpcore's signature)
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        try:
-            addresses = await self._resolve(host, port)
-        except (OSError, UnicodeError):
-            addresses = []
-        # The same answer whether there is no such name or we must not go there: see `errors`.
-        if not self._rules.allows(host, addresses):
-            raise ImageNotFetched(_NO_ADDRESS)
-        failed: Exception | None = None
-        for address in addresses[:MAX_ADDRESSES]:
-            try:
-                return await self._backend.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failed = error
-        assert failed is not None
-        raise failed
-
-    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
-        raise ImageNotFetched(_NO_ADDRESS)
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+def _wait_s(state: tenacity.RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    asked_s = error.retry_after_s if isinstance(error, ImageBusy) else 0.0
+    return max(asked_s, _BACKOFF(state))
 
 
 def _parse(url: str) -> httpx.URL:
@@ -204,36 +211,9 @@ def _parse(url: str) -> httpx.URL:
 
 def _join(url: httpx.URL, location: bytes) -> httpx.URL:
     try:
-        return url.join(location.decode("utf-8", "replace"))
+        return _parse(read_location(url, location))
     except (httpx.InvalidURL, ValueError) as error:
         raise UrlRefused("`_url` is redirected to something that is no URL") from error
-
-
-async def _collect(chunks: AsyncIterator[bytes], coding: bytes, max_bytes: int) -> bytes:
-    """The decoded body. The limit counts what comes out, so that a gzip bomb ends early."""
-    unpack: Callable[[bytes], bytes]
-    match coding.strip().lower():
-        case b"identity" | b"":
-            unpack = bytes
-        case b"gzip" | b"x-gzip" | b"deflate":
-            unpack = partial(
-                zlib.decompressobj(zlib.MAX_WBITS | 32).decompress, max_length=max_bytes + 1
-            )
-        case _:
-            raise ImageNotFetched("the server of `_url` answers in a coding that we do not ask for")
-    body = bytearray()
-    async for chunk in chunks:
-        try:
-            body += unpack(chunk)
-        except zlib.error as error:
-            raise ImageNotFetched("the server of `_url` breaks its own coding") from error
-        if len(body) > max_bytes:
-            raise ImageTooLarge(f"`_url` has more than {max_bytes} bytes")
-    return bytes(body)
-
-
-def _getaddrinfo(host: str, port: int) -> list[Any]:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def _tls() -> ssl.SSLContext:

@@ -16,7 +16,7 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     INTERNAL: ClassVar = (
         *("decode_threads", "decode_timeout_s", "connect_timeout_s", "max_redirects"),
-        "fetch_connections",
+        *("fetch_connections", "fetch_attempts"),
     )
 
     max_bytes: Annotated[int, Meta(ge=1)] = field(default=32 * 1024 * 1024, name="max_image_bytes")
@@ -28,6 +28,11 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = field(default=(), name="fetch_allow")
     """Hosts and networks (CIDR) that `_url` may name although their addresses are private."""
 
+    fetch_per_host: Annotated[int, Meta(ge=1)] = 4
+    """Connections to one host at once, of each API process; the last one is kept for searches."""
+    fetch_contact: Annotated[str, Meta(pattern="^[ -'*-~]*$", max_length=200)] = ""
+    """URL or mail address for the owners of hosts, sent in `User-Agent` behind our version."""
+
     decode_threads: Annotated[int, Meta(ge=1)] = 2
     """How many images are decoded at once, for the whole process."""
     decode_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
@@ -38,3 +43,5 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The most redirects that are followed; each target is checked like the first URL."""
     fetch_connections: Annotated[int, Meta(ge=1)] = 16
     """How many images are fetched at once, for the whole process; as many again of searches."""
+    fetch_attempts: Annotated[int, Meta(ge=1)] = 4
+    """How often a `_url` is asked for whose server is busy or breaks off, in its time."""

@@ -14,7 +14,7 @@ from PIL import Image
 from lookalike.embedders.images.base64_field import decode_base64, decode_data_url, is_data_url
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decoding import decode_image
-from lookalike.embedders.images.fetch import Fetcher
+from lookalike.embedders.images.fetch import Fetcher, FetchTerms
 from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
 from lookalike.embedders.images.image_settings import ImageSettings
 
@@ -34,7 +34,7 @@ class ImageReader:
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
         # The images of an import wait by the hundred; that of a search must not wait behind them.
-        self._fetcher, self._query_fetcher = Fetcher(settings), Fetcher(settings)
+        self._fetcher = Fetcher(settings)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-query")
 
@@ -46,11 +46,12 @@ class ImageReader:
         image_px: int,
         crop: Box | None = None,
         query: bool = False,
+        terms: FetchTerms | None = None,
     ) -> ReadImage:
         """The image of a record; `base64` wins over `url`, as it does at the provider.
 
         `image_px` is the embedder's, `crop` the part that is wanted; `query`: somebody waits for
-        it. Raises an `ImageError`, for a record without either as well.
+        it; `terms`: those of its request. Raises an `ImageError`, for a record without either too.
         """
         most = self._settings.max_bytes
         if base64 is not None:
@@ -60,14 +61,13 @@ class ImageReader:
         elif is_data_url(url):
             find = partial(decode_data_url, url, most)
         else:
-            data = await (self._query_fetcher if query else self._fetcher).fetch(url)
+            data = await self._fetcher.fetch(url, terms, query=query)
             find = partial(bytes, data)
         return await self._decode(lambda: self._from_bytes(find(), image_px, crop), query)
 
     async def close(self) -> None:
         """Closes connections; images that wait for their decoding are dropped."""
-        for fetcher in (self._fetcher, self._query_fetcher):
-            await fetcher.close()
+        await self._fetcher.close()
         for threads in (self._threads, self._query_thread):
             await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
 

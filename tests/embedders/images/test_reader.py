@@ -136,12 +136,12 @@ class TestDataUrls:
                 decode_data_url(url, limit)
 
     def test_many_escapes_take_little_memory(self) -> None:
-        url = "data:," + "%41" * 3_000_000
+        url = "data:," + "%41" * 500_000
         tracemalloc.start()
-        assert decode_data_url(url, 10**7) == b"A" * 3_000_000
+        assert decode_data_url(url, 10**7) == b"A" * 500_000
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        assert most < 60_000_000
+        assert most < 12_000_000
 
     @pytest.mark.parametrize(
         "url",
@@ -179,7 +179,7 @@ async def test_each_failure_has_its_code(reader: ImageReader) -> None:
     web.pages["/page"] = answer(b"<html>not a picture</html>")
     for url, code in (
         (web.url("/page", host="127.0.0.1"), 422),
-        (web.url("/missing", host="127.0.0.1"), 504),
+        (web.url("/missing", host="127.0.0.1"), 410),
         ("http://localhost:9/", 504),
         ("ftp://127.0.0.1/", 422),
     ):

@@ -8,7 +8,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-from lookalike.embedders.images.fetch import Fetcher
+import pytest
+
+from lookalike.embedders.images.fetch import Fetcher, FetchTerms
+from lookalike.embedders.images.image_errors import ImageError
 from lookalike.embedders.images.image_settings import ImageSettings
 from tests.waiting import PATIENCE_SECONDS
 
@@ -97,6 +100,7 @@ class Client:
         options = {
             "allowed_hosts": ("photos.test", "cdn.test"),
             "fetch_timeout_s": PATIENCE_SECONDS,
+            "fetch_attempts": 1,
             **settings,
         }
         self.fetcher = Fetcher(ImageSettings(**options), resolve=self.names, tls=tls)
@@ -107,5 +111,14 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.fetcher.close()
 
-    async def fetch(self, url: str) -> bytes:
-        return await self.fetcher.fetch(url)
+    async def fetch(self, url: str, terms: FetchTerms | None = None, **options: bool) -> bytes:
+        return await self.fetcher.fetch(url, terms, **options)
+
+
+async def refusal(url: str, kind: type[ImageError], **settings: Any) -> str:
+    async with Client(**settings) as client:
+        with pytest.raises(kind) as caught:
+            await client.fetch(url)
+        assert type(caught.value) is kind
+        assert "127.0.0.1" not in caught.value.text
+        return caught.value.text
