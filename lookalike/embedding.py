@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 
 from PIL import Image
 
+from lookalike.adapter import deadline
 from lookalike.adapter.collections.collection_settings import Collection, EmbedderIdentity
+from lookalike.adapter.collections.fetch_headers import FetchHeaders
 from lookalike.adapter.errors import (
     CollectionConflict,
     EmbedderFailed,
@@ -27,8 +29,9 @@ from lookalike.embedders.batching import BatchedEmbedder
 from lookalike.embedders.dominant import dominant_colors
 from lookalike.embedders.embedder_errors import EmbedderError, NoTextTower, UnknownEmbedder
 from lookalike.embedders.images.crop import Box
+from lookalike.embedders.images.fetch import FetchTerms
 from lookalike.embedders.images.image_errors import ImageError
-from lookalike.embedders.images.reader import ImageReader
+from lookalike.embedders.images.reader import ImageReader, ReadImage
 from lookalike.embedders.registry import Registry
 
 T = TypeVar("T")
@@ -70,13 +73,22 @@ class Embedding:
         Unavailable before anything is read where too much waits already.
         """
         embedder = await self._embedder_of(collection)
-        return await self._embed_all(embedder, sources, query=query, colors=colors)
+        terms = FetchTerms(deadline.fetch_limit_s(), collection.fetch_headers)
+        return await self._embed_all(embedder, sources, terms, query=query, colors=colors)
 
     async def embed_with(
-        self, name: str, sources: Sequence[ImageSource]
+        self,
+        name: str,
+        sources: Sequence[ImageSource],
+        *,
+        fetch_headers: FetchHeaders | None = None,
     ) -> list[Embedded | RecordRefused]:
-        """As `embed`, with an embedder by its name. Raises InvalidRequest for an unknown name."""
-        return await self._embed_all(await self._embedder_named(name, "$"), sources)
+        """As `embed`, with an embedder by its name, and `fetch_headers` of whose images they are.
+
+        Raises InvalidRequest for an unknown name.
+        """
+        terms = FetchTerms(deadline.fetch_limit_s(), fetch_headers or {})
+        return await self._embed_all(await self._embedder_named(name, "$"), sources, terms)
 
     async def embed_second(
         self, seen: Collection, sources: Sequence[ImageSource]
@@ -141,6 +153,7 @@ class Embedding:
         self,
         embedder: BatchedEmbedder,
         sources: Sequence[ImageSource],
+        terms: FetchTerms,
         *,
         query: bool = False,
         colors: bool = False,
@@ -152,30 +165,37 @@ class Embedding:
 
                 async def one(source: ImageSource) -> Embedded | RecordRefused:
                     async with turns:
-                        return await self._embed_one(embedder, source, query, colors)
+                        image = await self._read(embedder, source, terms, query)
+                        if isinstance(image, RecordRefused):
+                            return image
+                        return await _embed_read(embedder, image, query, colors)
 
                 return await _gather_all(map(one, sources))
         except EmbedderError as error:
             raise _translated(error) from error
 
-    async def _embed_one(
-        self, embedder: BatchedEmbedder, source: ImageSource, query: bool, colors: bool
-    ) -> Embedded | RecordRefused:
+    async def _read(
+        self, embedder: BatchedEmbedder, source: ImageSource, terms: FetchTerms, query: bool
+    ) -> ReadImage | RecordRefused:
         try:
-            image = await self._images.read(
+            return await self._images.read(
                 url=source.url,
                 base64=source.base64,
                 image_px=embedder.image_px,
                 crop=None if source.crop is None else Box(*source.crop),
                 query=query,
+                terms=terms,
             )
         except ImageError as error:
             return RecordRefused(error.code, error.text)
-        vector = await embedder.embed_image(
-            image.image, query=query, content_hash=image.content_hash
-        )
-        named = await asyncio.to_thread(_named_colors, image.image) if colors else None
-        return Embedded(vector.tolist(), image.content_hash, named)
+
+
+async def _embed_read(
+    embedder: BatchedEmbedder, image: ReadImage, query: bool, colors: bool
+) -> Embedded:
+    vector = await embedder.embed_image(image.image, query=query, content_hash=image.content_hash)
+    named = await asyncio.to_thread(_named_colors, image.image) if colors else None
+    return Embedded(vector.tolist(), image.content_hash, named)
 
 
 async def _gather_all(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

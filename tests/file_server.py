@@ -13,6 +13,11 @@ class Redirect(NamedTuple):
     target: str
 
 
+class Refusal(NamedTuple):
+    status: int
+    fields: dict[str, str]
+
+
 class Held:
     """A file whose answer waits until the test lets it go."""
 
@@ -26,28 +31,32 @@ class Held:
 class FileServer:
     """Serves from memory: path -> bytes, another address, or bytes that are held back.
 
-    `requests` are the paths that were asked for.
+    `requests` are the paths that were asked for, `heads` the fields of each request.
     """
 
     def __init__(self) -> None:
-        self.pages: dict[str, bytes | Redirect | Held] = {}
+        self.pages: dict[str, bytes | Redirect | Refusal | Held] = {}
         self.requests: list[str] = []
-        pages, requests = self.pages, self.requests
+        self.heads: list[dict[str, str]] = []
+        pages, requests, heads = self.pages, self.requests, self.heads
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 requests.append(self.path)
+                heads.append({name.lower(): value for name, value in self.headers.items()})
                 page = pages.get(self.path)
                 body = page if isinstance(page, bytes) else b""
                 if isinstance(page, Held):
                     page.asked.set()
                     page.let_go.wait(PATIENCE_SECONDS)
                     body = page.body
-                self.send_response(
-                    404 if page is None else 302 if isinstance(page, Redirect) else 200
-                )
-                if isinstance(page, Redirect):
-                    self.send_header("Location", page.target)
+                if page is None:
+                    page = Refusal(404, {})
+                elif isinstance(page, Redirect):
+                    page = Refusal(302, {"Location": page.target})
+                self.send_response(page.status if isinstance(page, Refusal) else 200)
+                for name, value in page.fields.items() if isinstance(page, Refusal) else ():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -70,6 +79,12 @@ class FileServer:
     def redirect(self, path: str, target: str) -> str:
         """The URL that sends whoever asks to another address."""
         self.pages[path] = Redirect(target)
+        return self.url(path)
+
+    def refuse(self, path: str, status: int, **fields: str) -> str:
+        """The URL that is answered with this status; a field's `_` stands for `-`."""
+        named = {name.replace("_", "-"): value for name, value in fields.items()}
+        self.pages[path] = Refusal(status, named)
         return self.url(path)
 
     def hold(self, path: str, body: bytes) -> Held:

@@ -9,7 +9,9 @@ import msgspec
 from litestar.dto import AbstractDTO
 from litestar.typing import FieldDefinition
 
+from lookalike.adapter import deadline
 from lookalike.adapter.errors import InvalidRequest
+from lookalike.api.settings import Settings
 
 if TYPE_CHECKING:
     from litestar._openapi.schema_generation import SchemaCreator
@@ -48,6 +50,15 @@ def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
     return InvalidRequest(text, place=place.rstrip("`") or "$")
 
 
+def _limit_fetches(timeout_s: float | None, most_s: float) -> None:
+    """As the field `timeout_s` asks, in every body that has it."""
+    if timeout_s is None:
+        return
+    if timeout_s > most_s:
+        raise InvalidRequest(f"timeout_s must not be larger than {most_s:g}", place="$.timeout_s")
+    deadline.limit_fetches(timeout_s)
+
+
 class JsonBody(AbstractDTO[T]):
     """Litestar's seam for decoding a handler's `data` parameter.
 
@@ -56,7 +67,10 @@ class JsonBody(AbstractDTO[T]):
     """
 
     def decode_bytes(self, value: bytes) -> T:
-        return decode_body(value, self.model_type)
+        body = decode_body(value, self.model_type)
+        settings: Settings = self.asgi_connection.app.state.settings
+        _limit_fetches(getattr(body, "timeout_s", None), settings.images.fetch_timeout_s)
+        return body
 
     @classmethod
     def create_for_field_definition(

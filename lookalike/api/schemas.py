@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, UnsetType
 from lookalike.adapter.collections.collection_settings import CollectionView
 from lookalike.adapter.collections.run_logs import RunLog
 from lookalike.adapter.records.points import Record
-from lookalike.adapter.search.request import Count, Radius
+from lookalike.adapter.search.request import Count, Radius, Seconds
 
 
 class Body(msgspec.Struct, kw_only=True):
@@ -28,7 +28,14 @@ class OfCollection(Body):
     """Its name; an id is taken too, as in the headers."""
 
 
-class Insert(Body):
+class Fetching(Body, kw_only=True):
+    """A request whose records may name pictures to be fetched."""
+
+    timeout_s: Seconds | None = None
+    """The longest that a `_url` is fetched, up to the setting of the service."""
+
+
+class Insert(Fetching, kw_only=True):
     records: list[Record]
     """Each with `_url` or `_base64`, usually `_id`, and any other fields."""
     fields_to_return: list[str] | None = None
@@ -73,7 +80,7 @@ class AllIds(Body):
     filter: Record | None = None
 
 
-class NearDuplicatesInsert(Body):
+class NearDuplicatesInsert(Fetching, kw_only=True):
     records: list[Record]
     radius: Radius | None = None
     cand_set_size: Count | None = None
@@ -81,26 +88,26 @@ class NearDuplicatesInsert(Body):
     fields_to_return: list[str] | None = None
 
 
-class Hash(Body):
+class Hash(Fetching, kw_only=True):
     records: list[Record]
     hash_type: str | None = None
 
 
-class RemoveDuplicates(Body):
+class RemoveDuplicates(Fetching, kw_only=True):
     records: list[Record]
     radius: Radius | None = None
     """Bits that may differ in images taken for the same."""
     hash_type: str | None = None
 
 
-class RankImages(Body):
+class RankImages(Fetching, kw_only=True):
     query_record: Record
     records: list[Record]
     fields_to_return: list[str] | None = None
     hash_type: str | None = None
 
 
-class ProductSearch(Body):
+class ProductSearch(Fetching, kw_only=True):
     """The search of clients until 2021. Its query is the one record of `records`."""
 
     records: Annotated[list[Record], Meta(min_length=1, max_length=1)]

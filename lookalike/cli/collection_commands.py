@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lookalike.adapter.collections.collection_settings import CollectionSettings
+from lookalike.adapter.collections.collection_settings import SECRET, CollectionSettings
 from lookalike.cli.options import data_option, settings_with
 from lookalike.cli.setting_options import setting_options, settings_given
 
@@ -36,7 +36,7 @@ def list_collections(data: str | None) -> None:
 
 @collections_group.command("create")
 @click.argument("name")
-@setting_options(CollectionSettings, without=("name",))
+@setting_options(CollectionSettings, without=("name", *SECRET))
 @data_option
 def create_command(data: str | None, **values: Any) -> None:
     """Make a collection and show it."""

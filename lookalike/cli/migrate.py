@@ -245,7 +245,7 @@ async def _reembedding(
         components.engine,
         collection.id,
         target,
-        partial(components.embedding.embed_with, embedder),
+        partial(components.embedding.embed_with, embedder, fetch_headers=collection.fetch_headers),
         GivenRecords(records),
         Shown(),
     )

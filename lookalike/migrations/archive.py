@@ -73,8 +73,7 @@ async def export_collection(
     partial = file.with_name(file.name + ".part")
     records = 0
     with _open(partial, "wb", compressed=file.suffix == ".gz") as out:
-        settings = msgspec.to_builtins(collection)
-        del settings["physical"], settings["alternative"]
+        settings = store.to_settings(collection)
         out.write(msgspec.json.encode(Header(FORMAT, VERSION, settings)) + b"\n")
         names = [collection.vector, TAGS_VECTOR]
         async for points, _ in scroll_points(engine, collection, vectors=names, page=PAGE):
@@ -136,7 +135,8 @@ def _read_header(file: Path, as_new: bool) -> Collection:
             f"The file is {header.format} {header.version}; known is {FORMAT} {VERSION}."
         )
     id_ = store.new_collection_id() if as_new else str(header.collection.get("id"))
-    own = {"id": id_, "physical": store.physical_name(id_)}
+    # Secrets are not exported, and what a file has of them has not been checked.
+    own = {"id": id_, "physical": store.physical_name(id_), "fetch_headers": {}}
     return msgspec.convert(header.collection | own, Collection)
 
 

@@ -59,6 +59,25 @@ async def everything(engine: Engine, collection: Collection) -> dict[str, Any]:
     return {str(point.id): (point.payload, point.vector) for point in points}
 
 
+async def test_secrets_stay_where_they_are(
+    engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    headers = {"https://origin.test": {"Authorization": "Bearer s3cret"}}
+    secretive = msgspec.structs.replace(filled, fetch_headers=headers)
+    await store.save_collection(engine, filled, secretive)
+    file = tmp_path / "collection.jsonl"
+    await export_collection(engine, await CollectionCache(engine).find(filled.id), file, quiet)
+    text = file.read_text()
+    assert "s3cret" not in text
+    assert "fetch_headers" not in text
+    unasked = text.replace(
+        '"name":', f'"fetch_headers":{msgspec.json.encode(headers).decode()},"name":', 1
+    )
+    file.write_text(unasked)
+    there, _ = await import_collection(elsewhere, file, quiet)
+    assert there == filled
+
+
 async def test_there_and_back_again(
     engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from lookalike.adapter.collections.fetch_headers import FetchHeaders
 from lookalike.adapter.point_layout import VISUAL_VECTOR
 
 CollectionType = Literal[
@@ -89,10 +90,29 @@ class CollectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     )
     """Fixed for ever: the vectors of the tags depend on it."""
     storage: Storage = Storage()
+    fetch_headers: Annotated[
+        FetchHeaders,
+        Meta(
+            description="Headers for the origins of pictures, by origin; never shown.",
+            extra_json_schema={"writeOnly": True},
+        ),
+    ] = {}
+    """See `fetch_headers`."""
+
+    def __repr__(self) -> str:
+        """Without secrets: it may come into a log."""
+        return f"{type(self).__name__}({self.name!r})"
 
 
-CHANGEABLE = ("name", "fields_to_index", "product_id_field", "capacity", "tag_weight")
+CHANGEABLE = (
+    *("name", "fields_to_index", "product_id_field", "capacity", "tag_weight"),
+    "fetch_headers",
+)
 """The settings that may change; vectors or stored tags depend on the others."""
+
+SECRET = ("fetch_headers",)
+"""The settings that are taken and never shown: no view, no export and no option has them, for
+command lines can be read by others."""
 
 
 class EmbedderIdentity(msgspec.Struct, frozen=True):
@@ -168,7 +188,11 @@ def _derived(
 
 _SHOWN = (
     "id",
-    *(f for f in Collection.__struct_fields__ if f not in ("id", "physical", "schema_version")),
+    *(
+        field
+        for field in Collection.__struct_fields__
+        if field not in ("id", "physical", "schema_version", *SECRET)
+    ),
 )
 
 if TYPE_CHECKING:
@@ -186,6 +210,10 @@ class CollectionChange(_Change, frozen=True, kw_only=True, forbid_unknown_fields
 
     second_vector_share: Share | UnsetType = msgspec.field(default=UNSET, name="alternative_share")
     """The fraction of distinct queries that the second vector answers."""
+
+    def __repr__(self) -> str:
+        """Without secrets, and so without any value."""
+        return f"{type(self).__name__}({', '.join(self.given)})"
 
     @property
     def given(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from lookalike.adapter.collections.collection_settings import (
     EmbedderIdentity,
     IndexedField,
 )
+from lookalike.adapter.collections.fetch_headers import checked_headers
 from lookalike.adapter.collections.indexes import indexed_fields
 from lookalike.adapter.collections.run_logs import delete_run_logs
 from lookalike.adapter.engines.base import Engine
@@ -57,7 +58,8 @@ class CollectionService:
         return self._cache.all()
 
     async def create(self, settings: CollectionSettings) -> Collection:
-        """Raises InvalidRequest for an unknown embedder and for a field that cannot be indexed."""
+        """Raises InvalidRequest for an unknown embedder, for a field that cannot be indexed, and
+        for headers that may not be sent."""
         name = settings.embedder or defaults.embedder_for(settings.type, self._preferred_embedder)
         identity = await self._embedders.identify_embedder(name, "$.embedder")
         id_ = store.new_collection_id()
@@ -69,6 +71,7 @@ class CollectionService:
             "fields_to_index": indexed_fields(
                 wanted, settings.product_id_field, "$.fields_to_index"
             ),
+            "fetch_headers": checked_headers(settings.fetch_headers, "$.fetch_headers"),
             "created": store.now(),
         }
         collection = Collection(**structs.asdict(settings) | structs.asdict(identity) | made)
@@ -79,8 +82,9 @@ class CollectionService:
     async def change(self, collection: Collection, change: CollectionChange) -> Collection:
         """The collection with the given settings, as every process will know it.
 
-        Raises CollectionNotFound, InvalidRequest for a field that cannot be indexed, and
-        CollectionConflict for a share of the queries without a second vector that is complete.
+        Raises CollectionNotFound, InvalidRequest for a field that cannot be indexed and for headers
+        that may not be sent, and CollectionConflict for a share of the queries without a second
+        vector that is complete.
         """
         old = await self._cache.read_newest(collection)
         new = changed(old, change)
@@ -120,9 +124,9 @@ def changed(old: Collection, change: CollectionChange) -> Collection:
         given.get("product_id_field", old.product_id_field),
         "$.fields_to_index",
     )
+    headers = checked_headers(given.get("fetch_headers", old.fetch_headers), "$.fetch_headers")
     second = old.second_vector
     if change.second_vector_share is not UNSET:
         second = second_vector.with_share(old, change.second_vector_share)
-    return structs.replace(
-        old, **given | {"fields_to_index": fields_to_index}, second_vector=second
-    )
+    made = {"fields_to_index": fields_to_index, "fetch_headers": headers}
+    return structs.replace(old, **given | made, second_vector=second)

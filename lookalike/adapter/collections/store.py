@@ -19,6 +19,7 @@ from qdrant_client import models
 
 from lookalike.adapter.collections import storage
 from lookalike.adapter.collections.collection_settings import (
+    SECRET,
     VECTOR_FIELDS,
     Collection,
     SecondVector,
@@ -32,6 +33,8 @@ METADATA_KEY = "lookalike"
 VECTORS_KEY = "lookalike-vectors"
 """What vectors there are, once there is more than one. It wins over the settings, and stands apart
 from them, so that whoever saves the settings does not undo what a migration has done."""
+HEADERS_KEY = "lookalike-fetch-headers"
+"""The setting that is a secret, apart from those that are shown and exported."""
 PHYSICAL_PREFIX = "lookalike-"
 
 ENGINE_DISTANCE = {
@@ -74,7 +77,8 @@ async def create_physical(engine: Engine, collection: Collection) -> None:
             )
         },
         sparse_vectors_config={TAGS_VECTOR: models.SparseVectorParams()},
-        metadata=_to_metadata(collection),
+        metadata={METADATA_KEY: to_settings(collection)}
+        | ({HEADERS_KEY: collection.fetch_headers} if collection.fetch_headers else {}),
         **options,
     )
     await ensure_indexes(engine, collection)
@@ -96,7 +100,10 @@ async def point_alias(engine: Engine, collection: Collection) -> None:
 async def save_collection(engine: Engine, old: Collection, new: Collection) -> None:
     """Writes changed settings, and makes or drops payload indexes to match."""
     await change_indexes(engine, old, new)
-    await engine.update_collection(new.physical, metadata=_to_metadata(new))
+    metadata: dict[str, Any] = {METADATA_KEY: to_settings(new)}
+    if new.fetch_headers != old.fetch_headers:
+        metadata[HEADERS_KEY] = new.fetch_headers or None
+    await engine.update_collection(new.physical, metadata=metadata)
 
 
 def vector_fields(of: Collection | SecondVector) -> dict[str, Any]:
@@ -110,12 +117,13 @@ async def save_vectors(engine: Engine, collection: Collection) -> None:
     await engine.update_collection(collection.physical, metadata={VECTORS_KEY: kept})
 
 
-def _to_metadata(collection: Collection) -> dict[str, Any]:
-    kept = msgspec.to_builtins(collection)
+def to_settings(collection: Collection) -> dict[str, Any]:
+    """A collection as it is kept and exported, without its secrets and its second vector."""
+    kept: dict[str, Any] = msgspec.to_builtins(collection)
     # Its own name is no business of a collection: a snapshot may be restored under another one.
-    del kept["physical"]
-    del kept["alternative"]
-    return {METADATA_KEY: kept}
+    for name in ("physical", "alternative", *SECRET):
+        del kept[name]
+    return kept
 
 
 async def delete_collection(engine: Engine, collection_id: str) -> None:
@@ -174,4 +182,5 @@ async def read_physical(engine: Engine, physical: str) -> Collection | None:
     if kept is None:
         return None
     vectors = metadata.get(VECTORS_KEY) or {}
-    return msgspec.convert(kept | vectors | {"physical": physical}, Collection)
+    own = {"physical": physical, "fetch_headers": metadata.get(HEADERS_KEY) or {}}
+    return msgspec.convert(kept | vectors | own, Collection)

@@ -16,6 +16,7 @@ from lookalike.adapter.records.image_sources import ImageSource
 from lookalike.adapter.records.points import Record, record_id
 
 Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(gt=0)]
 Radius = Annotated[float, Meta(ge=0)]
 
 DEFAULT_K = 30
@@ -48,6 +49,8 @@ class SearchRequest(msgspec.Struct, kw_only=True):
     """How much a record's difference from those before it counts, beside its nearness."""
     tag_weight: Share | None = None
     """`visualTagsKNN`: share of the tags in the distance, instead of the collection's."""
+    timeout_s: Seconds | None = None
+    """The longest that a `_url` of the request is fetched, up to the setting of the service."""
 
 
 class RankRequest(msgspec.Struct, kw_only=True):
@@ -58,12 +61,14 @@ class RankRequest(msgspec.Struct, kw_only=True):
     k: Count | None = None
     radius: Radius | None = None
     fields_to_return: list[str] | None = None
+    timeout_s: Seconds | None = None
 
 
 class DescriptorRequest(msgspec.Struct, kw_only=True):
     """The vectors of the records' images are asked for."""
 
     records: list[Record]
+    timeout_s: Seconds | None = None
 
 
 class FacetRequest(msgspec.Struct, kw_only=True):

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import httpcore
 import httpx
@@ -45,7 +46,7 @@ _OUTSIDE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolE
 _BROKEN_OFF = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolError)
 _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=8.0) + tenacity.wait_random(0, 0.2)
 _CODING = b"content-encoding"
-_HEADERS: dict[bytes | str, bytes | str] = {
+_HEADERS = {
     "Accept": "image/*,*/*;q=0.5",
     # An image is compressed already; a server that does it again is understood, within limits.
     "Accept-Encoding": "identity",
@@ -58,6 +59,8 @@ class FetchTerms:
 
     timeout_s: float | None = None
     """Seconds for one `_url`, where they are fewer than the settings allow."""
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
+    """Of each origin, `https://host` or `http://host:port`: for it alone, and secret."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,7 @@ class Fetcher:
         target = httpcore.URL(
             scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         )
-        headers: dict[bytes | str, bytes | str] = {"Host": url.netloc, **self._headers}
+        headers = self._headers_for(url, errand.terms)
         timeouts = {"connect": self._settings.connect_timeout_s}
         async with (
             self._turns.at(url.host.rstrip("."), errand.terms, errand.deadline, query=errand.query),
@@ -158,6 +161,15 @@ class Fetcher:
             ) as response,
         ):
             return await self._read(url, response)
+
+    def _headers_for(self, url: httpx.URL, terms: FetchTerms) -> dict[bytes | str, bytes | str]:
+        """Ours, and in place of them those that the request has for exactly this origin."""
+        own = terms.headers.get(f"{url.scheme}://{url.netloc.decode('ascii')}", {})
+        sent: dict[bytes | str, bytes | str] = {"Host": url.netloc}
+        named = {name.lower() for name in own}
+        sent.update((name, v) for name, v in self._headers.items() if name.lower() not in named)
+        sent.update(own.items())
+        return sent
 
     async def _read(self, url: httpx.URL, response: httpcore.Response) -> bytes | httpx.URL:
         fields = {name.lower(): value for name, value in response.headers}

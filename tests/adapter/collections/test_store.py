@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any, get_type_hints
 
+import msgspec
 import pytest
 from msgspec import structs
 from qdrant_client import models
@@ -14,6 +15,8 @@ from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import (
     Collection,
+    CollectionChange,
+    CollectionView,
     EmbedderIdentity,
     IndexedField,
 )
@@ -117,6 +120,27 @@ async def test_saving_makes_and_drops_indexes(engine: EmbeddedEngine) -> None:
     assert {"b", "c"} <= info.payload_schema.keys()
     assert "a" not in info.payload_schema
     assert await CollectionCache(engine).find(new.id) == new
+
+
+async def test_headers_are_kept_apart_from_what_is_shown(engine: EmbeddedEngine) -> None:
+    headers = {"https://origin.test": {"Authorization": "Bearer s3cret"}}
+    made = described(fetch_headers=headers)
+    await store.create_collection(engine, made)
+    assert await CollectionCache(engine).find(made.id) == made
+    info = await engine.get_collection(made.physical)
+    assert info.config.metadata is not None
+    assert "s3cret" not in str(info.config.metadata[store.METADATA_KEY])
+    # Whoever saves something else, even with an outdated state, leaves them.
+    renamed = structs.replace(made, name="renamed")
+    await store.save_collection(engine, made, renamed)
+    assert await CollectionCache(engine).find(made.id) == renamed
+    without = structs.replace(renamed, fetch_headers={})
+    await store.save_collection(engine, renamed, without)
+    assert await CollectionCache(engine).find(made.id) == without
+    info = await engine.get_collection(made.physical)
+    assert store.HEADERS_KEY not in (info.config.metadata or {})
+    change = msgspec.convert({"fetch_headers": headers}, CollectionChange)
+    assert "s3cret" not in f"{made!r} {change!r} {CollectionView.of(made, 0)!r}"
 
 
 async def test_deleting(engine: EmbeddedEngine) -> None:

@@ -16,7 +16,7 @@ from lookalike.embedders.images.image_errors import ImageBusy, ImageGone, ImageN
 from lookalike.embedders.images.origin_answers import read_retry_after
 from tests.waiting import PATIENCE_SECONDS, until
 
-from .web import Answer, Client, Web, Writer, answer
+from .web import Answer, Client, Gate, Web, Writer, answer
 
 GOOD = answer(b"bytes")
 
@@ -34,22 +34,6 @@ def in_turn(answers: Iterable[bytes | None]) -> Answer:
             await writer.drain()
 
     return page
-
-
-class Gate:
-    """A page that is answered once the test says so; `waiting` counts who stands there."""
-
-    def __init__(self) -> None:
-        self.waiting = self.most = 0
-        self.opened = asyncio.Event()
-
-    async def __call__(self, writer: Writer) -> None:
-        self.waiting += 1
-        self.most = max(self.most, self.waiting)
-        await self.opened.wait()
-        self.waiting -= 1
-        writer.write(GOOD)
-        await writer.drain()
 
 
 class TestRepetitions:
@@ -78,20 +62,24 @@ class TestRepetitions:
 
     @pytest.mark.parametrize("dated", [False, True])
     async def test_retry_after_is_heeded(self, web: Web, dated: bool) -> None:
-        """A date has whole seconds, so that one of them may be nearly over."""
-        after = email.utils.formatdate(time.time() + 3, usegmt=True) if dated else "2"
         asked: list[float] = []
+        told = 0.0
 
         async def page(writer: Writer) -> None:
-            asked.append(time.monotonic())
-            busy = answer(status=429, Retry_After=after)
-            writer.write(busy if len(asked) == 1 else GOOD)
+            nonlocal told
+            asked.append(time.time())
+            if len(asked) > 1:
+                writer.write(GOOD)
+            else:
+                told = float(int(asked[0]) + 3)  # A date has whole seconds.
+                after = email.utils.formatdate(told, usegmt=True) if dated else "2"
+                writer.write(answer(status=429, Retry_After=after))
             await writer.drain()
 
         web.pages["/photo"] = page
         async with Client(fetch_attempts=2) as client:
             assert await client.fetch(web.url()) == b"bytes"
-        assert asked[1] - asked[0] >= 1.8
+        assert asked[1] >= (told if dated else asked[0] + 2)
 
     @pytest.mark.parametrize("after", ["3600", "9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT"])
     async def test_a_wait_beyond_the_deadline_is_not_begun(self, web: Web, after: str) -> None:
@@ -171,12 +159,12 @@ class TestTurns:
 
     async def test_waiting_for_a_turn_does_not_count(self, web: Web) -> None:
         async def slow(writer: Writer) -> None:
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.6)
             writer.write(GOOD)
             await writer.drain()
 
         web.pages["/photo"] = slow
-        async with Client(fetch_per_host=1, fetch_timeout_s=1.5) as client:
+        async with Client(fetch_per_host=1, fetch_timeout_s=3.0) as client:
             fetches = (client.fetch(web.url()) for _ in range(8))
             assert await asyncio.gather(*fetches) == [b"bytes"] * 8
 

@@ -14,7 +14,7 @@ import pytest
 from lookalike import __version__
 from lookalike.embedders.images import connecting
 from lookalike.embedders.images.connecting import Names
-from lookalike.embedders.images.fetch import Fetcher
+from lookalike.embedders.images.fetch import Fetcher, FetchTerms
 from lookalike.embedders.images.image_errors import ImageNotFetched, ImageTooLarge, UrlRefused
 from lookalike.embedders.images.image_settings import ImageSettings
 from tests.waiting import PATIENCE_SECONDS, until
@@ -64,6 +64,44 @@ async def test_a_host_learns_who_asks(web: Web, contact: str) -> None:
         await client.fetch(web.url())
     agent = f"lookalike/{__version__}" + (f" (+{contact})" if contact else "")
     assert f"\r\nUser-Agent: {agent}\r\n" in web.requests[0]
+
+
+class TestHeadersOfOrigins:
+    SECRET = "Bearer s3cret"
+
+    def terms(self, web: Web) -> FetchTerms:
+        return FetchTerms(headers={web.url(""): {"Authorization": self.SECRET, "accept": "a/b"}})
+
+    async def test_they_take_the_place_of_ours(self, web: Web) -> None:
+        web.pages["/photo"] = answer(b"bytes")
+        async with Client() as client:
+            await client.fetch(web.url(host="Photos.TEST"), self.terms(web))
+        head = web.requests[0]
+        assert f"Authorization: {self.SECRET}" in head
+        assert head.lower().count("\r\naccept: ") == 1
+        assert "accept: a/b" in head
+
+    async def test_no_other_origin_gets_them(self, web: Web) -> None:
+        """Another host, another port; and the first host only when it is asked itself."""
+        other = await Web().start()
+        web.pages |= {"/photo": moved(web.url("/b", host="cdn.test").encode())}
+        web.pages |= {"/b": moved(other.url("/c").encode())}
+        other.pages |= {"/c": moved(web.url("/d").encode())}
+        web.pages |= {"/d": answer(b"bytes")}
+        async with Client() as client:
+            assert await client.fetch(web.url(), self.terms(web)) == b"bytes"
+        heads = [*web.requests, *other.requests]
+        told = [head.split()[1] for head in heads if self.SECRET in head]
+        assert told == ["/photo", "/d"]
+        assert self.SECRET not in repr(self.terms(web))
+        await other.stop()
+
+    async def test_what_is_meant_for_https_never_goes_over_http(self, web: Web) -> None:
+        web.pages["/photo"] = answer(b"bytes")
+        secure = FetchTerms(headers={web.url("", scheme="https"): {"X-Key": self.SECRET}})
+        async with Client() as client:
+            await client.fetch(web.url(), secure)
+        assert self.SECRET not in web.requests[0]
 
 
 class TestHints:

@@ -78,6 +78,22 @@ def answer(body: bytes = b"", status: int = 200, length: int | None = None, **fi
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
+class Gate:
+    """A page that is answered once the test says so; `waiting` counts who stands there."""
+
+    def __init__(self) -> None:
+        self.waiting = self.most = 0
+        self.opened = asyncio.Event()
+
+    async def __call__(self, writer: Writer) -> None:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        await self.opened.wait()
+        self.waiting -= 1
+        writer.write(answer(b"bytes"))
+        await writer.drain()
+
+
 class Names:
     """A resolver whose names are given; keeps what it was asked. Unknown names do not exist."""
 
