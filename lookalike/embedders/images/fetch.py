@@ -70,6 +70,7 @@ class _Errand:
     terms: FetchTerms
     query: bool
     deadline: FetchDeadline
+    pool: httpcore.AsyncConnectionPool
 
 
 class Fetcher:
@@ -109,8 +110,9 @@ class Fetcher:
         most_s = self._settings.fetch_timeout_s
         limit_s = min(most_s, terms.timeout_s or most_s)
         try:
+            target, pool = _parse(url), await self._connections()
             async with FetchDeadline.of(limit_s) as deadline:
-                return await self._follow(_parse(url), _Errand(terms, query, deadline))
+                return await self._follow(target, _Errand(terms, query, deadline, pool))
         except TimeoutError:
             raise ImageNotFetched(f"`_url` gave no image within {limit_s:g} s") from None
         except ImageError:
@@ -148,7 +150,6 @@ class Fetcher:
 
     async def _get(self, url: httpx.URL, errand: _Errand) -> bytes | httpx.URL:
         """The body, or where to look for it."""
-        pool = await self._connections()
         target = httpcore.URL(
             scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         )
@@ -156,7 +157,7 @@ class Fetcher:
         timeouts = {"connect": self._settings.connect_timeout_s}
         async with (
             self._turns.at(url.host.rstrip("."), errand.terms, errand.deadline, query=errand.query),
-            pool.stream(
+            errand.pool.stream(
                 "GET", target, headers=headers, extensions={"timeout": timeouts}
             ) as response,
         ):
