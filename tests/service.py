@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import httpx
@@ -46,7 +47,8 @@ class Service:
     def collection(self, **settings: Any) -> str:
         """A new collection's id."""
         response = self.http.post(
-            "/similarity/v2/collection/", json={"name": "test", "type": "products"} | settings
+            "/similarity/v2/collection/",
+            json={"name": f"test {uuid.uuid4()}", "type": "products"} | settings,
         )
         assert response.status_code == 201, response.text
         id_: str = response.json()["id"]

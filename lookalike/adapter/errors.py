@@ -10,7 +10,7 @@
     ├── CollectionNotFound      404  no collection has this id or name
     ├── RunLogNotFound          404  no run log has this id
     ├── RecordsNotFound         404  an outcome of the engine: in the envelope, with HTTP 200
-    ├── CollectionConflict      409  the collection was made by another embedder or revision
+    ├── CollectionConflict      409  what is asked does not fit the collection, or its name is taken
     ├── BodyTooLarge            413  more bytes than a request may have
     ├── EngineFailed            500  the engine refused what we believed to be valid: a bug of ours
     ├── EmbedderFailed          500  the embedder cannot be loaded, or broke its protocol
@@ -23,7 +23,8 @@
     └── CapacityExceeded        412  the collection is full
 
 Rooms add leaves of their own, caught where they are raised or shown as their parent: `NotSent` (of
-EngineUnavailable), `ArchiveDamaged` (of InvalidRequest), `NotVerified` (of CollectionConflict).
+EngineUnavailable), `ArchiveDamaged` (of InvalidRequest), and of CollectionConflict `NotVerified`,
+`NameTaken` and `AmbiguousName`.
 
 Each class carries the provider's code, the HTTP status and whether a retry helps. Messages name
 the place of a fault in the request and never repeat a value: values belong to the user.

@@ -58,8 +58,10 @@ async def check_token(
 async def find_collection(
     collections: CollectionService, id_or_name: str, grant: Grant
 ) -> Collection:
-    """Raises CollectionNotFound, also for one that the token may not use: for it there is none."""
-    collection = await collections.find(id_or_name)
+    """Raises CollectionNotFound, also for one that the token may not use: for it there is none.
+    And AmbiguousName for a name that several have of those that it may use.
+    """
+    collection = await collections.find(id_or_name, grant.collections)
     if not grant.allows_collection(collection.id):
         raise CollectionNotFound
     return collection

@@ -42,6 +42,7 @@ def status_command(data: str | None) -> None:
 
 
 async def show_status(components: Components) -> None:
+    from lookalike.adapter.collections.names import find_doubles
     from lookalike.migrations.plans import read_status
 
     for collection in components.cache.all():
@@ -63,6 +64,11 @@ async def show_status(components: Components) -> None:
                 f"{status.lacking_second} records without it, "
                 f"answers {second.share:.0%} of the queries"
             )
+    for name, sharing in find_doubles(components.cache.all()).items():
+        click.echo(
+            f"The name {name} is that of {len(sharing)} collections, so that requests by name are "
+            f"refused (409); rename all but one: {', '.join(each.id for each in sharing)}"
+        )
 
 
 @migrate_group.command("plan")

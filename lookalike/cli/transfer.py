@@ -45,8 +45,9 @@ def export_command(collection_id: str, file: Path, data: str | None) -> None:
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--as-new", is_flag=True, help="Give the collection a new id.")
+@click.option("--name", help="Give it another name: that of the file may be taken.")
 @data_option
-def import_command(file: Path, as_new: bool, data: str | None) -> None:
+def import_command(file: Path, as_new: bool, name: str | None, data: str | None) -> None:
     """Make the collection that `lookalike export` has written to FILE.
 
     It appears once all records are there; after an interruption, call it again.
@@ -63,7 +64,9 @@ def import_command(file: Path, as_new: bool, data: str | None) -> None:
             def show(more: int) -> None:
                 bar.advance(task, more)
 
-            return await archive.import_collection(components.engine, file, show, as_new=as_new)
+            return await archive.import_collection(
+                components.engine, file, show, as_new=as_new, name=name
+            )
 
     collection, records = run_with_components(settings_with(data=data), action)
     click.echo(f"Collection {collection.id} has {records} records.")

@@ -24,7 +24,7 @@ from typing import IO, Any
 
 import msgspec
 
-from lookalike.adapter.collections import indexes, store
+from lookalike.adapter.collections import indexes, names, store
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, InvalidRequest
@@ -87,17 +87,26 @@ async def export_collection(
 
 
 async def import_collection(
-    engine: Engine, file: Path, progress: Progress, *, as_new: bool = False
+    engine: Engine,
+    file: Path,
+    progress: Progress,
+    *,
+    as_new: bool = False,
+    name: str | None = None,
 ) -> tuple[Collection, int]:
     """Makes the collection of `file`; it appears once it is whole. The collection and its records.
 
     After an interruption the same call goes on: records that are there are not written again.
-    `as_new` gives it an id of its own. Raises CollectionConflict where the id exists, and
-    ArchiveDamaged, after which nothing can be seen of it.
+    `as_new` gives it an id of its own, `name` another name. Raises CollectionConflict where the id
+    exists or the name is taken, and ArchiveDamaged, after which nothing can be seen of it.
     """
     collection = _read_header(file, as_new)
+    if name is not None:
+        names.check_name(name)
+        collection = msgspec.structs.replace(collection, name=name)
     if collection.id in await store.read_aliases(engine):
         raise CollectionConflict(f"The collection {collection.id} exists already.")
+    await names.refuse_taken(engine, collection.name, collection.id)
     if not await engine.collection_exists(collection.physical):
         await store.create_physical(engine, collection)
     else:
@@ -120,7 +129,9 @@ async def import_collection(
         raise ArchiveDamaged(
             f"{expected} records were exported and {count} are there after the import."
         )
-    await store.point_alias(engine, collection)
+    # Not before, because reading the file may take longer than a claim holds.
+    async with names.claimed(engine, collection.name, collection.id):
+        await store.point_alias(engine, collection)
     return collection, count
 
 

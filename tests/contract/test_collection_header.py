@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import json
+from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from lookalike.adapter.collections import store
+from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.api.request_paths import METHODS
 from tests.contract.conftest import ADMIN_TOKEN, READ_TOKEN, Bound, Connect, NewServer
+from tests.engines.embedded.supervisors import running
 from tests.live import LiveServer, lookalike
 from tests.service import Service
 
@@ -41,6 +48,52 @@ def test_a_collection_can_be_used_as_soon_as_it_is_made(admin: Service, image: s
         with httpx.Client(base_url=admin.url, headers=admin.http.headers) as connection:
             answer = connection.post("/similarity/photos/v2/allIDs", headers={"collection": name})
             assert answer.json()["answer_count"] == 2, answer.text
+
+
+def test_a_name_that_an_older_version_gave_twice(new_server: NewServer, connect: Connect) -> None:
+    """The name alone is refused; ids are as good as ever, and `migrate status` tells the operator.
+
+    A token that may use one of the two means that one.
+    """
+    server = new_server()
+    data = ("--data", str(server.data))
+    made = [lookalike("collections", "create", f"shop{n}", *data) for n in range(2)]
+    one, other = (json.loads(each.stdout)["id"] for each in made)
+    asyncio.run(name_all(server.data, "shop"))
+    status = lookalike("migrate", "status", *data).stdout
+    assert "The name shop is that of 2 collections" in status
+    shown = lookalike("collections", "show", "shop", *data)
+    assert shown.returncode == 1
+    server.environment["LOOKALIKE_TOKENS"] = f"all,bound:read+write+admin:{one}"
+    server.start()
+    client, bound = connect(server.url, "all"), connect(server.url, "bound")
+    listing = ("/similarity/photos/v2/allRecords", "/similarity/photos/v2/ping")
+    for path in listing:
+        refused = client.http.post(path, headers={"collection": "shop"})
+        assert refused.status_code == 409
+        assert one in refused.json()["detail"]
+        assert other in refused.json()["detail"]
+        for service, header in (
+            (client, {"collection-id": other}),
+            (bound, {"collection": "shop"}),
+        ):
+            assert service.http.post(path, headers=header).status_code == 200
+    refused = bound.http.post("/similarity/v2/collection/", json={"name": "shop"})
+    assert refused.status_code == 409
+    assert refused.json()["detail"] == "A collection of this name exists, or is being made."
+    assert client.change(other, name="other").status_code == 200
+    assert client.http.post(listing[0], headers={"collection": "shop"}).status_code == 200
+    assert "The name" not in lookalike("migrate", "status", *data).stdout
+
+
+async def name_all(folder: Path, name: str) -> None:
+    """Gives every collection this name, as was once possible."""
+    with running(folder) as supervisor:
+        engine = await EmbeddedEngine.connect(supervisor.socket_path)
+        for collection in await store.read_all(engine):
+            renamed = msgspec.structs.replace(collection, name=name)
+            await store.save_collection(engine, collection, renamed)
+        await engine.close()
 
 
 def test_an_unknown_collection(service: Service, image: str) -> None:

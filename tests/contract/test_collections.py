@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -181,10 +183,46 @@ def test_changes_by_several_processes_do_not_undo_each_other(admin: Service, ima
 
 def test_lists_by_name(service: Service) -> None:
     name = f"name {uuid.uuid4()}"
-    made = [service.collection(name=name) for _ in range(2)]
-    page = service.http.get(PATH, params={"name": name}).json()
-    assert page["count"] == 2
-    assert sorted(view["id"] for view in page["results"]) == sorted(made)
+    made = service.collection(name=name)
+    for asked in (name, f" {name} "):
+        page = service.http.get(PATH, params={"name": asked}).json()
+        assert page["count"] == 1
+        assert [view["id"] for view in page["results"]] == [made]
+
+
+def test_a_name_is_given_once(service: Service) -> None:
+    name = f"naïve {uuid.uuid4()}"
+    first, other = service.collection(name=name), service.collection()
+    for taken in (name, f"  {name}", unicodedata.normalize("NFD", name)):
+        for answer in (
+            service.http.post(PATH, json={"name": taken}),
+            service.change(other, name=taken),
+        ):
+            assert answer.status_code == 409
+            assert answer.json()["detail"] == "A collection of this name exists, or is being made."
+    assert service.view(other)["name"] != name
+    assert service.change(first, name=name, capacity=3).status_code == 200, "it is its own"
+    other_case = service.collection(name=name.upper())
+    # Once it is given up it can be had again.
+    assert service.change(first, name=f"former {name}").status_code == 200
+    assert service.change(other, name=name).status_code == 200
+    assert service.http.delete(PATH + other).status_code == 204
+    again = service.collection(name=name)
+    assert len({first, other, other_case, again}) == 4
+
+
+def test_of_many_who_make_a_collection_of_a_name_one_does(admin: Service) -> None:
+    """Two API processes, and a connection for each request."""
+
+    def make(_: int) -> int:
+        with httpx.Client(base_url=admin.url, headers=admin.http.headers, timeout=60) as http:
+            return http.post(PATH, json={"name": name}).status_code
+
+    for _ in range(3):
+        name = f"raced {uuid.uuid4()}"
+        with ThreadPoolExecutor(8) as pool:
+            assert sorted(pool.map(make, range(8))) == [201] + [409] * 7
+        assert admin.http.get(PATH, params={"name": name}).json()["count"] == 1
 
 
 @pytest.mark.parametrize(
@@ -192,6 +230,8 @@ def test_lists_by_name(service: Service) -> None:
     [
         ({}, "name"),
         ({"name": ""}, "$.name"),
+        ({"name": " \t"}, "$.name"),
+        ({"name": "7c1e0000-0000-4000-8000-000000000000"}, "$.name"),
         ({"name": 7}, "$.name"),
         ({"name": "x" * 201}, "$.name"),
         ({"name": "x", "type": "unknown"}, "$.type"),

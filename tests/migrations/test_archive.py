@@ -14,6 +14,7 @@ import pytest
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import Collection, Storage
+from lookalike.adapter.collections.names import NameTaken
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, CollectionNotFound
 from lookalike.adapter.records import listing
@@ -114,9 +115,15 @@ async def test_an_existing_collection_is_not_touched_and_a_copy_gets_its_own_id(
     await export_collection(engine, filled, file, quiet)
     with pytest.raises(CollectionConflict):
         await import_collection(engine, file, quiet)
-    copy, _ = await import_collection(engine, file, quiet, as_new=True)
+    with pytest.raises(NameTaken):
+        await import_collection(engine, file, quiet, as_new=True)
+    name = f"copy of {filled.name}"
+    copy, _ = await import_collection(engine, file, quiet, as_new=True, name=name)
     assert copy.id != filled.id
-    assert msgspec.structs.replace(copy, id=filled.id, physical=filled.physical) == filled
+    own = {"id": copy.id, "physical": copy.physical, "name": name}
+    assert copy == msgspec.structs.replace(filled, **own)
+    with pytest.raises(NameTaken):
+        await import_collection(engine, file, quiet, as_new=True, name=f" {name}")
     await store.delete_collection(engine, copy.id)
     assert await listing.count_records(engine, filled, EVERYTHING) == COUNT
 
@@ -156,6 +163,26 @@ async def test_an_interrupted_import_goes_on(
         await CollectionCache(elsewhere).find(filled.id)
     _, count = await import_collection(elsewhere, file, quiet)
     assert count == COUNT
+
+
+async def test_a_name_that_is_taken_during_an_import_stays_with_who_took_it(
+    engine: Engine, elsewhere: Engine, filled: Collection, collection_of: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.jsonl"
+    await export_collection(engine, filled, file, quiet)
+    first: Collection = collection_of(name=filled.name)
+    taking: list[asyncio.Task[None]] = []
+
+    def take(_: int) -> None:
+        if not taking:
+            taking.append(asyncio.create_task(store.create_collection(elsewhere, first)))
+
+    with pytest.raises(NameTaken):
+        await import_collection(elsewhere, file, take)
+    assert await CollectionCache(elsewhere).find(filled.name) == first
+    # What has been read is not lost: the same call goes on under another name.
+    there, count = await import_collection(elsewhere, file, quiet, name="another name")
+    assert (there.id, there.name, count) == (filled.id, "another name", COUNT)
 
 
 async def test_other_files_are_refused(elsewhere: Engine, tmp_path: Path) -> None:

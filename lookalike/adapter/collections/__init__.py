@@ -3,5 +3,6 @@
 `collection_settings` holds the one struct of its settings, `defaults` what follows from its type,
 `store` how it is kept, `storage` and `indexes` what the engine is told of it, `second_vector` how
 its embedder changes, `cache` the collections as this process knows them, and `service` what is done
-to one. May import `filters` and `engines` and what is below them; never `records` or `search`.
+to one. `names` says who has a name, and `ledger` keeps what all processes share besides.
+May import `filters` and `engines` and what is below them; never `records` or `search`.
 """

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.collection_settings import Collection
+from lookalike.adapter.collections.names import AmbiguousName, name_key
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionNotFound
-
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class CollectionCache:
@@ -44,19 +42,27 @@ class CollectionCache:
         """What is known of it by now, which may be more than when the request began."""
         return self._by_id.get(collection.id, collection)
 
-    async def find(self, id_or_name: str) -> Collection:
-        """Raises CollectionNotFound."""
-        found = self._lookup(id_or_name)
-        if found is None and _ID.fullmatch(id_or_name):
-            found = await store.read_collection(self._engine, id_or_name)
-            if found is not None:
-                self.put(found)
-        elif found is None:
+    async def find(self, id_or_name: str, usable: frozenset[str] | None = None) -> Collection:
+        """The collection of this id, or the one of the `usable` collections that has this name.
+
+        Raises CollectionNotFound, and AmbiguousName with the ids of the usable ones.
+        """
+        found = self._lookup(id_or_name, usable)
+        if len(found) == 1:
+            return found[0]
+        if not found and store.COLLECTION_ID.fullmatch(id_or_name):
+            read = await store.read_collection(self._engine, id_or_name)
+            if read is not None:
+                self.put(read)
+                found = [read]
+        else:
             await self._refresh_since(time.monotonic())
-            found = self._lookup(id_or_name)
-        if found is None:
+            found = self._lookup(id_or_name, usable)
+        if not found:
             raise CollectionNotFound
-        return found
+        if len(found) > 1:
+            raise AmbiguousName(collection.id for collection in found)
+        return found[0]
 
     async def read_newest(self, collection: Collection) -> Collection:
         """Reads the settings again, so that a change based on them does not undo another process's
@@ -76,19 +82,16 @@ class CollectionCache:
             await asyncio.sleep(self._refreshed + self.MIN_REFRESH_SECONDS - time.monotonic())
             await self.refresh()
 
-    def _lookup(self, id_or_name: str) -> Collection | None:
+    def _lookup(self, id_or_name: str, usable: frozenset[str] | None) -> list[Collection]:
         found = self._by_id.get(id_or_name)
         if found is not None:
-            return found
-        return next((c for c in self._by_id.values() if c.name == id_or_name), None)
+            return [found]
+        key = name_key(id_or_name)
+        named = [c for c in self._by_id.values() if name_key(c.name) == key]
+        return [c for c in named if usable is None or c.id in usable]
 
     async def refresh(self) -> None:
-        """Reads every collection of ours from the engine; others in the same Qdrant are ignored."""
+        """Reads every collection of ours from the engine."""
         started = time.monotonic()
-        found: dict[str, Collection] = {}
-        for alias, physical in (await store.read_aliases(self._engine)).items():
-            collection = await store.read_aliased(self._engine, alias, physical)
-            if collection is not None:
-                found[collection.id] = collection
-        self._by_id = found
+        self._by_id = {c.id: c for c in await store.read_all(self._engine)}
         self._refreshed = started

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from msgspec import UNSET, structs
 
-from lookalike.adapter.collections import defaults, second_vector, store
+from lookalike.adapter.collections import defaults, names, second_vector, store
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import (
     Collection,
@@ -48,9 +48,9 @@ class CollectionService:
         self._embedders = embedders
         self._preferred_embedder = preferred_embedder
 
-    async def find(self, id_or_name: str) -> Collection:
-        """Raises CollectionNotFound."""
-        return await self._cache.find(id_or_name)
+    async def find(self, id_or_name: str, usable: frozenset[str] | None = None) -> Collection:
+        """As `CollectionCache.find`."""
+        return await self._cache.find(id_or_name, usable)
 
     async def list_all(self) -> list[Collection]:
         """Every collection as the engine has it now, oldest first."""
@@ -58,8 +58,9 @@ class CollectionService:
         return self._cache.all()
 
     async def create(self, settings: CollectionSettings) -> Collection:
-        """Raises InvalidRequest for an unknown embedder, for a field that cannot be indexed, and
-        for headers that may not be sent."""
+        """Raises InvalidRequest for an unknown embedder, for a field that cannot be indexed, for
+        headers that may not be sent and for what is no name, NameTaken for one that is not free."""
+        names.check_name(settings.name)
         name = settings.embedder or defaults.embedder_for(settings.type, self._preferred_embedder)
         identity = await self._embedders.identify_embedder(name, "$.embedder")
         id_ = store.new_collection_id()
@@ -75,24 +76,35 @@ class CollectionService:
             "created": store.now(),
         }
         collection = Collection(**structs.asdict(settings) | structs.asdict(identity) | made)
-        await store.create_collection(self._engine, collection)
+        async with names.claimed(self._engine, collection.name, collection.id):
+            await store.create_collection(self._engine, collection)
         self._cache.put(collection)
         return collection
 
     async def change(self, collection: Collection, change: CollectionChange) -> Collection:
         """The collection with the given settings, as every process will know it.
 
-        Raises CollectionNotFound, InvalidRequest for a field that cannot be indexed and for headers
-        that may not be sent, and CollectionConflict for a share of the queries without a second
+        Raises CollectionNotFound, InvalidRequest for a field that cannot be indexed, for headers
+        that may not be sent and for what is no name, NameTaken, and CollectionConflict for a share
+        of the queries without a second
         vector that is complete.
         """
         old = await self._cache.read_newest(collection)
         new = changed(old, change)
-        await store.save_collection(self._engine, old, new)
+        await self._save(old, new)
         if new.second_vector != old.second_vector:
             await second_vector.save_second_vector(self._engine, new, new.second_vector)
         self._cache.put(new)
         return new
+
+    async def _save(self, old: Collection, new: Collection) -> None:
+        if names.name_key(new.name) == names.name_key(old.name):
+            await store.save_collection(self._engine, old, new)
+            return
+        names.check_name(new.name)
+        async with names.claimed(self._engine, new.name, new.id):
+            await store.save_collection(self._engine, old, new)
+        await names.release_name(self._engine, old.name, old.id)
 
     async def delete(self, collection: Collection, asked: str) -> None:
         """Deletes by id only: a name is too easily a mistake. Raises CollectionNotFound."""
@@ -100,6 +112,7 @@ class CollectionService:
             raise CollectionNotFound
         await delete_run_logs(self._engine, collection.id)
         await store.delete_collection(self._engine, collection.id)
+        await names.release_name(self._engine, collection.name, collection.id)
         self._cache.forget(collection.id)
 
     async def show(self, collection: Collection) -> CollectionView:

@@ -11,6 +11,7 @@ collection that it was given: it never searches one vector with an image embedde
 from __future__ import annotations
 
 import datetime as dt
+import re
 import uuid
 from typing import Any
 
@@ -36,6 +37,7 @@ from them, so that whoever saves the settings does not undo what a migration has
 HEADERS_KEY = "lookalike-fetch-headers"
 """The setting that is a secret, apart from those that are shown and exported."""
 PHYSICAL_PREFIX = "lookalike-"
+COLLECTION_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 ENGINE_DISTANCE = {
     "cosine": models.Distance.COSINE,
@@ -157,6 +159,15 @@ async def read_aliases(engine: Engine) -> dict[str, str]:
     """Alias -> physical collection, of everything in the engine."""
     listing = await engine.get_aliases()
     return {entry.alias_name: entry.collection_name for entry in listing.aliases}
+
+
+async def read_all(engine: Engine) -> list[Collection]:
+    """Every collection of ours; others in the same Qdrant are ignored."""
+    found = [
+        await read_aliased(engine, alias, physical)
+        for alias, physical in (await read_aliases(engine)).items()
+    ]
+    return [collection for collection in found if collection is not None]
 
 
 async def read_collection(engine: Engine, collection_id: str) -> Collection | None:

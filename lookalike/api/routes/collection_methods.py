@@ -10,6 +10,7 @@ from lookalike.adapter.collections.collection_settings import (
     CollectionSettings,
     CollectionView,
 )
+from lookalike.adapter.collections.names import name_key
 from lookalike.adapter.collections.service import CollectionService
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
@@ -32,7 +33,8 @@ class CollectionMethods(Controller):
         views = [
             await collections.make_view(collection)
             for collection in await collections.list_all()
-            if grant.allows_collection(collection.id) and name in (None, collection.name)
+            if grant.allows_collection(collection.id)
+            and (name is None or name_key(name) == name_key(collection.name))
         ]
         return CollectionPage(len(views), None, None, views)
 
