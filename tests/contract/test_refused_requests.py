@@ -94,6 +94,10 @@ BOUNDS: list[Refused] = [
     ("allRecords?size=2.5", {}, "size"),
     ("allRecords?size=2&page=0", {}, "page"),
     ("allRecords?size=2&page=x", {}, "page"),
+    ("allRecords?size=2&page=2&after=x", {}, "after"),
+    ("allRecords?size=2&page=2&after=", {}, "after"),
+    (f"allRecords?size=2&after={'A' * 1000}", {}, "after"),
+    ("allRecords?after=kcQQAAAAAAAAAAAAAAAAAAAAAMDA", {}, "size"),
 ]
 
 FIELDS_AND_FILTERS: list[Refused] = [

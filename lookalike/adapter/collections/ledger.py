@@ -19,6 +19,8 @@ LEDGER = "lookalike-ledger"
 """The name in the engine. It is made by the first note."""
 TOKEN = "token"
 """The field of a note that tells its states apart."""
+TOPIC, SEEN = "topic", "seen"
+"""Fields by which notes are found: what they are about, and when they were written."""
 
 Note = dict[str, Any]
 
@@ -81,3 +83,6 @@ async def _make_ledger(engine: Engine) -> None:
         # Another process may have made it at the same time.
         if not await engine.collection_exists(LEDGER):
             raise
+    for field, kind in ((TOPIC, "keyword"), (SEEN, "float")):
+        schema = models.PayloadSchemaType(kind)
+        await engine.create_payload_index(LEDGER, field, field_schema=schema)

@@ -86,8 +86,7 @@ class CollectionService:
 
         Raises CollectionNotFound, InvalidRequest for a field that cannot be indexed, for headers
         that may not be sent and for what is no name, NameTaken, and CollectionConflict for a share
-        of the queries without a second
-        vector that is complete.
+        of the queries without a second vector that is complete.
         """
         old = await self._cache.read_newest(collection)
         new = changed(old, change)

@@ -1,12 +1,10 @@
-"""Records without a ranking: by id, all of them, pages of them, at random, and their deletion."""
+"""Records without a ranking: by id, all of them, at random, and their deletion."""
 
 from __future__ import annotations
 
 import hashlib
 import heapq
 import random
-import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -155,80 +153,6 @@ async def _sample_seeded(
         lowest = heapq.nsmallest(count, lowest + found)
     records = await get_records(engine, collection, [id_ for _, id_ in lowest], fields)
     return Sampled(records, work.residual_records)
-
-
-class ListedPage(msgspec.Struct):
-    records: list[Record]
-    has_next: bool
-    size: int
-    """Of every page but the last."""
-    residual_records: int
-
-
-class PageCursors:
-    """Remembers for some minutes where numbered pages of a listing begin.
-
-    Clients ask for page 1, 2, 3 …; the engine continues from a point id. Without a cursor a page
-    is found by walking from the last one known, so a forgotten cursor costs time and nothing else.
-    """
-
-    MAX_ENTRIES = 10_000
-    SECONDS = 300.0
-
-    def __init__(self) -> None:
-        self._starts: OrderedDict[tuple[str, int], tuple[str, float]] = OrderedDict()
-
-    def last_known(self, listing: str, page: int) -> tuple[int, str | None]:
-        """The last page up to `page` whose start is known, and that start (None: the beginning)."""
-        oldest = time.monotonic() - self.SECONDS
-        for known in range(page, max(page - self.MAX_ENTRIES, 1), -1):
-            start, remembered = self._starts.get((listing, known), ("", -1.0))
-            if remembered >= oldest and start:
-                return known, start
-        return 1, None
-
-    def remember(self, listing: str, page: int, start: str) -> None:
-        self._starts[listing, page] = start, time.monotonic()
-        self._starts.move_to_end((listing, page))
-        while len(self._starts) > self.MAX_ENTRIES:
-            self._starts.popitem(last=False)
-
-
-async def list_page(
-    engine: Engine,
-    collection: Collection,
-    selection: Selection,
-    fields: Fields,
-    *,
-    size: int,
-    page: int,
-    cursors: PageCursors,
-) -> ListedPage:
-    """Page `page` (from 1) of `size` records."""
-    listing = msgspec.json.encode((collection.id, size, selection.source)).decode()
-    number, start = cursors.last_known(listing, page)
-    work = Work()
-    pending: list[Listed] = []
-    pages = scan_records(
-        engine,
-        collection,
-        selection,
-        fields,
-        start=start,
-        page=min(size + 1, SCAN_PAGE),
-        work=work,
-    )
-    async for found in pages:
-        pending += found
-        while len(pending) > size:
-            cursors.remember(listing, number + 1, pending[size].point_id)
-            if number == page:
-                records = [shown(entry.record, fields) for entry in pending[:size]]
-                return ListedPage(records, True, size, work.residual_records)
-            pending = pending[size:]
-            number += 1
-    records = [shown(entry.record, fields) for entry in pending] if number == page else []
-    return ListedPage(records, False, size, work.residual_records)
 
 
 async def delete_by_filter(

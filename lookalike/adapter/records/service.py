@@ -13,9 +13,10 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
 from lookalike.adapter.limits import Limits
-from lookalike.adapter.records import listing
+from lookalike.adapter.records import listing, numbered_pages
 from lookalike.adapter.records.image_sources import EmbeddingPort
-from lookalike.adapter.records.listing import ListedPage, PageCursors, Sampled
+from lookalike.adapter.records.listing import Sampled
+from lookalike.adapter.records.numbered_pages import ListedPage, PageWanted
 from lookalike.adapter.records.points import Record, record_id, shown, shown_fields
 from lookalike.adapter.records.selection import select
 from lookalike.adapter.records.writer import FindNearDuplicates, Outcome, Writer
@@ -41,7 +42,6 @@ class RecordService:
         self._embedding = embedding
         self._limits = limits
         self._writer = Writer(engine, cache, embedding.embed_second)
-        self._cursors = PageCursors()
 
     async def insert(
         self,
@@ -130,21 +130,19 @@ class RecordService:
     async def list_page(
         self,
         collection: Collection,
-        size: int,
-        page: int,
+        wanted: PageWanted,
         filter_: Record | None = None,
         fields_to_return: Sequence[str] | None = None,
     ) -> ListedPage:
-        """Page `page` (from 1) of `size` records, cut to `Limits.max_results`."""
+        """As `numbered_pages.list_page`; the size is cut to `Limits.max_results`."""
         selection = await select(self._engine, collection, filter_)
-        return await listing.list_page(
+        size = min(wanted.size, self._limits.max_results)
+        return await numbered_pages.list_page(
             self._engine,
             collection,
             selection,
             shown_fields(fields_to_return),
-            size=min(size, self._limits.max_results),
-            page=page,
-            cursors=self._cursors,
+            msgspec.structs.replace(wanted, size=size),
         )
 
     async def count(self, collection: Collection) -> int:

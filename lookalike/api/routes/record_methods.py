@@ -10,6 +10,8 @@ from litestar.response import Stream
 
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.service import CollectionService
+from lookalike.adapter.errors import InvalidRequest
+from lookalike.adapter.records.numbered_pages import MAX_CURSOR_CHARACTERS, PageWanted
 from lookalike.adapter.records.service import RecordService
 from lookalike.api import envelopes
 from lookalike.api.bodies import JsonBody
@@ -110,20 +112,28 @@ class RecordMethods(Controller):
         records: RecordService,
         size: Annotated[int | None, QueryParameter(ge=0)] = None,
         page: Annotated[int, QueryParameter(ge=1)] = 1,
+        after: Annotated[str | None, QueryParameter(max_length=MAX_CURSOR_CHARACTERS)] = None,
     ) -> Answer | Stream:
-        """All records: a page with `?size=…&page=…`, else everything in one streamed answer."""
+        """All records: a page with `?size=…&page=…`, else everything in one streamed answer.
+
+        `next` has the cursor `after` too; with it, `page` is but the number that `next` counts on.
+        """
         if not size:
+            if after is not None:
+                raise InvalidRequest("A cursor needs the size of the page", place="size")
             return await stream_document(
                 await records.stream(collection, data.filter, data.fields_to_return)
             )
         clock = Clock()
-        found = await records.list_page(collection, size, page, data.filter, data.fields_to_return)
-        total = await records.count(collection)
+        wanted = PageWanted(size, page, after)
+        found = await records.list_page(collection, wanted, data.filter, data.fields_to_return)
         more = envelopes.residual(found.residual_records)
-        body = envelopes.answer(envelopes.OK, found.records, clock, total_records=total, **more)
-        if found.has_next:
+        if found.total is not None:
+            more["total_records"] = found.total
+        body = envelopes.answer(envelopes.OK, found.records, clock, **more)
+        if found.next is not None:
             path = request.scope["state"]["asked_path"]
-            body.next = f"{path}?size={found.size}&page={page + 1}"
+            body.next = f"{path}?size={found.size}&page={page + 1}&after={found.next}"
         return body
 
     @post("/allIDs", dto=JsonBody[AllIds], **READ)
