@@ -8,6 +8,9 @@ DEMO_WHEEL := .demo/saleor-2.10.1-py3-none-any.whl
 .PHONY: run test coverage lint package bench clean
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$$($(PYTHON) --version 2>&1) is too old: name a Python from 3.11 on, such as" \
+		"make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
 # A marker per set of dependencies: installing is skipped until pyproject.toml changes.

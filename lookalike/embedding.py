@@ -51,8 +51,8 @@ class Embedding:
         await self._embedders.close()
 
     async def load_embedder(self, name: str) -> None:
-        """Has an embedder ready before it is needed. Raises an EmbedderError."""
-        await self._embedders.get(name)
+        """Has an embedder ready before it is needed. Raises as `identify_embedder`."""
+        await self._embedder_named(name, "$")
 
     async def identify_embedder(self, name: str, place: str) -> EmbedderIdentity:
         """Raises InvalidRequest at `place` for an unknown name."""

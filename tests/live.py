@@ -29,6 +29,10 @@ class LiveServer:
         return f"http://127.0.0.1:{self.port}"
 
     def start(self, *options: str) -> None:
+        self.launch(*options)
+        self.wait_ready()
+
+    def launch(self, *options: str) -> None:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "lookalike", "serve"),
@@ -39,7 +43,6 @@ class LiveServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        self.wait_ready()
 
     def wait_ready(self) -> None:
         wait_until(self._ready, "the service is ready")

@@ -108,9 +108,11 @@ def _entry(entry: str, place: str) -> Grant:
 
 def _file(path: Path) -> list[Grant]:
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise SettingsError(f"LOOKALIKE_TOKENS_FILE: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError("LOOKALIKE_TOKENS_FILE: the file is not UTF-8") from None
     grants = []
     for number, line in enumerate(lines, 1):
         place = f"LOOKALIKE_TOKENS_FILE, line {number}"
@@ -120,6 +122,9 @@ def _file(path: Path) -> list[Grant]:
         if not re.fullmatch("[0-9a-f]{64}", words[0]) or len(words) > 3:
             raise SettingsError(f"{place}: SHA-256 in hex, scopes and collections are needed")
         grants.append(Grant(bytes.fromhex(words[0]), *_rights(words[1:], place)))
+    if not grants:
+        # Without any token everybody would be let in, which is not what a file of tokens is for.
+        raise SettingsError("LOOKALIKE_TOKENS_FILE: the file has no token")
     return grants
 
 

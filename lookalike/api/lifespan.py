@@ -16,13 +16,16 @@ from litestar import Litestar
 
 from lookalike.adapter.collections import defaults
 from lookalike.adapter.collections.cache import CollectionCache
-from lookalike.adapter.errors import LookalikeError
+from lookalike.adapter.errors import LookalikeError, Unavailable
 from lookalike.api.components import Components, connect_engine
 from lookalike.api.settings import MAIN_PID, Settings
 
 log = logging.getLogger("lookalike")
 
 CACHE_REFRESH_SECONDS = 2.0
+EMBEDDER_RETRY_SECONDS = 2.0
+START_FAILED = signal.SIGUSR1
+"""Tells the main process that an API process cannot do its work, nor would the next one."""
 MAIN_PROCESS_SECONDS = 0.5
 
 
@@ -70,14 +73,30 @@ class Readiness:
         self._embedder = "loading"
 
     async def prepare(self) -> None:
+        """Ends the service where an embedder cannot be loaded: it would never become ready.
+
+        A server of embeddings that does not answer is asked until it does.
+        """
         try:
             for name in defaults.embedders_at_start(self._preferred_embedder):
-                await self._components.embedding.load_embedder(name)
-        except Exception as error:
-            self._embedder = f"failed: {error}"
-            log.exception("a default embedder cannot be loaded")
-        else:
+                await self._load(name)
             self._embedder = "ready"
+        except LookalikeError as error:
+            self._embedder = f"failed: {error.text}"
+            log.error("an embedder of new collections cannot be loaded: %s", error.text)
+            if MAIN_PID in os.environ:
+                os.kill(int(os.environ[MAIN_PID]), START_FAILED)
+
+    async def _load(self, name: str) -> None:
+        while True:
+            try:
+                return await self._components.embedding.load_embedder(name)
+            except Unavailable as error:
+                reason = f"waiting: {error.text}"
+                if reason != self._embedder:
+                    log.warning("the embedder %s: %s", name, reason)
+                self._embedder = reason
+                await asyncio.sleep(EMBEDDER_RETRY_SECONDS)
 
     async def report(self) -> tuple[bool, dict[str, Any]]:
         try:

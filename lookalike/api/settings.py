@@ -28,6 +28,9 @@ INTERNAL_PREFIX = f"{PREFIX}INTERNAL_"
 ENGINE_SOCKET = f"{INTERNAL_PREFIX}ENGINE_SOCKET"
 MAIN_PID = f"{INTERNAL_PREFIX}MAIN_PID"
 
+MAX_NUMBER, MAX_SECONDS = 10**12, 10**8
+"""No setting means more; the numbers and the timers of what is below end at 63 bits or earlier."""
+
 STRICT_MAX_RECORDS = 10
 """The provider's own limit of a batch."""
 
@@ -42,7 +45,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     """Address to listen on. Anything but loopback is refused until tokens are configured."""
     port: Annotated[int, Meta(ge=0, le=65535)] = 8000
-    """Port to listen on."""
+    """Port to listen on; 0: one that is free, which the start prints."""
     workers: Positive = 1
     """API processes. All of them share one engine."""
     request_timeout_s: Annotated[float, Meta(gt=0)] = 300.0
@@ -145,14 +148,32 @@ def from_environment(environment: Mapping[str, str] | None = None) -> Settings:
             continue
         if variable not in known:
             raise SettingsError(f"{variable} is not a setting")
+        _check_text(variable, text)
         group, setting = known[variable]
         values[group][setting.encode_name] = _parse(text, isinstance(setting.default, tuple))
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
         text, _, place = str(error).partition(" - at `$.")
         variable = PREFIX + place.rstrip("`").partition(".")[2].upper()
         raise SettingsError(f"{variable}: {text}") from None
+    for variable, (group, setting) in known.items():
+        _check_number(variable, getattr(getattr(settings, group), setting.name))
+    return settings
+
+
+def _check_text(variable: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # Bytes that are not UTF-8 come as lone surrogates.
+        raise SettingsError(f"{variable}: not UTF-8") from None
+
+
+def _check_number(variable: str, value: object) -> None:
+    """Of a text `nan` is made as well, which is no less than any bound and no more."""
+    most = MAX_SECONDS if isinstance(value, float) else MAX_NUMBER
+    if isinstance(value, int | float) and not value <= most:
+        raise SettingsError(f"{variable}: Expected a number <= {most}")
 
 
 def _parse(text: str, is_list: bool) -> str | list[str]:

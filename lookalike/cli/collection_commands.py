@@ -47,7 +47,7 @@ def create_command(data: str | None, **values: Any) -> None:
         wanted = convert_body(settings_given(CollectionSettings, values), CollectionSettings)
         return await components.collections.make_view(await components.collections.create(wanted))
 
-    show_view(run_with_components(settings_with(data=data), action))
+    show_view(run_with_components(settings_with(data=data), action, makes_folder=True))
 
 
 @collections_group.command("show")

@@ -48,7 +48,7 @@ def demo_command(wheel: Path, data: str | None) -> None:
             await _load(images, collection, components, size)
         click.echo(example(settings.http.host, settings.http.port, collection.id))
 
-    run_with_components(settings, action)
+    run_with_components(settings, action, makes_folder=True)
 
 
 async def _create(components: Components) -> Collection:

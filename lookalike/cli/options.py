@@ -9,9 +9,16 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from lookalike.api.setting_checks import check_settings
 from lookalike.api.settings import PREFIX, DataSettings, Settings, SettingsError, from_environment
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class SettingsRefused(click.ClickException):
+    """One line that names the setting, and the exit code of a command that was called wrongly."""
+
+    exit_code = 2
 
 
 def variable_option(
@@ -28,11 +35,16 @@ data_option = variable_option(DataSettings, "data", "Data folder.")
 
 
 def settings_with(**options: str | int | None) -> Settings:
-    """Puts the options that were given into the environment too, where API processes find them."""
+    """Puts the options that were given into the environment too, where API processes find them.
+
+    All settings are checked here, so that no command starts with one that is of no use.
+    """
     for name, value in options.items():
         if value is not None:
             os.environ[PREFIX + name.upper()] = str(value)
     try:
-        return from_environment()
+        settings = from_environment()
+        check_settings(settings)
     except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+        raise SettingsRefused(str(error)) from None
+    return settings

@@ -68,5 +68,5 @@ def import_command(file: Path, as_new: bool, name: str | None, data: str | None)
                 components.engine, file, show, as_new=as_new, name=name
             )
 
-    collection, records = run_with_components(settings_with(data=data), action)
+    collection, records = run_with_components(settings_with(data=data), action, makes_folder=True)
     click.echo(f"Collection {collection.id} has {records} records.")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lookalike.adapter.limits import Limits
+from lookalike.api.setting_checks import check_settings
 from lookalike.api.settings import (
     HttpSettings,
     Settings,
@@ -58,6 +60,13 @@ def test_a_value(variable: str, text: str, field: str, value: Any) -> None:
         ("FETCH_TIMEOUT_S", "0"),
         ("MAX_RECORDS", "0"),
         ("MAX_BODY_BYTES", "64 MB"),
+        ("MAX_BODY_BYTES", "1180591620717411303424"),
+        ("WORKERS", "1" + "0" * 400),
+        ("HNSW_THRESHOLD_ELEMENTS", "9223372036854775808"),
+        ("FETCH_TIMEOUT_S", "nan"),
+        ("REQUEST_TIMEOUT_S", "inf"),
+        ("QDRANT_WAIT_S", "1e400"),
+        ("TOKENS", "a\udcff"),
         ("UNKNOWN", "1"),
         ("", "x"),
     ],
@@ -65,6 +74,49 @@ def test_a_value(variable: str, text: str, field: str, value: Any) -> None:
 def test_a_fault_names_its_variable(variable: str, text: str) -> None:
     with pytest.raises(SettingsError, match=f"LOOKALIKE_{variable}"):
         from_environment({f"LOOKALIKE_{variable}": text})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("TOKENS", "secret:everything"),
+        ("TOKENS_FILE", "/no/such/file"),
+        ("TOKENS_FILE", "binary"),
+        ("TOKENS_FILE", "."),
+        ("TOKENS_FILE", "empty"),
+        ("FETCH_ALLOW", "10.0.0.0/33"),
+        ("FETCH_ALLOW", "cdn.local,*.example.com"),
+        ("EMBEDDER", "lite1"),
+        ("QDRANT_URL", "qdrant:6333"),
+        ("QDRANT_URL", "http://secret@[::1"),
+        ("QDRANT_URL", "http://secret@host:port"),
+        ("QDRANT_URL", "http://:6333"),
+        ("REMOTE_URL", "ftp://secret@host"),
+        ("REMOTE_URL", "http://a host"),
+    ],
+)
+def test_what_a_type_cannot_say_is_checked_before_anything_starts(
+    variable: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty").write_bytes(b"# no token\n")
+    with pytest.raises(SettingsError, match=f"^LOOKALIKE_{variable}.*: ") as refusal:
+        check_settings(from_environment({f"LOOKALIKE_{variable}": text}))
+    assert "secret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("FETCH_ALLOW", "10.0.0.0/8,[::1],cdn.local"),
+        ("EMBEDDER", "phash"),
+        ("QDRANT_URL", "https://user:secret@qdrant.example.com:443/below"),
+        ("REMOTE_URL", "http://[::1]:7997"),
+    ],
+)
+def test_what_can_be_used_passes(variable: str, text: str) -> None:
+    check_settings(from_environment({f"LOOKALIKE_{variable}": text}))
 
 
 def test_what_is_ours_between_processes_is_no_setting() -> None:

@@ -30,6 +30,7 @@ log = logging.getLogger("lookalike.engine")
 LOCK_WAIT_SECONDS = 5.0
 """A worker whose supervisor was killed writes its last points to disk before it frees the lock."""
 STOP_SECONDS = 30.0
+LOCK = "lock"
 TEMPORARY = "lookalike-"
 BACKLOG = 1024
 FIRST_BACKOFF_SECONDS = 0.1
@@ -79,7 +80,8 @@ class Supervisor:
     def start(self) -> None:
         """Lock the folder and start the worker, without waiting until it has loaded.
 
-        Raises DataFolderLocked when another process holds the lock for LOCK_WAIT_SECONDS.
+        Raises DataFolderLocked when another process holds the lock for LOCK_WAIT_SECONDS, and
+        OSError where the folder cannot be made or written to.
         """
         self.data.mkdir(parents=True, exist_ok=True)
         self._lock = _lock_folder(self.data)
@@ -158,6 +160,11 @@ class Supervisor:
             os.close(lifeline)
 
 
+def is_data_folder(data: Path) -> bool:
+    """Whether an engine ever ran on it."""
+    return (data / LOCK).exists() or (data / "collections").exists()
+
+
 def running_socket(data: Path) -> Path | None:
     """The socket of the engine that runs on a data folder, or None when none does."""
     path, pid = _read_engine_file(data)
@@ -196,7 +203,7 @@ def _is_listening(path: Path) -> bool:
 
 def _lock_folder(data: Path) -> int:
     """Lock the lock file; its descriptor. Raises DataFolderLocked."""
-    descriptor = os.open(data / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(data / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
