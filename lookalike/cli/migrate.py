@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from lookalike.cli.options import data_option, settings_with
 if TYPE_CHECKING:
     from lookalike.adapter.collections.collection_settings import Collection
     from lookalike.api.components import Components
-    from lookalike.migrations.reembedding import Reembedding, Unreadable
+    from lookalike.migrations.reembedding import Overlap, Reembedding, Skip, Unreadable
 
 embedder_option = click.option("--embedder", help="Embed all records anew with this embedder.")
 records_option = click.option(
@@ -62,7 +63,7 @@ async def show_status(components: Components) -> None:
             click.echo(
                 f"  beside it  {second.vector}: {second.embedder} {second.revision}, {state}, "
                 f"{status.lacking_second} records without it, "
-                f"answers {second.share:.0%} of the queries"
+                f"answers {percent(second.share)} of the queries"
             )
     for name, sharing in find_doubles(components.cache.all()).items():
         click.echo(
@@ -103,16 +104,46 @@ async def show_plan(
         f"Embedder {collection.embedder} {collection.revision} -> {wanted} {target.revision}, "
         f"{collection.dimension} -> {target.dimension} dimensions\n"
         f"{plan.records} records {'left' if plan.begun else 'in all'}: "
-        f"{plan.given_again} are given again, {plan.with_url} have a URL, "
+        f"{plan.given_again} are given again, {plan.with_url} have a URL (not tried), "
         f"{plan.without_image} have no picture"
     )
+
+
+class SkipType(click.ParamType[Any]):
+    """`37`: so many records; `5%`: such a part of them. Without a value, one percent."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Skip:
+        from lookalike.migrations.reembedding import SKIP_FEW, Skip
+
+        if value == NO_NUMBER:
+            return SKIP_FEW
+        found = re.fullmatch(r"(\d{1,12})|(\d{1,3}(?:\.\d{1,9})?)%", str(value))
+        if found is None or float(found[2] or 0) > 100:
+            self.fail(
+                f"{value!r} is neither a number of records, as 37, nor a share of them, as 5%; "
+                "the collection's id goes before the option."
+            )
+        return Skip(int(found[1] or 0), float(found[2] or 0) / 100)
+
+
+NO_NUMBER = "few"
 
 
 @migrate_group.command("up")
 @click.argument("collection_id")
 @embedder_option
 @records_option
-@click.option("--skip-unreadable", is_flag=True, help="Go on although records have no vector.")
+@click.option(
+    "--skip-unreadable",
+    "skip",
+    type=SkipType(),
+    is_flag=False,
+    flag_value=NO_NUMBER,
+    metavar="[NUMBER]",
+    help="Leave out so many records that have no vector, or `5%` of them; alone: at most 1%.",
+)
 @click.option(
     "--unreadable",
     "list_file",
@@ -155,7 +186,7 @@ class Wishes:
 
     embedder: str | None
     records: Path | None
-    skip_unreadable: bool
+    skip: Skip | None
     list_file: Path
     min_overlap: float
     keep_both: bool
@@ -176,8 +207,15 @@ async def _migrate_up(components: Components, collection_id: str, wishes: Wishes
     try:
         await _embed_anew(components, collection, embedder, wishes)
     except NotVerified as error:
-        _list_unreadable(wishes.list_file, error.unreadable)
-        raise
+        text = f"{error.text} Nothing is switched."
+        if error.unreadable:
+            write_unreadable(wishes.list_file, error.unreadable)
+            text += (
+                f" The records that cannot be read are listed in {wishes.list_file}: give them "
+                f"again with --records, or leave them out with their number: "
+                f"--skip-unreadable {len(error.unreadable)}"
+            )
+        raise click.ClickException(text) from None
 
 
 async def _new_layouts(components: Components, collection: Collection) -> Collection:
@@ -208,26 +246,48 @@ async def _embed_anew(
 
     from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
     from lookalike.adapter.records.point_batches import count_lacking
+    from lookalike.migrations.reembedding import SKIP_NONE
 
+    skip = wishes.skip or SKIP_NONE
     with Progress() as bar:
         moving = await _reembedding(components, collection, embedder, wishes.records, bar)
         if moving.target.revision == collection.revision:
             missing = await count_lacking(components.engine, collection, collection.vector)
             left = await moving.fill(collection, collection.vector) if missing else []
+            await moving.check_unreadable(left, skip)
             done, said = collection, f"{missing - len(left)} of {missing} that had none got theirs"
         else:
-            verdict = await moving.prepare(
-                skip_unreadable=wishes.skip_unreadable, min_overlap=wishes.min_overlap
-            )
-            left = verdict.unreadable
-            said = f"{verdict.overlap:.0%} of the nearest ten are the same"
+            verdict = await moving.prepare(skip=skip, min_overlap=wishes.min_overlap)
+            left, said = verdict.unreadable, describe_overlap(verdict.overlap)
             if wishes.keep_both:
                 done, said = collection, f"beside them those of {embedder}, {said}"
                 await asyncio.sleep(SETTLE_SECONDS)
             else:
                 done = await moving.switch()
-    _list_unreadable(wishes.list_file, left)
+    if left:
+        write_unreadable(wishes.list_file, left)
+        click.echo(
+            f"{len(left)} records without a vector are listed in {wishes.list_file}.", err=True
+        )
     click.echo(f"{done.name}: searched by vectors of {done.embedder} {done.revision}; {said}.")
+
+
+def describe_overlap(overlap: Overlap) -> str:
+    if overlap.share is None:
+        return "nothing was measured: no record has a neighbour"
+    return (
+        f"{percent(overlap.share)} of the nearest ten are the same, "
+        f"of {overlap.records} records looked at"
+    )
+
+
+def percent(share: float) -> str:
+    """Rounded, but neither to nothing nor to all where it is neither."""
+    if 0 < share < 0.01:
+        return "less than 1 %"
+    if 0.99 < share < 1:
+        return "more than 99 %"
+    return f"{100 * share:.0f} %"
 
 
 async def _reembedding(
@@ -257,16 +317,10 @@ async def _reembedding(
     )
 
 
-def _list_unreadable(file: Path, unreadable: Sequence[Unreadable]) -> None:
+def write_unreadable(file: Path, unreadable: Sequence[Unreadable]) -> None:
     import msgspec
 
-    if unreadable:
-        file.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in unreadable))
-        click.echo(
-            f"{len(unreadable)} records without a vector are listed in {file}: give them again "
-            "with --records, or leave them out with --skip-unreadable.",
-            err=True,
-        )
+    file.write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in unreadable))
 
 
 @migrate_group.command("switch")

@@ -29,17 +29,16 @@ from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionConflict, CollectionNotFound, RecordRefused
 from lookalike.adapter.point_layout import RESERVED_KEY
-from lookalike.adapter.records import listing
 from lookalike.adapter.records.bookkeeping import CROP, IMAGE
 from lookalike.adapter.records.image_sources import Embed, ImageSource
 from lookalike.adapter.records.point_batches import (
     StoredId,
     StoredPoint,
     count_lacking,
+    sample_ids,
     scroll_points,
     set_vectors,
 )
-from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.search.nearest import Query, find_nearest
 from lookalike.adapter.search.vectors import read_vectors
 from lookalike.migrations.sources import GivenRecords
@@ -72,14 +71,39 @@ class PassReports:
         """So many more of them have been looked at."""
 
 
-class Verdict(msgspec.Struct, frozen=True):
-    """`overlap`: which part of the nearest ten of sampled records both vectors have in common, 0 to
-    1."""
+class Overlap(msgspec.Struct, frozen=True):
+    """What a sample of records says of two vectors."""
 
+    records: int
+    """Those of the sample that have both vectors, and a neighbour."""
+    share: float | None
+    """Which part of their nearest ten both vectors have in common, 0 to 1; None of no record."""
+
+
+class Verdict(msgspec.Struct, frozen=True):
     records: int
     """Those that have the vector."""
     unreadable: list[Unreadable]
-    overlap: float
+    overlap: Overlap
+
+
+class Skip(msgspec.Struct, frozen=True):
+    """How many records may be left out because they cannot be read: a number, or a share."""
+
+    records: int = 0
+    share: float = 0.0
+
+    def most(self, stored: int) -> float:
+        return max(self.records, self.share * stored)
+
+    @property
+    def words(self) -> str:
+        return f"{100 * self.share:g} % of them" if self.share else str(self.records or "none")
+
+
+SKIP_NONE = Skip()
+SKIP_FEW = Skip(share=0.01)
+"""What a wish to skip means that names no number: more would be missed by whoever searches."""
 
 
 class NotVerified(CollectionConflict):
@@ -113,42 +137,57 @@ class Reembedding:
         self._failed: dict[tuple[StoredId, str | None], Unreadable] = {}
 
     async def run(
-        self, *, skip_unreadable: bool = False, min_overlap: float = 0.0
+        self, *, skip: Skip = SKIP_NONE, min_overlap: float = 0.0
     ) -> tuple[Collection, Verdict]:
         """Everything from wherever it stands to the switch; the collection as it is then.
 
         Raises NotVerified, and with it nothing has changed for anybody.
         """
-        verdict = await self.prepare(skip_unreadable=skip_unreadable, min_overlap=min_overlap)
+        verdict = await self.prepare(skip=skip, min_overlap=min_overlap)
         return await self.switch(), verdict
 
-    async def prepare(self, *, skip_unreadable: bool = False, min_overlap: float = 0.0) -> Verdict:
+    async def prepare(self, *, skip: Skip = SKIP_NONE, min_overlap: float = 0.0) -> Verdict:
         """Everything but the switch: both vectors are complete, and may be compared.
 
-        Raises NotVerified where records cannot be read, unless those are to be skipped, and where
-        less than `min_overlap` of the nearest ten of a sample are the same by both vectors.
+        Raises NotVerified where more records cannot be read than `skip` allows, where no record has
+        the new vector, and where less than `min_overlap` of the nearest ten of a sample are the
+        same by both vectors or nothing could be compared.
         """
         collection = await self.begin()
         unreadable = await self.fill(collection, self._second(collection).vector)
-        if unreadable and not skip_unreadable:
+        await self.check_unreadable(unreadable, skip)
+        collection = await self._read_present()
+        second = second_vector.swapped(collection)
+        stored = await store.count_stored(self._engine, collection)
+        records = stored - await count_lacking(self._engine, collection, second.vector)
+        if stored and not records:
             raise NotVerified(
-                f"{len(unreadable)} records have no vector of the new embedder: give them again, "
-                "or leave them out on purpose.",
+                "No record has a vector of the new embedder: nothing can be measured, and nothing "
+                "would be found.",
                 unreadable,
             )
-        collection = await self._read_present()
         complete = msgspec.structs.replace(self._second(collection), complete=True)
         collection = await second_vector.save_second_vector(self._engine, collection, complete)
-        second = second_vector.swapped(collection)
-        records = await store.count_stored(self._engine, collection)
-        records -= await count_lacking(self._engine, collection, second.vector)
         overlap = await measure_overlap(self._engine, collection, second)
-        verdict = Verdict(records, unreadable, overlap)
-        if verdict.overlap < min_overlap:
+        if min_overlap and overlap.share is None:
+            raise NotVerified("No record has a neighbour: nothing can be measured.", unreadable)
+        if overlap.share is not None and overlap.share < min_overlap:
             raise NotVerified(
-                f"Only {verdict.overlap:.0%} of the nearest ten are the same.", unreadable
+                f"Only {overlap.share:.1%} of the nearest ten are the same, of {overlap.records} "
+                "records.",
+                unreadable,
             )
-        return verdict
+        return Verdict(records, unreadable, overlap)
+
+    async def check_unreadable(self, unreadable: Sequence[Unreadable], skip: Skip) -> None:
+        """Raises NotVerified for more of them than `skip` allows."""
+        stored = await store.count_stored(self._engine, await self._read_present())
+        if len(unreadable) > skip.most(stored):
+            raise NotVerified(
+                f"{len(unreadable)} of {stored} records cannot be read, and so have no vector of "
+                f"the embedder {self.target.embedder}; {skip.words} may be left out.",
+                unreadable,
+            )
 
     async def begin(self) -> Collection:
         """The collection with a second vector of the target's, made now or when this began."""
@@ -259,13 +298,9 @@ async def switch_and_settle(
     return done
 
 
-async def measure_overlap(engine: Engine, first: Collection, second: Collection) -> float:
-    """The mean share of the nearest ten that both have in common, over some random records.
-
-    1 where nothing can differ: no record has a neighbour.
-    """
-    sampled = await listing.sample_records(engine, first, SAMPLE, EVERYTHING, frozenset({"_id"}))
-    ids = [str(record["_id"]) for record in sampled.records]
+async def measure_overlap(engine: Engine, first: Collection, second: Collection) -> Overlap:
+    """How alike both vectors order some random records that have the second one."""
+    ids = await sample_ids(engine, first, second.vector, SAMPLE)
     sides = [(side, await read_vectors(engine, side, ids)) for side in (first, second)]
     shares = []
     for id_ in sorted(sides[0][1].keys() & sides[1][1].keys()):
@@ -281,7 +316,7 @@ async def measure_overlap(engine: Engine, first: Collection, second: Collection)
         before, after = ({record["_id"] for record in hits.records} for hits in near)
         if before:
             shares.append(len(before & after) / len(before))
-    return sum(shares) / len(shares) if shares else 1.0
+    return Overlap(len(shares), sum(shares) / len(shares) if shares else None)
 
 
 def _image_key(point: StoredPoint) -> tuple[StoredId, str | None]:

@@ -91,7 +91,7 @@ class Shop:
 
 def migrate(data: Path, collection: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "lookalike", "migrate", "up", collection]
-    command += ["--embedder", "phash", "--data", str(data), "--skip-unreadable"]
+    command += ["--embedder", "phash", "--data", str(data), "--skip-unreadable", "90%"]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("LOOKALIKE_")}
     return subprocess.Popen(
         command,

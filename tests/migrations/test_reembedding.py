@@ -24,7 +24,15 @@ from lookalike.adapter.errors import (
 from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, find_nearest
-from lookalike.migrations.reembedding import NotVerified, Reembedding, Unreadable
+from lookalike.migrations.reembedding import (
+    SKIP_FEW,
+    SKIP_NONE,
+    NotVerified,
+    Overlap,
+    Reembedding,
+    Skip,
+    Unreadable,
+)
 from lookalike.migrations.sources import GivenRecords
 from tests.migrations.kills import DyingEngine, Killed
 from tests.migrations.reembedding import (
@@ -79,14 +87,15 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
         {"_id": "r201", "_url": f"{UNREADABLE}201"},
     ]
     await writer.update(filled, gone, None)
-    with pytest.raises(NotVerified, match="2 records"):
-        await migration(engine, filled).run()
+    for skip in (SKIP_NONE, SKIP_FEW, Skip(records=1)):
+        with pytest.raises(NotVerified, match=f"2 of {COUNT + 2} records cannot be read"):
+            await migration(engine, filled).run(skip=skip)
     present = await CollectionCache(engine).find(filled.id)
     assert (present.vector, present.revision) == (filled.vector, "1")
 
     given = tmp_path / "given.jsonl"
     given.write_bytes(msgspec.json.encode({"_id": "r200", "_url": "image://200"}) + b"\n\n")
-    done, verdict = await migration(engine, filled, given).run(skip_unreadable=True)
+    done, verdict = await migration(engine, filled, given).run(skip=SKIP_FEW)
     assert verdict.unreadable == [Unreadable("r201", 504, "the image cannot be fetched")]
     assert verdict.records == COUNT + 1
     found = await contents(engine, done)
@@ -131,12 +140,53 @@ async def test_too_little_overlap_stops_the_switch(engine: Engine, filled: Colle
     assert await CollectionCache(engine).find(filled.id) == filled
 
 
+@pytest.mark.parametrize("skip", [SKIP_FEW, Skip(records=COUNT), Skip(share=1.0)])
+async def test_where_no_picture_can_be_read_nothing_is_measured_and_nothing_switched(
+    engine: Engine, filled: Collection, skip: Skip
+) -> None:
+    async def nothing(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+        return [RecordRefused(504, "the image cannot be fetched") for _ in sources]
+
+    with pytest.raises(NotVerified) as stopped:
+        await migration(engine, filled, embedder=nothing).run(skip=skip)
+    assert len(stopped.value.unreadable) == COUNT
+    present = await CollectionCache(engine).find(filled.id)
+    assert present.revision == "1"
+    with pytest.raises(CollectionConflict):
+        await second_vector.switch_vectors(engine, present)
+    hits = await find_nearest(engine, present, Query(record_id="r5", k=1))
+    assert hits.records == [{"_id": "r5"}]
+
+
+async def test_the_one_record_that_can_be_read_is_in_the_sample(
+    engine: Engine, filled: Collection
+) -> None:
+    async def one(sources: Sequence[ImageSource]) -> list[Embedded | RecordRefused]:
+        return [
+            r if s.url == "image://7" else RecordRefused(504, "cannot be fetched")
+            for s, r in zip(sources, await embed_new(sources), strict=True)
+        ]
+
+    skip = Skip(records=COUNT - 1)
+    _, verdict = await migration(engine, filled, embedder=one).run(skip=skip)
+    assert verdict.records == 1
+    assert verdict.overlap == Overlap(records=1, share=0.0)
+
+
+async def test_a_demand_on_what_cannot_be_measured_is_not_met(
+    engine: Engine, collection: Collection, writer: Writer
+) -> None:
+    await writer.insert(collection, [record(1)], embed, None)
+    with pytest.raises(NotVerified, match="nothing can be measured"):
+        await migration(engine, collection).run(min_overlap=0.5)
+
+
 async def test_where_nothing_can_differ_nothing_stops_the_switch(
     engine: Engine, collection_cache: CollectionCache, collection: Collection
 ) -> None:
     for number in range(2):
-        done, verdict = await migration(engine, collection).run(min_overlap=1.0)
-        assert (verdict.records, verdict.overlap) == (number, 1.0)
+        done, verdict = await migration(engine, collection).run()
+        assert (verdict.records, verdict.overlap) == (number, Overlap(records=0, share=None))
         await second_vector.switch_vectors(engine, done)
         await second_vector.drop_second_vector(
             engine, await CollectionCache(engine).find(collection.id), 0

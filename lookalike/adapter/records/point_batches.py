@@ -75,6 +75,18 @@ async def count_lacking(engine: Engine, collection: Collection, vector: str) -> 
     return (await engine.count(collection.physical, count_filter=_without(vector))).count
 
 
+async def sample_ids(engine: Engine, collection: Collection, vector: str, count: int) -> list[str]:
+    """The `_id`s of up to `count` random records that have this vector."""
+    answer = await engine.query_points(
+        collection.physical,
+        query=models.SampleQuery(sample=models.Sample.RANDOM),
+        query_filter=models.Filter(must=[models.HasVectorCondition(has_vector=vector)]),
+        limit=count,
+        with_payload=["_id"],
+    )
+    return [str((point.payload or {})["_id"]) for point in answer.points]
+
+
 async def insert_missing(
     engine: Engine, collection: Collection, points: Sequence[StoredPoint]
 ) -> None:
