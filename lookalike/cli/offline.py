@@ -38,7 +38,7 @@ def run_with_components(
 
     try:
         return asyncio.run(run())
-    except LookalikeError as error:
+    except (LookalikeError, OSError) as error:
         raise click.ClickException(str(error)) from None
 
 

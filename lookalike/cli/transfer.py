@@ -16,18 +16,22 @@ if TYPE_CHECKING:
 @click.command("export")
 @click.argument("collection_id")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace FILE where it exists.")
 @data_option
-def export_command(collection_id: str, file: Path, data: str | None) -> None:
+def export_command(collection_id: str, file: Path, force: bool, data: str | None) -> None:
     """Write a collection, with its vectors, to FILE; `.gz` compresses.
 
-    The service may run meanwhile.
+    The service may run meanwhile: what is written or deleted until the end is looked for.
     """
     from rich.progress import Progress
 
     from lookalike.cli.offline import run_with_components
     from lookalike.migrations import archive
 
-    async def action(components: Components) -> int:
+    if file.exists() and not force:
+        raise click.ClickException(f"{file} exists already; --force replaces it.")
+
+    async def action(components: Components) -> archive.Exported:
         collection = await components.collections.find(collection_id)
         total = await components.records.count(collection)
         with Progress() as bar:
@@ -36,10 +40,20 @@ def export_command(collection_id: str, file: Path, data: str | None) -> None:
             def show(done: int) -> None:
                 bar.update(task, completed=done)
 
-            return await archive.export_collection(components.engine, collection, file, show)
+            return await archive.export_collection(
+                components.engine, collection, file, show, force=force
+            )
 
-    records = run_with_components(settings_with(data=data), action)
-    click.echo(f"{records} records are in {file}.")
+    done = run_with_components(settings_with(data=data), action)
+    click.echo(f"{done.records} records are in {file}.")
+    if done.late:
+        click.echo(f"{done.late} writes and deletions that came meanwhile are in it.", err=True)
+    if not done.settled:
+        click.echo(
+            "Records were being written to the end: those of the last seconds may be missing. "
+            "Stop writing, and export again, where that matters.",
+            err=True,
+        )
 
 
 @click.command("import")

@@ -45,6 +45,11 @@ def test_collections_on_the_command_line(
     else:
         demo = lookalike("demo", str(demo_wheel), environment={"LOOKALIKE_DATA": str(folder)})
         assert "no demo collection is made" in demo.stdout, "not beside other collections"
+    export = ("export", view["id"], "shop.jsonl", *data)
+    assert lookalike(*export, folder=tmp_path).returncode == 0
+    again = lookalike(*export, folder=tmp_path)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "Error: shop.jsonl exists already; --force replaces it.\n"
     line = [view["id"], "products", str(int(running)), "My", "shop"]
     listed = lookalike("collections", "list", *data).stdout.splitlines()
     assert line in [each.split() for each in listed]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lookalike.adapter.collections import store
+from lookalike.adapter.collections import second_vector, store
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import Collection, Storage
 from lookalike.adapter.collections.names import NameTaken
@@ -21,9 +23,16 @@ from lookalike.adapter.records import listing
 from lookalike.adapter.records.selection import EVERYTHING
 from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Query, find_nearest
-from lookalike.migrations.archive import ArchiveDamaged, export_collection, import_collection
+from lookalike.adapter.search.vectors import read_vectors
+from lookalike.migrations.archive import (
+    ArchiveDamaged,
+    Exported,
+    export_collection,
+    import_collection,
+)
 from tests.engines.contract.subjects import memory
-from tests.shelf import embed, record
+from tests.migrations.reembedding import migration, new_vector
+from tests.shelf import embed, record, vector
 
 COUNT = 150
 
@@ -79,12 +88,57 @@ async def test_secrets_stay_where_they_are(
     assert there == filled
 
 
+async def all_points(engine: Engine, collection: Collection) -> list[Any]:
+    points, _ = await engine.scroll(collection.physical, limit=10_000, with_payload=True)
+    return list(points)
+
+
+async def everything_after(engine: Engine, file: Path) -> dict[str, Any]:
+    there, _ = await import_collection(engine, file, quiet)
+    return await everything_of(engine, there)
+
+
+async def everything_of(engine: Engine, collection: Collection) -> dict[str, Any]:
+    """Payloads, and vectors to the digits that every engine keeps."""
+    found = await everything(engine, collection)
+    return {
+        id_: (payload, [round(number, 5) for number in vectors["visual"]], vectors.get("tags"))
+        for id_, (payload, vectors) in found.items()
+    }
+
+
+class BusyEngine:
+    """An engine, with somebody who writes whenever a page has been read."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine: Any = engine
+        self.after_first_page: Any = None
+        self.after_each_page: Any = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    async def scroll(self, *arguments: Any, **options: Any) -> Any:
+        return await self._then_write(await self._engine.scroll(*arguments, **options))
+
+    async def retrieve(self, *arguments: Any, **options: Any) -> Any:
+        return await self._then_write(await self._engine.retrieve(*arguments, **options))
+
+    async def _then_write(self, page: Any) -> Any:
+        first, self.after_first_page = self.after_first_page, None
+        for write in (first, self.after_each_page):
+            if write is not None:
+                await write()
+        return page
+
+
 async def test_there_and_back_again(
     engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path
 ) -> None:
     before = await everything(engine, filled)
     first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl.gz"
-    assert await export_collection(engine, filled, first, quiet) == COUNT
+    done = await export_collection(engine, filled, first, quiet)
+    assert done == Exported(COUNT, late=0, settled=True)
     there, count = await import_collection(elsewhere, first, quiet)
     assert (there, count) == (filled, COUNT)
     assert await CollectionCache(elsewhere).find(filled.name) == filled
@@ -206,4 +260,135 @@ async def test_an_interrupted_export_leaves_no_file_under_its_name(
 
     with pytest.raises(asyncio.CancelledError):
         await export_collection(engine, filled, tmp_path / "export.jsonl", interrupt)
-    assert not (tmp_path / "export.jsonl").exists()
+    assert os.listdir(tmp_path) == []
+
+
+async def test_both_vectors_go_there_and_back(
+    engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    """Also while the second one is being filled: its migration goes on at the other place."""
+    both = await migration(engine, filled).begin()
+    assert both.second_vector is not None
+    await migration(engine, both).fill(both, both.second_vector.vector)
+    file = tmp_path / "export.jsonl"
+    await export_collection(engine, both, file, quiet)
+    there, count = await import_collection(elsewhere, file, quiet)
+    assert (there, count) == (both, COUNT)
+    assert await CollectionCache(elsewhere).find(both.id) == both
+    vectors = await read_vectors(elsewhere, second_vector.swapped(there), ["r7"])
+    assert vectors["r7"] == pytest.approx(new_vector(7), abs=1e-5)
+
+    done, _ = await migration(elsewhere, there).run()
+    again = tmp_path / "again.jsonl"
+    await export_collection(elsewhere, done, again, quiet)
+    await store.delete_collection(engine, both.id)
+    back, _ = await import_collection(engine, again, quiet)
+    assert back == done
+    hits = await find_nearest(engine, back, Query(vectors=(new_vector(7),), k=1))
+    assert hits.records == [{"_id": "r7"}]
+    former = await second_vector.switch_vectors(engine, back)
+    hits = await find_nearest(engine, former, Query(vectors=(vector(7),), k=1))
+    assert hits.records == [{"_id": "r7"}]
+
+
+async def test_an_older_file_is_imported(
+    engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.jsonl"
+    await export_collection(engine, filled, file, quiet)
+    header, *lines = file.read_bytes().splitlines(keepends=True)
+    older = msgspec.json.decode(header) | {"version": 1}
+    del older["collection"]["alternative"]
+    file.write_bytes(msgspec.json.encode(older) + b"\n" + b"".join(lines))
+    assert await import_collection(elsewhere, file, quiet) == (filled, COUNT)
+
+
+async def test_what_is_written_meanwhile_is_in_the_file(
+    engine: Engine, elsewhere: Engine, filled: Collection, writer: Writer, tmp_path: Path
+) -> None:
+    busy: Any = BusyEngine(engine)
+
+    async def write() -> None:
+        """Of the first page, which has been read, and of the last, which has not."""
+        ids = [str(point.payload["_id"]) for point in await all_points(engine, filled)]
+        await writer.delete(filled, [ids[0], ids[-1]], None)
+        await writer.update(filled, [{"_id": ids[1], "price": -1}], None)
+        await writer.insert(filled, [record(n) for n in range(COUNT, COUNT + 9)], embed, None)
+        other = {"_id": ids[2], "_url": "image://777"}
+        await writer.delete(filled, [ids[2]], None)
+        await writer.insert(filled, [other], embed, None)
+
+    busy.after_first_page = write
+    file = tmp_path / "export.jsonl.gz"
+    done = await export_collection(busy, filled, file, quiet)
+    assert done.records == COUNT + 7
+    assert done.late > 0
+    assert done.settled
+    assert await everything_of(engine, filled) == await everything_after(elsewhere, file)
+
+
+async def test_writes_without_an_end_are_told(
+    engine: Engine, filled: Collection, writer: Writer, tmp_path: Path
+) -> None:
+    busy: Any = BusyEngine(engine)
+
+    async def write() -> None:
+        await writer.update(filled, [{"_id": "r5", "price": -1}], None)
+
+    busy.after_each_page = write
+    done = await export_collection(busy, filled, tmp_path / "export.jsonl", quiet)
+    assert (done.records, done.settled) == (COUNT, False)
+
+
+async def test_settings_that_change_meanwhile_make_no_file(
+    engine: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    busy: Any = BusyEngine(engine)
+
+    async def rename() -> None:
+        other = msgspec.structs.replace(filled, name="other")
+        await store.save_collection(engine, filled, other)
+
+    busy.after_first_page = rename
+    with pytest.raises(CollectionConflict, match="settings"):
+        await export_collection(busy, filled, tmp_path / "export.jsonl", quiet)
+    assert os.listdir(tmp_path) == []
+
+
+async def test_a_file_that_exists_is_replaced_only_where_that_is_asked(
+    engine: Engine, filled: Collection, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.jsonl"
+    file.write_bytes(b"mine")
+    with pytest.raises(CollectionConflict, match="exists already"):
+        await export_collection(engine, filled, file, quiet)
+    assert file.read_bytes() == b"mine"
+    await export_collection(engine, filled, file, quiet, force=True)
+    assert file.read_bytes().startswith(b'{"format":"lookalike-export"')
+    file.unlink()
+
+    def appear(_: int) -> None:
+        file.write_bytes(b"another's")
+
+    with pytest.raises(CollectionConflict, match="exists already"):
+        await export_collection(engine, filled, file, appear)
+    assert file.read_bytes() == b"another's"
+    assert os.listdir(tmp_path) == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("capacity", 2**70), ("distance", "nearly"), ("dimension", None)],
+)
+async def test_a_file_of_a_collection_that_cannot_be_is_refused(
+    engine: Engine, elsewhere: Engine, filled: Collection, tmp_path: Path, field: str, value: Any
+) -> None:
+    file = tmp_path / "export.jsonl"
+    await export_collection(engine, filled, file, quiet)
+    header, *lines = file.read_bytes().splitlines(keepends=True)
+    changed = json.loads(header)
+    changed["collection"][field] = value
+    file.write_bytes(json.dumps(changed).encode() + b"\n" + b"".join(lines))
+    with pytest.raises(ArchiveDamaged):
+        await import_collection(elsewhere, file, quiet)
+    assert await store.read_aliases(elsewhere) == {}

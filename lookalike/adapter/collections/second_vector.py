@@ -79,6 +79,21 @@ async def add_second_vector(
     second = SecondVector(
         vector=await _find_new_name(engine, collection), **msgspec.structs.asdict(identity)
     )
+    await _create_vector(engine, collection, second)
+    return await save_second_vector(engine, collection, second)
+
+
+async def restore_second_vector(engine: Engine, collection: Collection) -> None:
+    """Makes the second vector that an imported collection has, unless it is there already."""
+    second = collection.second_vector
+    if second is None:
+        return
+    if second.vector not in await _read_vector_names(engine, collection):
+        await _create_vector(engine, collection, second)
+    await store.save_vectors(engine, collection)
+
+
+async def _create_vector(engine: Engine, collection: Collection, second: SecondVector) -> None:
     await engine.create_vector_name(
         collection.physical,
         second.vector,
@@ -91,7 +106,6 @@ async def add_second_vector(
     options = storage.added_vector_options(collection.storage, collection.distance, second.distance)
     if options is not None and engine.capabilities.storage_options:
         await engine.update_collection(collection.physical, vectors_config={second.vector: options})
-    return await save_second_vector(engine, collection, second)
 
 
 async def save_second_vector(

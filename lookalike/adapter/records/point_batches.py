@@ -17,7 +17,12 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import RecordsNotFound
 from lookalike.adapter.point_layout import RESERVED_KEY
-from lookalike.adapter.records.bookkeeping import IMAGE, in_state, token_of
+from lookalike.adapter.records.bookkeeping import (
+    IMAGE,
+    WRITE_TOKEN_PATH,
+    in_state,
+    token_of,
+)
 
 StoredId = str | int
 
@@ -70,6 +75,25 @@ async def scroll_points(
             return
 
 
+async def read_points(
+    engine: Engine, collection: Collection, ids: Sequence[StoredId], vectors: Sequence[str]
+) -> list[StoredPoint]:
+    """Those of the points that are there, whole."""
+    found = await engine.retrieve(
+        collection.physical, list(ids), with_payload=True, with_vectors=list(vectors)
+    )
+    return [_stored(point) for point in found]
+
+
+async def scroll_tokens(
+    engine: Engine, collection: Collection, page: int
+) -> AsyncIterator[dict[StoredId, str]]:
+    """Pages of points, each with the token that its last write left."""
+    pages = scroll_points(engine, collection, payload=[WRITE_TOKEN_PATH], page=page)
+    async for points, _ in pages:
+        yield {point.id: token_of(point.payload) for point in points}
+
+
 async def count_lacking(engine: Engine, collection: Collection, vector: str) -> int:
     """How many records are without this vector."""
     return (await engine.count(collection.physical, count_filter=_without(vector))).count
@@ -99,6 +123,20 @@ async def insert_missing(
     missing = [_point_struct(point) for point in points if str(point.id) not in existing]
     if missing:
         await engine.upsert(collection.physical, points=missing)
+
+
+async def replace_points(
+    engine: Engine,
+    collection: Collection,
+    points: Sequence[StoredPoint],
+    deleted: Sequence[StoredId],
+) -> None:
+    """Writes points over what is there, and deletes others."""
+    if points:
+        structs = [_point_struct(point) for point in points]
+        await engine.upsert(collection.physical, points=structs)
+    if deleted:
+        await engine.delete(collection.physical, points_selector=list(deleted))
 
 
 async def set_vectors(
