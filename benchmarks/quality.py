@@ -62,7 +62,7 @@ def main() -> None:
         print(f"\n{task.name}\n{'':16}  recall@1             P@5                  mAP")
         for way in ways:
             score = task.score(way)
-            print(f"{way.name:16}" + "".join(f"  {_with_interval(part):19}" for part in score))
+            print(f"{way.name:16}" + "".join(f"  {with_interval(part):19}" for part in score))
 
 
 def tasks() -> list[Task]:
@@ -183,6 +183,9 @@ def _pixels(images: Sequence[Image.Image]) -> Floats:
     return np.asarray(rows - rows.mean(1, keepdims=True))
 
 
-def _with_interval(values: Floats) -> str:
+def with_interval(values: Floats) -> str:
+    """The mean and its interval; of no image that asks there is none."""
+    if not len(values):
+        return "nothing measured"
     low, high = interval(values)
     return f"{values.mean():.3f} ({low:.2f}-{high:.2f})"

@@ -19,6 +19,7 @@ from benchmarks.quality import (
     leave_one_out,
     score_neighbours,
     similarities,
+    with_interval,
 )
 from lookalike.cli.demo_images import DemoImage
 from lookalike.embedders import compact, product
@@ -112,3 +113,9 @@ def test_an_interval_holds_the_mean_and_shrinks_with_more_images() -> None:
     low, high = interval(few)
     assert 0.2 < low < 0.4 < 0.6 < high < 0.8
     assert interval(many)[1] - interval(many)[0] < (high - low) / 5
+
+
+def test_where_no_image_asks_nothing_is_measured() -> None:
+    score = score_neighbours(np.zeros((3, 3)), np.zeros((3, 3), bool))
+    assert [with_interval(part) for part in score] == ["nothing measured"] * 3
+    assert with_interval(np.array([0.0, 1.0])).startswith("0.500 ")
