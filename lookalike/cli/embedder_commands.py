@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,17 +36,18 @@ def list_embedders(data: str | None) -> None:
     from lookalike.embedders.registry import installed
 
     settings = settings_with(data=data)
-    for point in installed():
-        try:
-            embedder = loader(point, settings)(settings.data.models_folder)
-        except Exception as error:
-            click.echo(f"{point.name:<12}  not available: {error}")
-            continue
-        knows = "pictures, texts" if isinstance(embedder, TextEmbedder) else "pictures"
-        click.echo(
-            f"{point.name:<12}  {embedder.dimension:>5}  {embedder.distance:<9}  "
-            f"{embedder.revision:<16}  {knows}"
-        )
+    with cache_folder(settings) as folder:
+        for point in installed():
+            try:
+                embedder = loader(point, settings)(folder)
+            except Exception as error:
+                click.echo(f"{point.name:<12}  not available: {error}")
+                continue
+            knows = "pictures, texts" if isinstance(embedder, TextEmbedder) else "pictures"
+            click.echo(
+                f"{point.name:<12}  {embedder.dimension:>5}  {embedder.distance:<9}  "
+                f"{embedder.revision:<16}  {knows}"
+            )
 
 
 @embedders_group.command("check")
@@ -55,11 +59,12 @@ def check_command(name: str, data: str | None) -> None:
 
     settings = settings_with(data=data)
     broken = 0
-    for rule, fault in findings(
-        loader(point_named(name), settings), name, settings.data.models_folder
-    ):
-        click.echo(f"{'FAILED' if fault else 'ok':<6}  {rule}" + (f": {fault}" if fault else ""))
-        broken += bool(fault)
+    load = loader(point_named(name), settings)
+    with cache_folder(settings) as folder:
+        for rule, fault in findings(load, name, folder):
+            text = f"{'FAILED' if fault else 'ok':<6}  {rule}"
+            click.echo(f"{text}: {fault}" if fault else text)
+            broken += bool(fault)
     if broken:
         raise click.ClickException(f"{name} breaks {broken} of the rules")
 
@@ -78,7 +83,8 @@ def bench_command(name: str, count: int, data: str | None) -> None:
     load = loader(point_named(name), settings)
     try:
         started = perf_counter()
-        embedder = load(settings.data.models_folder)
+        with cache_folder(settings) as folder:
+            embedder = load(folder)
     except Exception as error:
         raise click.ClickException(str(error)) from None
     click.echo(f"loaded in {perf_counter() - started:.2f} s")
@@ -169,6 +175,17 @@ def point_named(name: str) -> Any:
     if name not in points:
         raise click.ClickException(f"no embedder has this name; installed are: {', '.join(points)}")
     return points[name]
+
+
+@contextlib.contextmanager
+def cache_folder(settings: Settings) -> Iterator[Path]:
+    """Where embedders find what they have prepared. Where there is no data folder it is a folder
+    for the time of the command, which only looks."""
+    if Path(settings.data.folder).exists():
+        yield settings.data.models_folder
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def loader(point: Any, settings: Settings) -> Callable[[Path], Any]:

@@ -141,3 +141,11 @@ def test_an_old_python_is_refused_by_make(tmp_path: Path) -> None:
     assert made.returncode != 0
     line = "Python 3.9.18 is too old: name a Python from 3.11 on, such as make PYTHON=python3.12"
     assert made.stderr.splitlines()[0] == line
+
+
+def test_looking_at_an_embedder_makes_no_data_folder(tmp_path: Path) -> None:
+    checked = lookalike(
+        "embedders", "bench", "lite0", "--pictures", "1", "--data", "data", folder=tmp_path
+    )
+    assert checked.returncode == 0
+    assert list(tmp_path.iterdir()) == []
