@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import itertools
 import json
 
@@ -13,7 +11,6 @@ from PIL import Image
 
 from tests.contract.answers import codes, ids, search
 from tests.contract.images import base64_of, encoded, opened
-from tests.contract.palette import COLOURS
 from tests.file_server import FileServer
 from tests.service import Service
 
@@ -76,19 +73,3 @@ def test_a_redirect_within_what_is_allowed(
 ) -> None:
     url = file_server.redirect("/moved", file_server.add("/redirected.jpg", thumbnails["2"]))
     service.load(collection, [{"_id": "1", "_url": url}])
-
-
-def test_a_part_of_an_image(service: Service, paints: str) -> None:
-    image = Image.new("RGB", (40, 20), COLOURS["blue"])
-    image.paste(COLOURS["red"], (0, 0, 20, 20))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    half = {"_base64": base64.b64encode(buffer.getvalue()).decode()}
-    for crop, name in (([0, 0, 0.5, 1], "red"), ([20, 0, 40, 20], "blue")):
-        for query in (half, half | {"_id": "green"}):
-            body = {"query_record": query | {"_crop": crop}, "k": 1}
-            assert ids(service.answer("visualKNN", paints, body)) == [name]
-    response = service.call(
-        "visualKNN", paints, {"query_record": {"_id": "red", "_crop": [0, 0, 1, 1]}}
-    )
-    assert response.status_code == 400

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -17,9 +17,11 @@ from lookalike.adapter.records.image_sources import (
     ImageSource,
     Vector,
 )
-from lookalike.adapter.records.points import Record, shown_fields, without_pixels
+from lookalike.adapter.records.points import Record, record_id, shown_fields, without_pixels
 from lookalike.adapter.search.request import has_content, id_of, source_of, text_of
 from lookalike.adapter.search.vectors import read_vectors
+
+URL = frozenset({"_url"})
 
 
 class Described(Struct):
@@ -40,9 +42,15 @@ class QueryVectors:
     async def embed(self, collection: Collection, record: Record, place: str) -> Vector:
         """The vector of an image or a text, whatever is stored under the record's `_id`.
 
-        Raises InvalidRequest where there is neither, ImageRefused where the image cannot be had.
+        A `_crop` beside an `_id` alone is a part of the stored `_url`. Raises InvalidRequest where
+        there is nothing of these, ImageRefused where the image cannot be had.
         """
         source = source_of(record, place)
+        if source is None and (id_ := part_of(record, place)) is not None:
+            found = await listing.get_records(self._engine, collection, [id_], URL)
+            if not found:
+                raise RecordsNotFound
+            source = source_of(_cut(found[0], record, f"{place}._crop"), place)
         if source is not None:
             (embedded,) = await self._embedding.embed(collection, [source], query=True)
             if isinstance(embedded, RecordRefused):
@@ -81,19 +89,24 @@ class QueryVectors:
 
         `query`: they are part of a search, and go before the images of inserts.
         """
-        ids = [_id_or_refusal(record) for record in records]
+        ids = [_id_or_refusal(id_of, record) for record in records]
+        parts = [_id_or_refusal(part_of, record) for record in records]
         wanted = [id_ for id_ in ids if isinstance(id_, str)]
         vectors = await read_vectors(self._engine, collection, wanted)
+        cut = [id_ for id_ in parts if isinstance(id_, str)]
         found = await listing.get_records(
-            self._engine, collection, list(vectors), shown_fields(["*"])
+            self._engine, collection, [*vectors, *cut], shown_fields(["*"])
         )
         stored = {record["_id"]: record for record in found}
         items: list[tuple[Record, Vector | ImageSource | RecordRefused]] = []
-        for record, id_ in zip(records, ids, strict=True):
+        for record, id_, part in zip(records, ids, parts, strict=True):
             given = without_pixels(record)
             if isinstance(id_, RecordRefused):
                 items.append((given, id_))
-            elif id_ is not None and id_ in stored:
+            elif isinstance(part, str) and part in stored:
+                known = stored[part] | given | {"_id": part}
+                items.append((known, _cut_or_refusal(stored[part], record)))
+            elif id_ is not None and id_ in vectors:
                 items.append((stored[id_] | given | {"_id": id_}, vectors[id_]))
             else:
                 items.append((given, source_or_refusal(record)))
@@ -127,9 +140,35 @@ def split_refused(
     return known, refused
 
 
-def _id_or_refusal(record: Record) -> str | RecordRefused | None:
+def part_of(record: Record, place: str) -> str | None:
+    """The `_id` of the stored record of whose image a part is meant; None where none is."""
+    if record.get("_id") is None or record.get("_crop") is None or has_content(record, place):
+        return None
+    return record_id(record["_id"], f"{place}._id")
+
+
+def _cut(stored: Record, record: Record, place: str) -> Record:
+    """A record whose image is the part that `record` names of the stored `_url`."""
+    if not stored.get("_url"):
+        raise InvalidRequest(
+            "the stored record has no _url, and pictures are not kept: there is nothing to cut",
+            place=place,
+        )
+    return {"_url": stored["_url"], "_crop": record["_crop"]}
+
+
+def _cut_or_refusal(stored: Record, record: Record) -> ImageSource | RecordRefused:
     try:
-        return id_of(record, "$")
+        return source_or_refusal(_cut(stored, record, "$"))
+    except InvalidRequest as error:
+        return RecordRefused(error.code, error.text)
+
+
+def _id_or_refusal(
+    read: Callable[[Record, str], str | None], record: Record
+) -> str | RecordRefused | None:
+    try:
+        return read(record, "$")
     except InvalidRequest as error:
         return RecordRefused(error.code, error.text)
 

@@ -19,11 +19,16 @@ class Box(NamedTuple):
     bottom: float
 
     def fractions(self, width: int, height: int) -> Box:
-        """The part that lies inside an image of this size, in fractions.
+        """The part of an image of this size, in fractions.
 
-        Raises ImageUnreadable where that is nothing.
+        Raises ImageUnreadable for a box that does not lie inside: it is one of another image, or of
+        another size of this one. A pixel more is taken: detectors round up.
         """
         scale_x, scale_y = (1, 1) if max(self) <= 1 else (width, height)
+        if self.right > scale_x + 1 or self.bottom > scale_y + 1:
+            raise ImageUnreadable(
+                f"the box of `_crop` reaches beyond the image of {width} x {height} pixels"
+            )
         inside = Box(
             max(self.left / scale_x, 0.0),
             max(self.top / scale_y, 0.0),

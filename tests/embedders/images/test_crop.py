@@ -42,7 +42,7 @@ def mean_colour(data: bytes, box: Box, image_px: int = 50) -> tuple[int, ...]:
         (Box(0.5, 0, 1, 0.5), GREEN),
         (Box(0, 200, 400, 400), BLUE),
         (Box(400, 200, 800, 400), GREY),
-        (Box(400, 200, 9000, 9000), GREY),
+        (Box(400, 200, 801, 401), GREY),
     ],
 )
 def test_a_box_in_fractions_or_pixels_of_the_original(
@@ -63,9 +63,18 @@ def test_a_small_part_keeps_the_detail_that_the_model_can_see() -> None:
     assert min(part.size) >= 128
 
 
-@pytest.mark.parametrize("box", [Box(900, 0, 1000, 100), Box(0, 500, 10, 600)])
-def test_a_box_beside_the_image_is_refused(box: Box) -> None:
-    with pytest.raises(ImageUnreadable):
+@pytest.mark.parametrize(
+    "box",
+    [
+        Box(900, 0, 1000, 100),
+        Box(0, 500, 10, 600),
+        Box(400, 200, 9000, 400),
+        Box(0, 0, 800, 402),
+        Box(800, 0, 801, 400),
+    ],
+)
+def test_a_box_outside_of_the_image_is_refused(box: Box) -> None:
+    with pytest.raises(ImageUnreadable, match="`_crop`"):
         mean_colour(quarters("PNG"), box)
 
 
