@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_UNKNOWN_FIELD = re.compile("Object contains unknown field `(.*)`")
+
 
 def decode_body(body: bytes, type_: type[T]) -> T:
     """A JSON body as a struct; an empty one is read as `{}`, as the official client needs it.
@@ -30,7 +33,7 @@ def decode_body(body: bytes, type_: type[T]) -> T:
     try:
         return msgspec.json.decode(body or b"{}", type=type_)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+        raise _invalid(error, type_) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(str(error), place="$") from None
     except RecursionError:
@@ -42,11 +45,16 @@ def convert_body(values: object, type_: type[T]) -> T:
     try:
         return msgspec.convert(values, type_)
     except msgspec.ValidationError as error:
-        raise _invalid(error) from None
+        raise _invalid(error, type_) from None
 
 
-def _invalid(error: msgspec.ValidationError) -> InvalidRequest:
+def _invalid(error: msgspec.ValidationError, type_: type[Any]) -> InvalidRequest:
     text, _, place = str(error).partition(" - at `")
+    unknown = _UNKNOWN_FIELD.fullmatch(text)
+    if unknown and not place and unknown[1] in getattr(type_, "FIXED", ()):
+        return InvalidRequest(
+            f"{unknown[1]} cannot be changed: {type_.FIXED[unknown[1]]}", place=f"$.{unknown[1]}"
+        )
     return InvalidRequest(text, place=place.rstrip("`") or "$")
 
 

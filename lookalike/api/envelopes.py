@@ -28,6 +28,7 @@ INSERTED = (210, "records inserted")
 SOME_INSERTED = (211, "some records inserted")
 DELETED = (220, "records deleted")
 NONE_INSERTED = (400, "no record inserted")
+NONE_USABLE = (400, "no record can be used")
 NOT_FOUND = (404, "records not found")
 DUPLICATES = (411, "record duplicate")
 FULL = (CapacityExceeded.CODE, "hard capacity exceeded")
@@ -86,8 +87,12 @@ def inserted(outcome: Outcome[Record], clock: Clock) -> Answer:
 
 def found(named: Found, clock: Clock, *, all_found: tuple[int, str]) -> Answer:
     """For methods that name records by `_id`: all, some, or none of them were there."""
-    some_missing = SOME_NOT_FOUND if named.records else NOT_FOUND
-    code = all_found if len(named.records) == named.asked else some_missing
+    if len(named.records) == named.asked:
+        code = all_found
+    elif named.records:
+        code = SOME_NOT_FOUND
+    else:
+        code = NONE_USABLE if len(named.refused) >= named.asked else NOT_FOUND
     return answer(code, named.records, clock, refused=named.refused)
 
 

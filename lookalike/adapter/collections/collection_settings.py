@@ -6,7 +6,8 @@ stands beside it, and its `description` is the help of the command line and of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -20,6 +21,8 @@ CollectionType = Literal[
 IndexType = Literal["keyword", "number"]
 Distance = Literal["cosine", "euclid", "dot", "manhattan"]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Capacity = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""Engines keep no larger integer."""
 
 SCHEMA_VERSION = 2
 """The layout of records that new collections have; see `migrations.layout`."""
@@ -81,7 +84,7 @@ class CollectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     embedder: Annotated[
         str | None, Meta(description="Embedder; default: by type and settings.")
     ] = None
-    capacity: Annotated[Annotated[int, Meta(ge=0)] | None, Meta(description="Most records.")] = None
+    capacity: Annotated[Capacity | None, Meta(description="Most records.")] = None
     tag_weight: Annotated[
         Share, Meta(description="Share of the tags in the distance of visualTagsKNN.")
     ] = 0.25
@@ -207,6 +210,15 @@ else:
 
 class CollectionChange(_Change, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Settings that are not given stay as they are. Others than these cannot change."""
+
+    FIXED: ClassVar[Mapping[str, str]] = {
+        name: "it is fixed when a collection is made" for name in _SHOWN if name not in CHANGEABLE
+    } | {
+        "embedder": "it is changed by `lookalike migrate up`",
+        "alternative": "it is changed by `lookalike migrate`",
+        "records_count": "it is counted",
+    }
+    """What else a view shows, and why it cannot be set."""
 
     second_vector_share: Share | UnsetType = msgspec.field(default=UNSET, name="alternative_share")
     """The fraction of distinct queries that the second vector answers."""

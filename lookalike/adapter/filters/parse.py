@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from lookalike.adapter.filters.extended_json import wrapper_refusal
 from lookalike.adapter.filters.operators.logic import LOGICAL
 from lookalike.adapter.filters.operators.table import OPERATORS, REFUSED
 from lookalike.adapter.filters.reading import Budget, JsonOperand, Location, read_fields
@@ -75,6 +76,8 @@ def _unknown(name: str, where: str) -> str:
         return f"{name} is not supported"
     if name in OPERATORS or name in LOGICAL:
         return f"{name} does not stand {where}"
+    if wrapped := wrapper_refusal(name):
+        return wrapped
     if not name.startswith("$"):
         return f"a field {where}"
     return f"unknown operator {name}" if _NAME.fullmatch(name) else "unknown operator"

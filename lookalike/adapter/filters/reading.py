@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from lookalike.adapter.errors import InvalidFilter
 from lookalike.adapter.filters import patterns
+from lookalike.adapter.filters.extended_json import refusal_inside_value
 from lookalike.adapter.filters.field_paths import split_path
 from lookalike.adapter.filters.json_values import Frozen, freeze
 from lookalike.adapter.filters.tree import Node, Path
@@ -129,8 +130,7 @@ class Budget:
             return
         for key, item in read_fields(value, location, "a value").items():
             if key.startswith("$"):
-                text = "an operator inside a value: write the path with dots instead"
-                raise location.refuse(text)
+                raise location.refuse(refusal_inside_value(key))
             self._check_value(item, location, depth)
 
 
