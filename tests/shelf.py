@@ -21,9 +21,10 @@ from lookalike.adapter.collections.indexes import indexed_fields
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import RecordRefused
 from lookalike.adapter.filters import match, parse
+from lookalike.adapter.records.batch_outcome import Outcome
 from lookalike.adapter.records.image_sources import Embedded, ImageSource
 from lookalike.adapter.records.selection import Selection
-from lookalike.adapter.records.writer import Outcome, Writer
+from lookalike.adapter.records.writer import Writer
 from lookalike.adapter.search.nearest import Hits, Query, find_nearest
 from lookalike.adapter.search.request import DEFAULT_K
 

@@ -11,10 +11,10 @@ from msgspec import UNSET
 
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.errors import CapacityExceeded, DuplicateRecord, NearDuplicate, RecordRefused
+from lookalike.adapter.records.batch_outcome import Outcome
 from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import Record, without_pixels
 from lookalike.adapter.records.service import Found
-from lookalike.adapter.records.writer import Outcome
 from lookalike.adapter.search.nearest import Hits
 from lookalike.adapter.search.query_vectors import Described
 from lookalike.adapter.search.service import RankedRecords
