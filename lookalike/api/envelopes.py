@@ -28,7 +28,7 @@ INSERTED = (210, "records inserted")
 SOME_INSERTED = (211, "some records inserted")
 DELETED = (220, "records deleted")
 NONE_INSERTED = (400, "no record inserted")
-NONE_USABLE = (400, "no record can be used")
+NONE_ACCEPTED = (400, "no record accepted")
 NOT_FOUND = (404, "records not found")
 DUPLICATES = (411, "record duplicate")
 FULL = (CapacityExceeded.CODE, "hard capacity exceeded")
@@ -86,13 +86,17 @@ def inserted(outcome: Outcome[Record], clock: Clock) -> Answer:
 
 
 def found(named: Found, clock: Clock, *, all_found: tuple[int, str]) -> Answer:
-    """For methods that name records by `_id`: all, some, or none of them were there."""
-    if len(named.records) == named.asked:
+    """For methods that name records by `_id`: all, some, or none of them were there.
+
+    What is missing is told by the code alone: the official client counts everything in
+    `skipped_records` as an error. A record that is refused is one.
+    """
+    if not named.missing and not named.refused:
         code = all_found
     elif named.records:
         code = SOME_NOT_FOUND
     else:
-        code = NONE_USABLE if len(named.refused) >= named.asked else NOT_FOUND
+        code = NOT_FOUND if named.missing else NONE_ACCEPTED
     return answer(code, named.records, clock, refused=named.refused)
 
 

@@ -43,7 +43,7 @@ def test_an_id_that_is_none(id_: object, service: Service, collection: str, imag
     assert answer["status"]["code"] == 211
     assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
     answer = service.answer("update", collection, {"records": [{"_id": id_, "x": 1}]})
-    assert answer["status"]["code"] == 404
+    assert answer["status"]["code"] == 400
     assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
     assert service.ids(collection) == ["good"]
 

@@ -64,6 +64,29 @@ def test_codes_of_update_get_and_delete(service: Service, collection: str, image
     assert service.ids(collection) == ["c"]
 
 
+def test_a_record_without_a_usable_id_does_not_sink_its_batch(
+    service: Service, collection: str, image: str
+) -> None:
+    """Nine good ones are done whatever the tenth is; the one that is none says why."""
+    good = [str(number) for number in range(9)]
+    unusable: list[Any] = [{}, {"_id": 1.5, "_base64": image}, {"_id": ""}, {"_id": "x" * 1025}]
+    service.load(collection, [{"_id": id_, "_base64": image} for id_ in good])
+    for method, all_found in (("get", 205), ("update", 200), ("delete", 220)):
+        for bad in unusable:
+            records = [{"_id": id_} for id_ in good]
+            records.insert(4, bad)
+            answer = service.answer(method, collection, {"records": records})
+            assert codes(answer) == (206, good, [400]), method
+            (skipped,) = answer["skipped_records"]
+            assert "_base64" not in skipped
+            assert skipped.get("_id") == bad.get("_id")
+            if method == "delete":
+                service.load(collection, [{"_id": id_, "_base64": image} for id_ in good])
+        body = {"records": [{"_id": "unknown"}, {"_id": True}]}
+        assert codes(service.answer(method, collection, body)) == (404, [], [400])
+        assert codes(service.answer(method, collection, {"records": []})) == (all_found, [], [])
+
+
 def test_update_merges_and_keeps_the_vector(
     service: Service, collection: str, thumbnails: dict[str, bytes]
 ) -> None:

@@ -17,3 +17,9 @@ class Outcome(msgspec.Struct, Generic[T]):
 
     done: list[T]
     refused: list[tuple[Record, RecordRefused]]
+
+
+class Updated(Outcome[Record]):
+    """What became of an update; `missing`: how many different records are not there."""
+
+    missing: int = 0

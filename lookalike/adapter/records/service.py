@@ -27,10 +27,10 @@ DEFAULT_RANDOM_COUNT = 10
 
 
 class Found(msgspec.Struct):
-    """Those records of a batch that exist; `asked`: how many different ones it named."""
+    """Those records of a batch that exist; `missing`: how many different ones do not."""
 
     records: list[Record]
-    asked: int
+    missing: int
     refused: list[tuple[Record, RecordRefused]] = []
 
 
@@ -73,8 +73,7 @@ class RecordService:
         outcome = await self._writer.update(
             collection, records, shown_fields(fields_to_return or ["*"])
         )
-        asked = len({str(record.get("_id")) for record in records})
-        return Found(outcome.done, asked, outcome.refused)
+        return Found(outcome.done, outcome.missing, outcome.refused)
 
     async def delete(
         self,
@@ -82,10 +81,10 @@ class RecordService:
         records: list[Record],
         fields_to_return: Sequence[str] | None = None,
     ) -> Found:
-        """Deletes records by `_id`. Raises InvalidRequest for an `_id` that is none."""
-        ids = self._ids_of(records)
+        """Deletes records by `_id`. Raises InvalidRequest where none has one."""
+        ids, refused = self._usable_ids(records)
         deleted = await self._writer.delete(collection, ids, shown_fields(fields_to_return))
-        return Found(deleted, len(ids))
+        return Found(deleted, len(ids) - len(deleted), refused)
 
     async def delete_by_filter(self, collection: Collection, filter_: Record) -> list[str]:
         """Deletes all records that match; their `_id`s. An empty filter is refused."""
@@ -102,12 +101,12 @@ class RecordService:
         records: list[Record],
         fields_to_return: Sequence[str] | None = None,
     ) -> Found:
-        """Stored records by `_id`. Raises InvalidRequest for an `_id` that is none."""
-        ids = self._ids_of(records)
+        """Stored records by `_id`. Raises InvalidRequest where none has one."""
+        ids, refused = self._usable_ids(records)
         found = await listing.get_records(
             self._engine, collection, ids, shown_fields(fields_to_return)
         )
-        return Found(found, len(ids))
+        return Found(found, len(ids) - len(found), refused)
 
     async def sample(
         self,
@@ -163,11 +162,21 @@ class RecordService:
         pages = listing.scan_records(self._engine, collection, selection, fields)
         return ([shown(entry.record, fields) for entry in page] async for page in pages)
 
-    def _ids_of(self, records: list[Record]) -> list[str]:
-        """The `_id`s that a batch names, each once, in order."""
+    def _usable_ids(
+        self, records: list[Record]
+    ) -> tuple[list[str], list[tuple[Record, RecordRefused]]]:
+        """The `_id`s that a batch names, each once, in order; and the records that name none.
+
+        Raises InvalidRequest, at the first of them, where all are such records.
+        """
         self._limits.check_batch(len(records), "$.records")
-        ids = (
-            record_id(record.get("_id"), f"$.records[{number}]._id")
-            for number, record in enumerate(records)
-        )
-        return list(dict.fromkeys(ids))
+        ids: dict[str, None] = {}
+        faults: list[tuple[Record, InvalidRequest]] = []
+        for number, record in enumerate(records):
+            try:
+                ids[record_id(record.get("_id"), f"$.records[{number}]._id")] = None
+            except InvalidRequest as fault:
+                faults.append((record, fault))
+        if faults and not ids:
+            raise faults[0][1]
+        return list(ids), [(record, RecordRefused(400, fault.text)) for record, fault in faults]

@@ -14,7 +14,7 @@ from qdrant_client import models
 
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.errors import RecordRefused, RecordsNotFound, Unavailable
-from lookalike.adapter.records.batch_outcome import Outcome
+from lookalike.adapter.records.batch_outcome import Updated
 from lookalike.adapter.records.bookkeeping import update_operations
 from lookalike.adapter.records.point_writes import PointWrites, usable_id
 from lookalike.adapter.records.points import Record, metadata, point_id, shown, stored_record
@@ -31,7 +31,7 @@ class Updater:
 
     async def update(
         self, collection: Collection, records: Sequence[Record], fields: frozenset[str] | None
-    ) -> Outcome[Record]:
+    ) -> Updated:
         """As `Writer.update`."""
         changes: dict[str, Record] = {}
         refused: list[tuple[Record, RecordRefused]] = []
@@ -43,6 +43,7 @@ class Updater:
                 refused.append((record, refusal))
                 continue
             changes[id_] = changes.get(id_, {}) | change
+        unusable = len(refused)
         done: dict[str, Record] = {}
         pending = {point_id(id_): change for id_, change in changes.items()}
         for _ in range(UPDATE_ATTEMPTS):
@@ -51,8 +52,11 @@ class Updater:
             pending = await self._update_once(collection, pending, done, refused)
         if pending:
             raise Unavailable("The records are being changed by others; try again.")
-        return Outcome(
-            done=[shown(done[id_], fields) for id_ in changes if id_ in done], refused=refused
+        known = done.keys() | {usable_id(change) for change, _ in refused[unusable:]}
+        return Updated(
+            done=[shown(done[id_], fields) for id_ in changes if id_ in done],
+            refused=refused,
+            missing=len(changes.keys() - known),
         )
 
     async def _update_once(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.records.batch_outcome import Outcome
+from lookalike.adapter.records.batch_outcome import Outcome, Updated
 from lookalike.adapter.records.image_sources import Embed, EmbedSecond
 from lookalike.adapter.records.inserting import FindNearDuplicates, Inserter
 from lookalike.adapter.records.point_writes import PointWrites
@@ -59,7 +59,7 @@ class Writer:
 
     async def update(
         self, collection: Collection, records: Sequence[Record], fields: frozenset[str] | None
-    ) -> Outcome[Record]:
+    ) -> Updated:
         """Sets the given fields of stored records and keeps the others; vectors stay as they are.
 
         Unknown `_id`s are left out of `done`. A value of null is stored as null. The same `_id`
