@@ -97,7 +97,8 @@ def found(named: Found, clock: Clock, *, all_found: tuple[int, str]) -> Answer:
         code = SOME_NOT_FOUND
     else:
         code = NOT_FOUND if named.missing else NONE_ACCEPTED
-    return answer(code, named.records, clock, refused=named.refused)
+    more = {"pictures_not_read": named.unread} if named.unread else {}
+    return answer(code, named.records, clock, refused=named.refused, **more)
 
 
 def hits(outcome: Hits, clock: Clock) -> Answer:

@@ -97,11 +97,10 @@ def test_update_merges_and_keeps_the_vector(
         "price": None,
         "deep": {"b": 3},
         "new": [],
-        "_url": "http://x.test/",
     }
-    body: dict[str, Any] = {"records": [change | {"_base64": base64_of(thumbnails["26"])}]}
+    body: dict[str, Any] = {"records": [change | {"_url": None, "_base64": ""}]}
     answer = service.answer("update", collection, body)
-    assert answer["answer_records"] == [stored | change]
+    assert answer["answer_records"] == [stored | change | {"_url": None}]
     answer = search(service, collection, {"_base64": base64_of(thumbnails["1"])})
     assert answer["answer_distances"][0] < 1e-4
     body = {"records": [{"_id": "a", "n": 1}, {"_id": "a", "n": 2}], "fields_to_return": ["n"]}

@@ -92,6 +92,10 @@ class CollectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         False
     )
     """Fixed for ever: the vectors of the tags depend on it."""
+    update_vectors: Annotated[
+        bool, Meta(description="An update with another picture reads it, and changes the vector.")
+    ] = True
+    """Without, an update sets fields only, as at the provider."""
     storage: Storage = Storage()
     fetch_headers: Annotated[
         FetchHeaders,
@@ -109,7 +113,7 @@ class CollectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
 
 CHANGEABLE = (
     *("name", "fields_to_index", "product_id_field", "capacity", "tag_weight"),
-    "fetch_headers",
+    *("update_vectors", "fetch_headers"),
 )
 """The settings that may change; vectors or stored tags depend on the others."""
 

@@ -134,8 +134,10 @@ class Engine(Protocol):
         points: Sequence[models.PointStruct],
         *,
         update_mode: models.UpdateMode | None = None,
+        update_filter: models.Filter | None = None,
     ) -> models.UpdateResult:
-        """Replaces whole points, or with `INSERT_ONLY` leaves those that are there."""
+        """Replaces whole points. `INSERT_ONLY` leaves those that are there; `UPDATE_ONLY`, which
+        comes with a filter, writes only those that are there and match it."""
         ...
 
     async def delete(
@@ -147,8 +149,8 @@ class Engine(Protocol):
     async def batch_update_points(
         self, collection_name: str, update_operations: Sequence[models.UpdateOperation]
     ) -> list[models.UpdateResult]:
-        """Changes points in order. Operations that all engines know: OverwritePayload and
-        DeleteVectors by filter, UpdateVectors by id and filter."""
+        """Changes points in order. Operations that all engines know: OverwritePayload and Delete
+        by filter, UpdateVectors by id and filter."""
         ...
 
     # Reads

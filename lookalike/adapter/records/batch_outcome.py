@@ -20,6 +20,9 @@ class Outcome(msgspec.Struct, Generic[T]):
 
 
 class Updated(Outcome[Record]):
-    """What became of an update; `missing`: how many different records are not there."""
+    """What became of an update."""
 
     missing: int = 0
+    """How many different records are not there."""
+    unread: list[str] = []
+    """`_id`s of records whose new image was not read: their vectors are of the former one."""

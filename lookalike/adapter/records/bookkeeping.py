@@ -12,16 +12,10 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
-from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.filters import SHADOW_KEY, engine_value, shadow_tokens
-from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR
-from lookalike.adapter.records.points import (
-    RECORD_TEXT,
-    Record,
-    stored_record,
-    tag_vector,
-    tags_of,
-)
+from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.records.image_sources import Crop
+from lookalike.adapter.records.points import RECORD_TEXT, Record
 
 WRITE_TOKEN = "write"
 WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
@@ -42,41 +36,24 @@ def stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:
     return fields | {RESERVED_KEY: own}
 
 
-def update_operations(
-    collection: Collection, id_: str, old: Record, new: Record, token: str
-) -> list[models.UpdateOperation]:
-    """Both hold only while the point is in the state that was read, or that the first one wrote."""
-    bookkeeping = dict(old.get(RESERVED_KEY) or {})
-    read_token = bookkeeping.get(WRITE_TOKEN, "")
-    bookkeeping[WRITE_TOKEN] = token
-    operations: list[models.UpdateOperation] = [
-        models.OverwritePayloadOperation(
-            overwrite_payload=models.SetPayload(
-                payload=stored_payload(new, bookkeeping), filter=in_state(id_, read_token)
-            )
-        )
-    ]
-    old_tags, new_tags = tags_of(stored_record(old)), tags_of(new)
-    if old_tags != new_tags:
-        vector = tag_vector(new_tags, by_rarity=collection.tag_idf)
-        if vector is not None:
-            operations.append(
-                models.UpdateVectorsOperation(
-                    update_vectors=models.UpdateVectors(
-                        points=[models.PointVectors(id=id_, vector={TAGS_VECTOR: vector})],
-                        update_filter=in_state(id_, token),
-                    )
-                )
-            )
-        else:
-            operations.append(
-                models.DeleteVectorsOperation(
-                    delete_vectors=models.DeleteVectors(
-                        filter=in_state(id_, token), vector=[TAGS_VECTOR]
-                    )
-                )
-            )
-    return operations
+def renewed(
+    payload: Mapping[str, Any] | None, token: str, image: tuple[str, Crop | None] | None = None
+) -> dict[str, Any]:
+    """The bookkeeping of a point that is written again, by whoever has this token.
+
+    `image`: the hash and the part of the image that its vectors are made of from now on, where that
+    is another one than before.
+    """
+    kept = {**((payload or {}).get(RESERVED_KEY) or {}), WRITE_TOKEN: token}
+    if image is not None:
+        kept[IMAGE], kept[CROP] = image
+    return {name: value for name, value in kept.items() if value is not None}
+
+
+def crop_of_image(payload: Mapping[str, Any] | None) -> Crop | None:
+    """The part of the image that the vectors of a point are made of; None for all of it."""
+    box = ((payload or {}).get(RESERVED_KEY) or {}).get(CROP)
+    return None if box is None else msgspec.convert(box, Crop)
 
 
 def in_state(id_: str | int, token: str) -> models.Filter:

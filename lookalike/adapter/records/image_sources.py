@@ -11,14 +11,17 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.errors import RecordRefused
 from lookalike.adapter.records.points import Record
 
+Crop = tuple[float, float, float, float]
+"""Left, top, right and bottom of the part of an image that counts, in pixels, or in fractions up to
+1."""
+
 
 class ImageSource(msgspec.Struct, frozen=True):
     """Where the image of a record comes from; `base64` wins over `url`."""
 
     url: str | None
     base64: str | None
-    crop: tuple[float, float, float, float] | None = None
-    """Left, top, right and bottom of the part that counts, in pixels, or in fractions up to 1."""
+    crop: Crop | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> ImageSource | None:
@@ -27,15 +30,16 @@ class ImageSource(msgspec.Struct, frozen=True):
         for name, value in (("_url", url), ("_base64", base64)):
             if value is not None and not isinstance(value, str):
                 raise RecordRefused(400, f"{name} must be a string")
-        return cls(url, base64, _crop_of(record)) if url or base64 else None
+        return cls(url, base64, crop_of(record)) if url or base64 else None
 
 
-def _crop_of(record: Mapping[str, Any]) -> tuple[float, float, float, float] | None:
+def crop_of(record: Mapping[str, Any]) -> Crop | None:
+    """The `_crop` of a record. Raises RecordRefused for one that is no part of an image."""
     box = record.get("_crop")
     if box is None:
         return None
     try:
-        left, top, right, bottom = msgspec.convert(box, tuple[float, float, float, float])
+        left, top, right, bottom = msgspec.convert(box, Crop)
     except msgspec.ValidationError:
         raise RecordRefused(400, "_crop must be four numbers: left, top, right, bottom") from None
     if not (0 <= left < right and 0 <= top < bottom):

@@ -34,6 +34,7 @@ from lookalike.adapter.records.points import (
     tag_vector,
     tags_of,
 )
+from lookalike.adapter.records.record_changes import UNSET
 
 FindNearDuplicates = Callable[[Vector, Mapping[str, Vector]], Awaitable[list[tuple[str, float]]]]
 """(vector, vectors of the batch before it by `_id`) -> `_id`s and distances of what is as good as
@@ -154,6 +155,8 @@ class Inserter:
 def _candidate(record: Record) -> _Candidate:
     candidate = _Candidate(record)
     try:
+        if UNSET in record:
+            raise RecordRefused(400, f"{UNSET} removes fields of stored records, in an update")
         id_ = str(uuid.uuid4()) if record.get("_id") is None else usable_id(record)
         candidate.payload = metadata({"_id": id_} | record | {"_id": id_})
         candidate.point_id = point_id(id_)

@@ -49,12 +49,16 @@ class PointWrites:
 
         Raises Unavailable where the vector is missing that is searched now.
         """
+        searched, *others = self.present_names(collection)
+        if searched not in vectors:
+            raise Unavailable("The embedder of the collection was just replaced; try again.")
+        return {name: vectors[name] for name in (searched, *others) if name in vectors}
+
+    def present_names(self, collection: Collection) -> list[str]:
+        """The names of the dense vectors that points have by now, first the one searched."""
         present = self._cache.present(collection)
         second = present.second_vector
-        names = {present.vector} | ({second.vector} if second is not None else set())
-        if present.vector not in vectors:
-            raise Unavailable("The embedder of the collection was just replaced; try again.")
-        return {name: vector for name, vector in vectors.items() if name in names}
+        return [present.vector] if second is None else [present.vector, second.vector]
 
     async def read_tokens(self, collection: Collection, ids: list[str]) -> dict[str, str]:
         """Of the points that are there, who wrote each last."""

@@ -21,6 +21,7 @@ from lookalike.adapter.records.listing import Sampled
 from lookalike.adapter.records.numbered_pages import ListedPage, PageWanted
 from lookalike.adapter.records.points import Record, record_id, shown, shown_fields
 from lookalike.adapter.records.selection import select
+from lookalike.adapter.records.updating import ReadImages
 from lookalike.adapter.records.writer import Writer
 
 DEFAULT_RANDOM_COUNT = 10
@@ -32,6 +33,8 @@ class Found(msgspec.Struct):
     records: list[Record]
     missing: int
     refused: list[tuple[Record, RecordRefused]] = []
+    unread: list[str] = []
+    """As `Updated.unread`."""
 
 
 class RecordService:
@@ -70,10 +73,12 @@ class RecordService:
     ) -> Found:
         """As `Writer.update`; without `fields_to_return` the answer has all fields."""
         self._limits.check_batch(len(records), "$.records")
+        embed = partial(self._embedding.embed, collection)
+        read = ReadImages(embed, partial(embed, colors=True)) if collection.update_vectors else None
         outcome = await self._writer.update(
-            collection, records, shown_fields(fields_to_return or ["*"])
+            collection, records, shown_fields(fields_to_return or ["*"]), read=read
         )
-        return Found(outcome.done, outcome.missing, outcome.refused)
+        return Found(outcome.done, outcome.missing, outcome.refused, outcome.unread)
 
     async def delete(
         self,

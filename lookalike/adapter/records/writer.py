@@ -22,7 +22,7 @@ from lookalike.adapter.records.points import (
     shown,
     stored_record,
 )
-from lookalike.adapter.records.updating import Updater
+from lookalike.adapter.records.updating import ReadImages, Updater
 
 
 class Writer:
@@ -58,14 +58,20 @@ class Writer:
         return await self._inserter.insert(collection, records, embed, fields, near_duplicates)
 
     async def update(
-        self, collection: Collection, records: Sequence[Record], fields: frozenset[str] | None
+        self,
+        collection: Collection,
+        records: Sequence[Record],
+        fields: frozenset[str] | None,
+        *,
+        read: ReadImages | None = None,
     ) -> Updated:
-        """Sets the given fields of stored records and keeps the others; vectors stay as they are.
+        """Sets the given fields of stored records, removes those of `$unset`, and keeps the others.
 
-        Unknown `_id`s are left out of `done`. A value of null is stored as null. The same `_id`
-        twice in a batch is applied in order.
+        With `read`, an image that is another one than before is read, and changes together with
+        the record, or refuses the change. Unknown `_id`s are left out of `done`. A value of null is
+        stored as null. The same `_id` twice in a batch is applied in order.
         """
-        return await self._updater.update(collection, records, fields)
+        return await self._updater.update(collection, records, fields, read)
 
     async def delete(
         self, collection: Collection, ids: Sequence[str], fields: frozenset[str] | None

@@ -83,19 +83,39 @@ async def test_insert_only_leaves_what_is_there(engine: Engine, filled_name: str
     }
 
 
-async def test_vectors_are_set_and_deleted_alone(engine: Engine, filled_name: str) -> None:
+async def test_update_only_replaces_what_is_there_and_matches(
+    engine: Engine, filled_name: str
+) -> None:
+    """The whole point in one step: vectors that are left out are gone, as is the payload."""
+    row = vectors(1, seed=9)[0].tolist()
+    ids: list[Any] = [point_id(number) for number in (0, 1, 999)]
+    new = [models.PointStruct(id=id_, vector={"visual": row}, payload={"x": 1}) for id_ in ids]
+    in_state: list[Any] = [
+        models.Filter(must=[having([number]), where(n=n)])
+        for number, n in ((0, 0), (1, 7), (999, 999))
+    ]
+    await engine.upsert(
+        filled_name,
+        new,
+        update_mode=models.UpdateMode.UPDATE_ONLY,
+        update_filter=models.Filter(should=in_state),
+    )
+    found = {r.id: r for r in await engine.retrieve(filled_name, ids, with_vectors=True)}
+    assert found.keys() == {point_id(0), point_id(1)}
+    assert found[point_id(0)].payload == {"x": 1}
+    assert vectors_of(found[point_id(0)]).keys() == {"visual"}
+    assert vectors_of(found[point_id(0)])["visual"] == pytest.approx(row, abs=1e-6)
+    assert found[point_id(1)].payload == payload(1)
+    assert vectors_of(found[point_id(1)]).keys() == {"visual", "tags"}
+
+
+async def test_vectors_are_set_alone(engine: Engine, filled_name: str) -> None:
     row = vectors(1, seed=9)[0].tolist()
     await engine.batch_update_points(filled_name, [setting_vectors("visual", {0: row})])
     [record] = await engine.retrieve(filled_name, [point_id(0)], with_vectors=True)
     assert record.payload == payload(0)
     assert vectors_of(record)["visual"] == pytest.approx(row, abs=1e-6)
     assert vectors_of(record).keys() == {"visual", "tags"}
-    deletion = models.DeleteVectors(filter=having([0]), vector=["tags"])
-    await engine.batch_update_points(
-        filled_name, [models.DeleteVectorsOperation(delete_vectors=deletion)]
-    )
-    [record] = await engine.retrieve(filled_name, [point_id(0)], with_vectors=True)
-    assert vectors_of(record).keys() == {"visual"}
 
 
 async def test_vectors_are_set_only_where_the_filter_matches(
@@ -143,6 +163,20 @@ async def test_points_are_deleted_by_id(engine: Engine, filled_name: str) -> Non
     assert (await engine.count(filled_name)).count == COUNT - 2
     ids: list[Any] = [point_id(1), point_id(2), point_id(3)]
     assert numbers(await engine.retrieve(filled_name, ids)) == [3]
+
+
+async def test_points_are_deleted_where_they_match(engine: Engine, filled_name: str) -> None:
+    """Each deletion looks at what the changes before it have left."""
+    changes = [
+        overwriting({"state": "sold"}, 1, 2),
+        models.DeleteOperation(delete=models.FilterSelector(filter=where(state="sold"))),
+        models.DeleteOperation(delete=models.FilterSelector(filter=where(n=1))),
+        models.DeleteOperation(delete=models.FilterSelector(filter=having([3]))),
+    ]
+    await engine.batch_update_points(filled_name, changes)
+    assert (await engine.count(filled_name)).count == COUNT - 3
+    ids: list[Any] = [point_id(number) for number in range(5)]
+    assert sorted(numbers(await engine.retrieve(filled_name, ids))) == [0, 4]
 
 
 async def test_scrolling_visits_every_point_once(engine: Engine, filled_name: str) -> None:

@@ -168,10 +168,8 @@ REFUSED: dict[str, Call] = {
         "visual", models.SparseVector(indices=[1], values=[1])
     ),
     "update_vectors: a range of NaN": set_vector("visual", ROW, condition=of_range(math.nan)),
-    "delete_vectors: unknown name": changed(
-        models.DeleteVectorsOperation(
-            delete_vectors=models.DeleteVectors(filter=having([0]), vector=["other"])
-        )
+    "delete: by id": changed(
+        models.DeleteOperation(delete=models.PointIdsList(points=[point_id(0)]))
     ),
     "change: another operation": changed(
         models.ClearPayloadOperation(clear_payload=models.PointIdsList(points=[1]))

@@ -169,13 +169,19 @@ class EmbeddedEngine:
         points: Sequence[models.PointStruct],
         *,
         update_mode: models.UpdateMode | None = None,
+        update_filter: models.Filter | None = None,
     ) -> models.UpdateResult:
-        if update_mode not in (None, models.UpdateMode.INSERT_ONLY):
+        modes = (None, models.UpdateMode.INSERT_ONLY, models.UpdateMode.UPDATE_ONLY)
+        filtered = update_filter is not None
+        if update_mode not in modes or filtered != (update_mode is models.UpdateMode.UPDATE_ONLY):
             raise EngineFailed("the update mode is not known")
-        insert_only = update_mode is models.UpdateMode.INSERT_ONLY
-        return await self._write(
-            messages.UpsertPoints(collection_name, conversion.new_points(points), insert_only)
+        request = messages.UpsertPoints(
+            collection_name,
+            conversion.new_points(points),
+            update_mode is models.UpdateMode.INSERT_ONLY,
+            conversion.condition_filter(update_filter),
         )
+        return await self._write(request)
 
     async def delete(
         self, collection_name: str, points_selector: Sequence[PointId]

@@ -250,10 +250,10 @@ def _update_vectors(operation: models.UpdateVectorsOperation) -> messages.Update
     return messages.UpdateVectors(points, condition_filter(change.update_filter))
 
 
-def _delete_vectors(operation: models.DeleteVectorsOperation) -> messages.DeleteVectors:
-    change = operation.delete_vectors
-    _only(change, frozenset({"vector", "filter"}))
-    return messages.DeleteVectors(change.vector, _whole_filter(change.filter))
+def _delete(operation: models.DeleteOperation) -> messages.DeleteMatching:
+    change: Any = operation.delete
+    _only(change, frozenset({"filter"}))
+    return messages.DeleteMatching(_whole_filter(change.filter))
 
 
 def _overwrite_payload(operation: models.OverwritePayloadOperation) -> messages.OverwritePayload:
@@ -264,7 +264,7 @@ def _overwrite_payload(operation: models.OverwritePayloadOperation) -> messages.
 
 _CHANGES: dict[type, Callable[[Any], messages.PointChange]] = {
     models.UpdateVectorsOperation: _update_vectors,
-    models.DeleteVectorsOperation: _delete_vectors,
+    models.DeleteOperation: _delete,
     models.OverwritePayloadOperation: _overwrite_payload,
 }
 

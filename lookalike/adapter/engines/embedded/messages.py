@@ -267,11 +267,13 @@ class NewPoint(Struct, frozen=True, array_like=True, gc=False):
 
 
 class UpsertPoints(WorkerRequest[None], tag="upsert"):
-    """Replaces whole points, or with `insert_only` leaves those that are there."""
+    """Replaces whole points. `insert_only` leaves those that are there; with `update_only` only
+    those are written that are there and match it."""
 
     collection: str
     points: list[NewPoint]
     insert_only: bool
+    update_only: Filter | None = None
 
 
 class DeletePoints(WorkerRequest[None], tag="delete"):
@@ -291,8 +293,7 @@ class UpdateVectors(Struct, frozen=True, array_like=True, tag="update_vectors"):
     filter: Filter | None
 
 
-class DeleteVectors(Struct, frozen=True, array_like=True, tag="delete_vectors"):
-    names: list[str]
+class DeleteMatching(Struct, frozen=True, array_like=True, tag="delete_matching"):
     filter: Filter
 
 
@@ -301,7 +302,7 @@ class OverwritePayload(Struct, frozen=True, array_like=True, tag="overwrite_payl
     filter: Filter
 
 
-PointChange = UpdateVectors | DeleteVectors | OverwritePayload
+PointChange = UpdateVectors | DeleteMatching | OverwritePayload
 
 
 class ChangePoints(WorkerRequest[None], tag="change"):

@@ -14,6 +14,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -192,14 +193,11 @@ class ServerEngine:
         points: Sequence[models.PointStruct],
         *,
         update_mode: models.UpdateMode | None = None,
+        update_filter: models.Filter | None = None,
     ) -> models.UpdateResult:
-        results = [
-            await self._write_points(
-                self._client.upsert, collection_name, part, update_mode=update_mode
-            )
-            for part in _parts(points)
-        ]
-        return results[-1]
+        upsert = partial(self._client.upsert, update_mode=update_mode, update_filter=update_filter)
+        parts = _parts(points)
+        return [await self._write_points(upsert, collection_name, part) for part in parts][-1]
 
     async def delete(
         self, collection_name: str, points_selector: Sequence[PointId]

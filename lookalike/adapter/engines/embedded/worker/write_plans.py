@@ -53,13 +53,15 @@ def write(shard: Shard, request: messages.WorkerRequest[None]) -> Generator[None
 
 
 def _upsert(schema: Schema, request: messages.UpsertPoints) -> Iterator[Step]:
+    condition = edge_filter(request.update_only)
     mode = edge.UpdateMode.InsertOnly if request.insert_only else edge.UpdateMode.Upsert
+    mode = mode if condition is None else edge.UpdateMode.UpdateOnly
     for part in _slices(request.points):
         ids = [validation.check_point_id(point.id) for point in part]
         payloads = [validation.check_payload(point.payload) for point in part]
         vectors = _edge_vectors(schema, [point.vectors for point in part])
         points = [edge.Point(*point) for point in zip(ids, vectors, payloads, strict=True)]
-        yield _applied(ids, _U.upsert_points(points, None, mode))
+        yield _applied(ids, _U.upsert_points(points, condition, mode))
 
 
 def _delete(_: Schema, request: messages.DeletePoints) -> Iterator[Step]:
@@ -80,10 +82,8 @@ def _update_vectors(schema: Schema, change: messages.UpdateVectors) -> Iterator[
         yield _on_existing(dict(zip(ids, vectors, strict=True)), condition)
 
 
-def _delete_vectors(schema: Schema, change: messages.DeleteVectors) -> Iterator[Step]:
-    if not schema.names.issuperset(change.names):
-        raise Refused("a vector is named that the collection does not have")
-    yield _on_matching(change.filter, lambda ids: _U.delete_vectors(ids, change.names))
+def _delete_matching(_: Schema, change: messages.DeleteMatching) -> Iterator[Step]:
+    yield _on_matching(change.filter, _U.delete_points)
 
 
 def _overwrite_payload(_: Schema, change: messages.OverwritePayload) -> Iterator[Step]:
@@ -100,7 +100,7 @@ WRITE_PLANS: dict[type[messages.WorkerRequest[Any]], Plan] = {
 
 _CHANGE_PLANS: dict[type, Plan] = {
     messages.UpdateVectors: _update_vectors,
-    messages.DeleteVectors: _delete_vectors,
+    messages.DeleteMatching: _delete_matching,
     messages.OverwritePayload: _overwrite_payload,
 }
 
