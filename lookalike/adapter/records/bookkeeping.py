@@ -24,6 +24,11 @@ IMAGE = "image"
 CROP = "crop"
 """The part of the image that counts, where that is not all of it; see `ImageSource.crop`."""
 
+UNDECIDED = "undecided"
+"""The rank of the call that has inserted the record, until it is known that the record stays; see
+`undecided`. Whatever else is done to the record decides that it does."""
+UNDECIDED_PATH = f"{RESERVED_KEY}.{UNDECIDED}"
+
 
 def stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:
     """The payload of the point that keeps the record; read back by `points.stored_record`."""
@@ -44,7 +49,7 @@ def renewed(
     `image`: the hash and the part of the image that its vectors are made of from now on, where that
     is another one than before.
     """
-    kept = {**((payload or {}).get(RESERVED_KEY) or {}), WRITE_TOKEN: token}
+    kept = {**_own(payload), WRITE_TOKEN: token, UNDECIDED: None}
     if image is not None:
         kept[IMAGE], kept[CROP] = image
     return {name: value for name, value in kept.items() if value is not None}
@@ -52,7 +57,7 @@ def renewed(
 
 def crop_of_image(payload: Mapping[str, Any] | None) -> Crop | None:
     """The part of the image that the vectors of a point are made of; None for all of it."""
-    box = ((payload or {}).get(RESERVED_KEY) or {}).get(CROP)
+    box = _own(payload).get(CROP)
     return None if box is None else msgspec.convert(box, Crop)
 
 
@@ -67,4 +72,22 @@ def in_state(id_: str | int, token: str) -> models.Filter:
 
 
 def token_of(payload: Mapping[str, Any] | None) -> str:
-    return str(((payload or {}).get(RESERVED_KEY) or {}).get(WRITE_TOKEN, ""))
+    return str(_own(payload).get(WRITE_TOKEN, ""))
+
+
+def rank_of(payload: Mapping[str, Any] | None) -> str | None:
+    """Of an undecided record; None for all others."""
+    rank: str | None = _own(payload).get(UNDECIDED)
+    return rank
+
+
+def decided(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The payload of a copy: what becomes of the record is decided where it was inserted."""
+    if rank_of(payload) is None:
+        return dict(payload)
+    own = {name: value for name, value in _own(payload).items() if name != UNDECIDED}
+    return {**payload, RESERVED_KEY: own}
+
+
+def _own(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    return (payload or {}).get(RESERVED_KEY) or {}

@@ -20,6 +20,7 @@ from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records.bookkeeping import (
     IMAGE,
     WRITE_TOKEN_PATH,
+    decided,
     in_state,
     token_of,
 )
@@ -216,4 +217,6 @@ def _point_struct(point: StoredPoint) -> models.PointStruct:
         else vector
         for name, vector in point.vectors.items()
     }
-    return models.PointStruct.model_construct(id=point.id, vector=vectors, payload=point.payload)
+    return models.PointStruct.model_construct(
+        id=point.id, vector=vectors, payload=decided(point.payload)
+    )

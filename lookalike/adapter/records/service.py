@@ -16,11 +16,11 @@ from lookalike.adapter.limits import Limits
 from lookalike.adapter.records import listing, numbered_pages
 from lookalike.adapter.records.batch_outcome import Outcome
 from lookalike.adapter.records.image_sources import EmbeddingPort
-from lookalike.adapter.records.inserting import FindNearDuplicates
 from lookalike.adapter.records.listing import Sampled
 from lookalike.adapter.records.numbered_pages import ListedPage, PageWanted
 from lookalike.adapter.records.points import Record, record_id, shown, shown_fields
 from lookalike.adapter.records.selection import select
+from lookalike.adapter.records.undecided import FindNearDuplicates
 from lookalike.adapter.records.updating import ReadImages
 from lookalike.adapter.records.writer import Writer
 

@@ -13,7 +13,7 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.batch_outcome import Outcome, Updated
 from lookalike.adapter.records.image_sources import Embed, EmbedSecond
-from lookalike.adapter.records.inserting import FindNearDuplicates, Inserter
+from lookalike.adapter.records.inserting import Inserter
 from lookalike.adapter.records.point_writes import PointWrites
 from lookalike.adapter.records.points import (
     Record,
@@ -22,6 +22,7 @@ from lookalike.adapter.records.points import (
     shown,
     stored_record,
 )
+from lookalike.adapter.records.undecided import FindNearDuplicates
 from lookalike.adapter.records.updating import ReadImages, Updater
 
 

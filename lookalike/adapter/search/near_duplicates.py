@@ -17,7 +17,7 @@ MAX_NAMED = 10
 
 
 class NearDuplicateCheck(msgspec.Struct, frozen=True):
-    """For an insert: `records.inserting.FindNearDuplicates` within a radius."""
+    """For an insert: `records.undecided.FindNearDuplicates` within a radius."""
 
     engine: Engine
     collection: Collection
