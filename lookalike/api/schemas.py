@@ -45,7 +45,7 @@ class Insert(Fetching, kw_only=True):
 
 class Update(Body):
     records: list[Record]
-    """Each with `_id` and the fields to set."""
+    """Each with `_id`, the fields to set, and in `$unset` the names of those to remove."""
     fields_to_return: list[str] | None = None
 
 

@@ -64,7 +64,7 @@ class RecordMethods(Controller):
 
     @post("/update", dto=JsonBody[Update], **WRITE)
     async def update(self, data: Update, collection: Collection, records: RecordService) -> Answer:
-        """Sets fields of stored records; vectors and other fields stay."""
+        """Sets and removes fields of stored records; a picture that is another one is read."""
         clock = Clock()
         found = await records.update(collection, data.records, data.fields_to_return)
         return envelopes.found(found, clock, all_found=envelopes.OK)
