@@ -9,18 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lookalike.embedders.images.formats import FORMATS
 from tests.contract.answers import codes, ids, search
 from tests.contract.images import base64_of, encoded, opened
 from tests.file_server import FileServer
 from tests.service import Service
 
 
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"])
+@pytest.mark.parametrize("format_", FORMATS)
 def test_formats_with_and_without_data_header(
     format_: str, service: Service, shop: str, thumbnails: dict[str, bytes]
 ) -> None:
-    data = base64_of(encoded(opened(thumbnails["26"]), format_))
-    for text in (data, f"data:image/{format_.lower()};base64,{data}"):
+    image = opened(thumbnails["26"])
+    data = base64_of(encoded(image, format_, **{"sizes": [image.size]} if format_ == "ICO" else {}))
+    for text in (data, f"data:{FORMATS[format_][0]};base64,{data}"):
         answer = search(service, shop, {"_base64": text}, k=1)
         assert ids(answer) == ["26"]
         assert answer["answer_distances"][0] < 0.05

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.contract.images import MEBIBYTE, base64_of, bomb, encoded
+from tests.embedders.images.bombs import claiming
 from tests.file_server import FileServer
 from tests.live import free_port
 from tests.service import Service
@@ -65,6 +66,9 @@ DAMAGED = {
     "header only": JPEG[:20],
     "zeros": bytes(len(JPEG)),
     "decompression bomb": bomb(),
+    "heic of 81 Mpx": claiming(encoded(Image.new("RGB", (64, 64)), "HEIF"), 9_000, 9_000),
+    "avif of 3.6 Gpx": claiming(encoded(Image.new("RGB", (64, 64)), "AVIF"), 60_000, 60_000),
+    "jpeg 2000 of 81 Mpx": claiming(encoded(Image.new("L", (64, 64)), "JPEG2000"), 9_000, 9_000),
 }
 
 

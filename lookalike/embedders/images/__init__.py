@@ -2,5 +2,5 @@
 
 Every URL and every byte comes from a stranger, so that addresses, sizes, formats and time are
 limited here. Nothing is kept: an image lives until it is embedded. This room imports httpcore,
-httpx and Pillow, and nothing of Lookalike but itself.
+httpx, Pillow and pillow-heif, and nothing of Lookalike but itself.
 """

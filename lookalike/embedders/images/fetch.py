@@ -21,6 +21,7 @@ import tenacity
 from lookalike import __version__
 from lookalike.embedders.images.addresses import AddressRules
 from lookalike.embedders.images.connecting import Names, Resolver, make_backend
+from lookalike.embedders.images.formats import ACCEPT
 from lookalike.embedders.images.image_errors import (
     ImageBusy,
     ImageError,
@@ -47,7 +48,7 @@ _BROKEN_OFF = (httpcore.ReadError, httpcore.WriteError, httpcore.RemoteProtocolE
 _BACKOFF = tenacity.wait_exponential(multiplier=0.5, max=8.0) + tenacity.wait_random(0, 0.2)
 _CODING = b"content-encoding"
 _HEADERS = {
-    "Accept": "image/*,*/*;q=0.5",
+    "Accept": ACCEPT,
     # An image is compressed already; a server that does it again is understood, within limits.
     "Accept-Encoding": "identity",
 }

@@ -15,8 +15,10 @@ from lookalike.embedders.images.base64_field import decode_base64, decode_data_u
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.images.fetch import Fetcher, FetchTerms
+from lookalike.embedders.images.formats import may_outgrow_its_header
 from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
 from lookalike.embedders.images.image_settings import ImageSettings
+from lookalike.embedders.images.isolation import IsolatedDecoder
 
 T = TypeVar("T")
 
@@ -37,6 +39,7 @@ class ImageReader:
         self._fetcher = Fetcher(settings)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-query")
+        self._isolated = IsolatedDecoder(settings.decode_timeout_s)
 
     async def read(
         self,
@@ -70,6 +73,7 @@ class ImageReader:
         await self._fetcher.close()
         for threads in (self._threads, self._query_thread):
             await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._isolated.close)
 
     async def _decode(self, work: Callable[[], T], query: bool) -> T:
         loop, limit_s = asyncio.get_running_loop(), self._settings.decode_timeout_s
@@ -92,7 +96,8 @@ class ImageReader:
 
     def _from_bytes(self, data: bytes, image_px: int, crop: Box | None) -> ReadImage:
         limit = self._settings.max_pixels
-        image = decode_image(data, max_pixels=limit, image_px=image_px, crop=crop)
+        decode = self._isolated.decode if may_outgrow_its_header(data) else decode_image
+        image = decode(data, max_pixels=limit, image_px=image_px, crop=crop)
         content = hashlib.blake2b(data, digest_size=16)
         if crop is not None:
             content.update(repr(tuple(crop)).encode())

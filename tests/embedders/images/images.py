@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-EXTENSIONS = {"JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF"}
-
 
 def gradient(width: int = 96, height: int = 64) -> Image.Image:
     """Red grows to the right, green downwards, blue is even: no symmetry hides a wrong turn."""
@@ -34,6 +32,9 @@ def in_format(kind: str, image: Image.Image | None = None) -> bytes:
     exact: dict[str, dict[str, Any]] = {
         "JPEG": {"quality": 95, "subsampling": 0},
         "WEBP": {"lossless": True},
+        "AVIF": {"quality": 95, "subsampling": "4:4:4"},
+        "HEIF": {"quality": 95, "chroma": 444},
+        "ICO": {"sizes": [(image or gradient()).size]},
     }
     return encoded(image or gradient(), kind, **exact.get(kind, {}))
 
@@ -78,3 +79,15 @@ def gif_with_large_frame(width: int, height: int) -> bytes:
 
 def noise(width: int, height: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def png_in_icon(png: bytes) -> bytes:
+    """An icon whose only image is a PNG, of 16 x 16 pixels as the icon says."""
+    entry = struct.pack("<BBBBHHII", 16, 16, 0, 0, 1, 32, len(png), 22)
+    return b"\0\0\1\0\1\0" + entry + png
+
+
+def bitmap_in_icon(width: int, height: int) -> bytes:
+    """An icon whose only image is a bitmap without pixels, of 16 x 16 pixels as the icon says."""
+    bitmap = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 32, 0, 0, 0, 0, 0, 0)
+    return png_in_icon(bitmap)

@@ -11,12 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image, features
+from PIL import Image
 
-from lookalike.embedders.images.decoding import FORMATS, MAX_JPEG_SCANS, decode_image
+from lookalike.embedders.images.decoding import MAX_JPEG_SCANS, decode_image
+from lookalike.embedders.images.formats import FORMATS
 from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
 
+from .bombs import claiming
 from .images import (
+    bitmap_in_icon,
     difference,
     encoded,
     gif_with_large_frame,
@@ -25,6 +28,7 @@ from .images import (
     jpeg_of_many_scans,
     noise,
     png_chunk,
+    png_in_icon,
     png_of_size,
 )
 
@@ -42,8 +46,9 @@ def read(data: bytes, image_px: int = 224, max_pixels: int = LIMIT) -> Image.Ima
 def test_every_format_gives_the_image_back(kind: str) -> None:
     image = read(in_format(kind))
     assert image.mode == "RGB"
-    # GIF has 256 colours, JPEG loses a little; the others are exact.
-    assert difference(image, gradient()) <= {"GIF": 12, "JPEG": 2}.get(kind, 0)
+    # GIF has 256 colours, those made for photos lose a little; the others are exact.
+    lost = {"GIF": 12, "JPEG": 2, "AVIF": 2, "HEIF": 2}
+    assert difference(image, gradient()) <= lost.get(kind, 0)
 
 
 @pytest.mark.parametrize(
@@ -77,34 +82,13 @@ def test_the_adobe_inversion_of_cmyk_jpegs_is_undone() -> None:
     assert np.asarray(result).min() > 250
 
 
-def test_what_is_transparent_is_white() -> None:
-    image = gradient().convert("RGBA")
-    image.putalpha(Image.new("L", image.size, 0))
-    for kind in ("PNG", "WEBP", "TIFF"):
-        assert np.asarray(read(encoded(image, kind))).min() == 255, kind
-
-
 def test_half_transparent_is_half_white() -> None:
     image = Image.new("RGBA", (32, 32), (100, 0, 0, 128))
     assert np.abs(np.asarray(read(encoded(image, "PNG")))[0, 0] - [177, 127, 127]).max() <= 1
 
 
-def test_transparency_of_palettes_and_of_one_colour() -> None:
-    palette = Image.new("P", (32, 32), 1)
-    palette.putpalette([10, 20, 30, 200, 100, 50])
-    red = Image.new("RGB", (32, 32), (255, 0, 0))
-    for data in (
-        encoded(palette, "PNG", transparency=1),
-        encoded(palette, "GIF", transparency=1),
-        encoded(red, "PNG", transparency=(255, 0, 0)),
-        encoded(Image.new("L", (32, 32), 7), "PNG", transparency=7),
-        encoded(Image.new("1", (32, 32), 0), "PNG", transparency=0),
-    ):
-        assert np.asarray(read(data)).min() == 255
-
-
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF", "HEIF"])
 def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
     turn = {
         2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
@@ -112,11 +96,12 @@ def test_exif_orientation_is_applied(kind: str, orientation: int) -> None:
         6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
         8: Image.Transpose.ROTATE_270,
     }.get(orientation)  # fmt: skip
-    upright = gradient(1200, 900)  # so large that a JPEG goes through draft mode
+    # So large that a JPEG goes through draft mode; others would only take longer.
+    upright = gradient(1200, 900) if kind == "JPEG" else gradient(400, 300)
     stored = upright if turn is None else upright.transpose(turn)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    result = read(encoded(stored, kind, exif=exif), image_px=100)
+    result = read(encoded(stored, kind, exif=exif.tobytes()), image_px=100)
     assert result.width > result.height
     assert difference(result, upright.resize(result.size)) < 3
 
@@ -126,7 +111,7 @@ def test_damaged_exif_does_not_damage_the_image() -> None:
         assert read(encoded(gradient(), "JPEG", exif=exif)).size == (96, 64)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", sorted(FORMATS.keys() - {"ICO", "HEIF"}))  # too slow to encode
 @pytest.mark.parametrize("size", [(449, 700), (896, 900), (1791, 1800), (3600, 1900), (30, 2000)])
 def test_a_image_waits_no_larger_than_its_model_needs(kind: str, size: tuple[int, int]) -> None:
     short = min(read(in_format(kind, Image.new("RGB", size, "teal"))).size)
@@ -183,7 +168,7 @@ def test_one_pixel_and_long_strips_are_images() -> None:
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_what_is_cut_short_is_refused(kind: str) -> None:
-    data = in_format(kind, Image.fromarray(noise(300, 200)))
+    data = in_format(kind, Image.fromarray(noise(250, 200)))
     for share in (0.02, 0.3, 0.6, 0.9):
         with pytest.raises(ImageUnreadable):
             read(data[: int(len(data) * share)])
@@ -193,7 +178,6 @@ def test_what_is_cut_short_is_refused(kind: str) -> None:
     "data",
     [
         b"", b"\x00", b"not a picture", b"<html><body>404</body></html>", b"%PDF-1.7\n%...",
-        b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>',
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage", b"P6 1 1 255 abc",
         b"\x00\x00\x01\x00\x01\x00", b"II*\x00", b"\xff\xd8\xff", b"GIF89a", b"BM", b"RIFF\x00\x00",
         b"\x89PNG\r\n\x1a\n",
@@ -204,11 +188,8 @@ def test_what_is_no_image_is_refused(data: bytes) -> None:
         read(data)
 
 
-@pytest.mark.parametrize("kind", ["ICO", "PPM", "TGA", "PCX", "SGI", "JPEG2000", "AVIF", "PDF"])
+@pytest.mark.parametrize("kind", ["PPM", "TGA", "PCX", "SGI", "PDF"])
 def test_other_formats_of_pillow_stay_closed(kind: str) -> None:
-    module = {"JPEG2000": "jpg_2000", "AVIF": "avif"}.get(kind)
-    if module is not None and not features.check(module):
-        pytest.skip(f"this Pillow does not write {kind}")
     with pytest.raises(ImageUnreadable, match="known format"):
         read(encoded(gradient(), kind))
 
@@ -230,9 +211,20 @@ class TestBombs:
             png_of_size(9_000, 9_000),
             gif_with_large_frame(65_535, 65_535),
             gif_with_large_frame(9_000, 9_000),
+            png_in_icon(png_of_size(9_000, 9_000)),
+            bitmap_in_icon(40_000, 80_000),
+            claiming(in_format("HEIF"), 9_000, 9_000),
+            claiming(in_format("HEIF"), 60_000, 60_000),
+            claiming(in_format("AVIF"), 9_000, 9_000),
+            claiming(in_format("JPEG2000"), 9_000, 9_000),
+            claiming(in_format("JPEG2000"), 2**31 - 1, 2**31 - 1),
             in_format("BMP")[:18] + struct.pack("<ii", 40_000, 40_000) + in_format("BMP")[26:],
         ],
-        ids=["png 3.6 G", "png 2^62", "png 81 M", "gif frame 4 G", "gif frame 81 M", "bmp 1.6 G"],
+        ids=[
+            *("png 3.6 G", "png 2^62", "png 81 M", "gif frame 4 G", "gif frame 81 M"),
+            *("ico png 81 M", "ico bmp 1.6 G", "heif 81 M", "heif 3.6 G", "avif 81 M"),
+            *("jp2 81 M", "jp2 2^62", "bmp 1.6 G"),
+        ],
     )
     def test_huge_images(self, data: bytes) -> None:
         start = time.process_time()
