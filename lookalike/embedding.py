@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from PIL import Image
 
@@ -39,6 +39,14 @@ T = TypeVar("T")
 log = logging.getLogger("lookalike")
 
 
+class NewerRevision(NamedTuple):
+    """Another revision than that of a collection's vectors, of the same embedder."""
+
+    revision: str
+    comparable: bool
+    """Whether searches and inserts work meanwhile."""
+
+
 class Embedding:
     """The embedders and the image reader of one process. Closes both at its end."""
 
@@ -58,6 +66,17 @@ class Embedding:
         """Raises InvalidRequest at `place` for an unknown name."""
         embedder = await self._embedder_named(name, place)
         return EmbedderIdentity(name, embedder.revision, embedder.dimension, embedder.distance)
+
+    async def find_newer_revision(self, collection: Collection) -> NewerRevision | None:
+        """The revision that its embedder has here, where it is another than the collection's.
+
+        Raises InvalidRequest for an unknown embedder, EmbedderFailed or Unavailable for one that
+        cannot be loaded.
+        """
+        embedder = await self._embedder_named(collection.embedder, "$")
+        if embedder.revision == collection.revision:
+            return None
+        return NewerRevision(embedder.revision, embedder.compares_with(collection.revision))
 
     async def embed(
         self,
@@ -133,8 +152,8 @@ class Embedding:
     async def _embedder_of(self, collection: Collection) -> BatchedEmbedder:
         """The embedder that made the collection's vectors.
 
-        Raises CollectionConflict where this installation has it no more, or another revision:
-        vectors of two models in one collection would be silently incomparable.
+        Raises CollectionConflict where this installation has it no more, or another revision that
+        is not a former one of it: vectors of two models would be silently incomparable.
         """
         try:
             embedder = await self._embedders.get(collection.embedder)
@@ -142,10 +161,12 @@ class Embedding:
             raise CollectionConflict(error.text) from None
         except EmbedderError as error:
             raise _translated(error) from error
-        if embedder.revision != collection.revision:
+        if not embedder.compares_with(collection.revision):
             raise CollectionConflict(
                 f"The collection was made by revision {collection.revision} of the embedder "
-                f"{collection.embedder}; revision {embedder.revision} is installed."
+                f"{collection.embedder}; revision {embedder.revision} is installed. The operator "
+                "can make its vectors anew: lookalike migrate up "
+                f"{collection.id} --embedder {collection.embedder}"
             )
         return embedder
 

@@ -32,6 +32,16 @@ from tests.shelf import described
 PLUGINS = {"shade": "load", "failing": "load_failing"}
 
 
+class NewerShade(Shade):
+    name = "newer"
+    revision = "3"
+    former_revisions = ("2", "1")
+
+
+def load_newer(_: Path) -> Shade:
+    return NewerShade()
+
+
 def load_away(_: Path) -> Shade:
     raise EmbedderUnreachable("the embedding server does not answer")
 
@@ -42,7 +52,7 @@ async def embedding(tmp_path: Path) -> AsyncIterator[Embedding]:
         EntryPoint(name, f"tests.embedders.plugins:{function}", GROUP)
         for name, function in PLUGINS.items()
     ]
-    points.append(EntryPoint("away", f"{__name__}:load_away", GROUP))
+    points += [EntryPoint(name, f"{__name__}:load_{name}", GROUP) for name in ("away", "newer")]
     port = Embedding(Registry(tmp_path, points=points), ImageReader(ImageSettings()))
     yield port
     await port.close()
@@ -77,6 +87,21 @@ async def test_vectors_of_two_models_never_meet(embedding: Embedding) -> None:
     for collection in (of("shade", "2"), of("gone")):
         with pytest.raises(CollectionConflict):
             await embedding.embed(collection, [source(7)])
+
+
+async def test_former_revisions_are_compared_and_named(embedding: Embedding) -> None:
+    for revision, newer in (("3", None), ("2", True), ("1", True), ("0", False)):
+        collection = of("newer", revision)
+        found = await embedding.find_newer_revision(collection)
+        assert found == (None if newer is None else ("3", newer))
+        if newer is False:
+            with pytest.raises(CollectionConflict, match=r"migrate up .* --embedder newer"):
+                await embedding.embed(collection, [source(7)])
+        else:
+            (embedded,) = await embedding.embed(collection, [source(7)])
+            assert isinstance(embedded, Embedded)
+    with pytest.raises(InvalidRequest):
+        await embedding.find_newer_revision(of("gone"))
 
 
 async def test_a_fault_of_the_embedder_says_whether_a_retry_helps(embedding: Embedding) -> None:

@@ -54,7 +54,8 @@ async def show_status(components: Components) -> None:
         click.echo(
             f"{collection.id}  {collection.name}\n"
             f"  records    {status.records}\n"
-            f"  embedder   {collection.embedder} {collection.revision}\n"
+            f"  embedder   {collection.embedder} {collection.revision}, "
+            f"pending: {await _pending_revision(components, collection)}\n"
             f"  layout     {collection.schema_version}, pending: {', '.join(numbers)}{underway}"
         )
         second = collection.second_vector
@@ -97,6 +98,7 @@ async def show_plan(
     wanted = embedder or embedder_underway(collection)
     if wanted is None:
         click.echo("No other embedder is asked for.")
+        await _show_newer_revision(components, collection)
         return
     target = await components.embedding.identify_embedder(wanted, "--embedder")
     plan = await plan_reembedding(components.engine, collection, target, GivenRecords(records))
@@ -202,6 +204,7 @@ async def _migrate_up(components: Components, collection_id: str, wishes: Wishes
     if embedder is None:
         if not await count_lacking(components.engine, collection, collection.vector):
             click.echo("Nothing is left to do.")
+            await _show_newer_revision(components, collection)
             return
         embedder = collection.embedder
     try:
@@ -216,6 +219,30 @@ async def _migrate_up(components: Components, collection_id: str, wishes: Wishes
                 f"--skip-unreadable {len(error.unreadable)}"
             )
         raise click.ClickException(text) from None
+
+
+async def _pending_revision(components: Components, collection: Collection) -> str:
+    from lookalike.adapter.errors import LookalikeError
+
+    try:
+        newer = await components.embedding.find_newer_revision(collection)
+    except LookalikeError as error:
+        return f"unknown, for it cannot be loaded here ({error})"
+    if newer is None:
+        return "none"
+    state = "comparable" if newer.comparable else "not comparable, pictures are answered with 409"
+    return f"{newer.revision}, {state}"
+
+
+async def _show_newer_revision(components: Components, collection: Collection) -> None:
+    """That the same embedder would make other vectors now, which is never done unasked."""
+    pending = await _pending_revision(components, collection)
+    if pending != "none":
+        click.echo(
+            f"Its vectors are of revision {collection.revision} of {collection.embedder}; "
+            f"installed is {pending}. To make them anew: "
+            f"lookalike migrate up {collection.id} --embedder {collection.embedder}"
+        )
 
 
 async def _new_layouts(components: Components, collection: Collection) -> Collection:

@@ -81,11 +81,16 @@ class BatchedEmbedder:
         self._cache_capacity = CACHE_BYTES // (4 * embedder.dimension)
         self.name: str = embedder.name
         self.revision: str = embedder.revision
+        self._former_revisions = frozenset(getattr(embedder, "former_revisions", ()))
         self.dimension: int = embedder.dimension
         self.distance: Distance = embedder.distance
         self.image_px: int = embedder.image_px
         self._text = embedder if isinstance(embedder, TextEmbedder) else None
         self.has_text: bool = self._text is not None
+
+    def compares_with(self, revision: str) -> bool:
+        """Whether vectors of this revision may be compared with those that it makes."""
+        return revision == self.revision or revision in self._former_revisions
 
     @contextmanager
     def places(self, count: int, *, query: bool = False) -> Iterator[int]:

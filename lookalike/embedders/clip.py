@@ -22,7 +22,7 @@ from PIL import Image
 from lookalike.embedders.embedder_errors import EmbedderBroken
 from lookalike.embedders.embedder_settings import ClipPrecision, ClipSettings
 from lookalike.embedders.exported import ExportedClip, ExportedClipWithText, file_name
-from lookalike.embedders.images.decoding import DECODING
+from lookalike.embedders.images.decoding import DECODINGS
 from lookalike.embedders.model_folder import find_folder, hash_folder
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
@@ -44,9 +44,10 @@ class Clip:
     name = NAME
     distance: Distance = "cosine"
 
-    def __init__(self, model: Any, revision: str) -> None:
+    def __init__(self, model: Any, revisions: Sequence[str]) -> None:
+        """`revisions`: the present one, then former ones."""
         self._model = model
-        self.revision = revision
+        self.revision, *self.former_revisions = revisions
         self.dimension: int = model.get_embedding_dimension()
         self.image_px = _image_px(model)
         self.batch_size = _CPU_BATCH if model.device.type == "cpu" else _GPU_BATCH
@@ -161,9 +162,9 @@ def _load_torch(folder: Path, weights: str, device: str, precision: ClipPrecisio
     modalities = network.modalities
     if "image" not in modalities:
         raise EmbedderBroken(f"{SETTING}: {folder} knows {', '.join(modalities)}, and no images")
-    parts = (weights, DECODING, PROCESSING, "torch", precision)
-    revision = fingerprint(*parts, network.get_embedding_dimension())
-    return (ClipWithText if "text" in modalities else Clip)(network, revision)
+    parts = (PROCESSING, "torch", precision, network.get_embedding_dimension())
+    revisions = [fingerprint(weights, decoding, *parts) for decoding in DECODINGS]
+    return (ClipWithText if "text" in modalities else Clip)(network, revisions)
 
 
 def _libraries() -> tuple[Any, Any]:

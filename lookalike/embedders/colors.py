@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import cielab
-from lookalike.embedders.images.decoding import DECODING
+from lookalike.embedders.images.decoding import DECODINGS
 from lookalike.embedders.protocol import Distance, Vector, Vectors, fingerprint
 
 NAME = "colors"
 DIMENSION = 128
+REVISIONS = [fingerprint(NAME, 1, decoding, DIMENSION) for decoding in DECODINGS]
 
 _SIDE_PX = 64
 # All in CIELAB units. Neighbours of the 128 colours are 18 apart at most.
@@ -38,7 +39,7 @@ class Colors:
     """128 numbers of length 1, none negative; cosine distance 0 (same) to 1 (none alike)."""
 
     name = NAME
-    revision = fingerprint(NAME, 1, DECODING, DIMENSION)
+    revision, *former_revisions = REVISIONS
     dimension = DIMENSION
     distance: Distance = "cosine"
     image_px = _SIDE_PX

@@ -26,14 +26,16 @@ log = logging.getLogger(__name__)
 
 NAME = "lite0-384"
 DIMENSION = 384
-REVISION = fingerprint(lite0.REVISION, "classifier-directions-1", DIMENSION)
+REVISIONS = [
+    fingerprint(network, "classifier-directions-1", DIMENSION) for network in lite0.REVISIONS
+]
 
 
 class Compact:
     """384 numbers of length 1; cosine distance."""
 
     name = NAME
-    revision = REVISION
+    revision, *former_revisions = REVISIONS
     dimension = DIMENSION
     distance: Distance = "cosine"
     image_px = lite0.IMAGE_PX
@@ -70,7 +72,7 @@ def load(cache_folder: Path) -> Compact:
     Raises as `lite0.load` does.
     """
     # Before the network: the memory that this takes is free again when the network is built.
-    directions = _directions(cache_folder / f"{NAME}-{REVISION}.npy")
+    directions = _directions(cache_folder / f"{NAME}-{Compact.revision}.npy")
     return Compact(lite0.load(cache_folder), directions)
 
 

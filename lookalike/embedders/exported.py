@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lookalike.embedders.images.decoding import DECODING
+from lookalike.embedders.images.decoding import DECODINGS
 from lookalike.embedders.protocol import Distance, TextEmbedder, Vectors, fingerprint
 from lookalike.embedders.sessions import open_session
 
@@ -75,8 +75,10 @@ class ExportedClip:
         self.tower = msgspec.json.decode(metadata[METADATA], type=Tower)
         self.dimension = self.tower.dimension
         self.image_px = self.tower.image_px
-        parts = (self.tower.weights, DECODING, PROCESSING, "onnxruntime", self.tower.precision)
-        self.revision = fingerprint(*parts, self.dimension)
+        parts = (PROCESSING, "onnxruntime", self.tower.precision, self.dimension)
+        self.revision, *self.former_revisions = (
+            fingerprint(self.tower.weights, decoding, *parts) for decoding in DECODINGS
+        )
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """RGB images of any size -> float32 of shape (n, dimension), each row of length 1."""

@@ -18,7 +18,7 @@ import onnxruntime
 from PIL import Image
 
 from lookalike.embedders.embedder_errors import EmbedderBroken
-from lookalike.embedders.images.decoding import DECODING
+from lookalike.embedders.images.decoding import DECODINGS
 from lookalike.embedders.images.fit import fit_to_square
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 from lookalike.embedders.sessions import open_session
@@ -37,16 +37,17 @@ DIMENSION = 1280
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 # Change it with anything that moves a vector and is not in the other parts of the revision.
 PREPROCESSING = "white-square-bicubic-1"
-REVISION = fingerprint(
-    WEIGHTS_SHA256, DECODING, PREPROCESSING, "onnxruntime-cpu-float32", DIMENSION
-)
+REVISIONS = [
+    fingerprint(WEIGHTS_SHA256, decoding, PREPROCESSING, "onnxruntime-cpu-float32", DIMENSION)
+    for decoding in DECODINGS
+]
 
 
 class Lite0:
     """1280 numbers of length 1; cosine distance. `session` is the graph of `lite0_graph.build`."""
 
     name = NAME
-    revision = REVISION
+    revision, *former_revisions = REVISIONS
     dimension = DIMENSION
     distance: Distance = "cosine"
     image_px = IMAGE_PX
@@ -74,7 +75,7 @@ def load(cache_folder: Path) -> Lite0:
 
     Raises `EmbedderBroken` if the weights are not those that the revision stands for.
     """
-    path = cache_folder / f"{NAME}-{REVISION}.onnx"
+    path = cache_folder / f"{NAME}-{Lite0.revision}.onnx"
     if path.exists():
         try:
             return Lite0(open_session(path))

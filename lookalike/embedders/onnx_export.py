@@ -152,7 +152,7 @@ def _compare(
 ) -> ExportReport:
     from lookalike.embedders.clip import Clip
 
-    original = Clip(network, "")
+    original = Clip(network, [""])
     one, torch_ms = _timed(original, images)
     other, exported_ms = _timed(exported, images)
     cosines = (one * other).sum(1)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lookalike.embedders import cielab
-from lookalike.embedders.images.decoding import DECODING
+from lookalike.embedders.images.decoding import DECODINGS
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "phash"
@@ -31,6 +31,7 @@ STRUCTURE_BITS = 64
 A_B_BITS = 27
 L_BITS = 10
 DIMENSION = STRUCTURE_BITS + 2 * A_B_BITS + L_BITS
+REVISIONS = [fingerprint(NAME, 1, decoding, DIMENSION) for decoding in DECODINGS]
 
 _SIDE_PX = 32
 _KEPT = 8
@@ -53,7 +54,7 @@ class PerceptualHash:
     """128 numbers, each 0 or 1; the Manhattan distance is the Hamming distance."""
 
     name = NAME
-    revision = fingerprint(NAME, 1, DECODING, DIMENSION)
+    revision, *former_revisions = REVISIONS
     dimension = DIMENSION
     distance: Distance = "manhattan"
     # Four times what the hash sees: a JPEG decoded smaller than that moves bits.

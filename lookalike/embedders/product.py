@@ -30,13 +30,17 @@ COLOUR_LENGTH = 0.5
 _MARGIN = 0.06
 _PROCESSING = "foreground-crop-1"
 _FOREGROUND = 0.5
+_REVISIONS = [
+    fingerprint(shape, colour, _PROCESSING, COLOUR_LENGTH)
+    for shape, colour in zip(compact.REVISIONS, colors.REVISIONS, strict=True)
+]
 
 
 class Product:
     """512 numbers of length 1; cosine distance: 0.8 parts the network's and 0.2 the colours'."""
 
     name = NAME
-    revision = fingerprint(compact.REVISION, colors.Colors.revision, _PROCESSING, COLOUR_LENGTH)
+    revision, *former_revisions = _REVISIONS
     dimension = DIMENSION
     distance: Distance = "cosine"
     image_px = lite0.IMAGE_PX

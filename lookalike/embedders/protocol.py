@@ -31,7 +31,8 @@ class Embedder(Protocol):
     precision, dimension. Two embedders with equal revisions may share a collection, others not.
 
     An embedder may also have `batch_size: int` (1 if missing), the most images that it wants in
-    one call, and `close()`, called once, at the end.
+    one call; `former_revisions`, a sequence of those whose vectors it may be compared with, since
+    few images have others by now; and `close()`, called once, at the end.
     """
 
     @property

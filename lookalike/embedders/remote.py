@@ -27,7 +27,7 @@ from PIL import Image
 
 from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderUnreachable
 from lookalike.embedders.embedder_settings import RemoteApi, RemoteSettings
-from lookalike.embedders.images.decoding import DECODING
+from lookalike.embedders.images.decoding import DECODINGS
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
 
 NAME = "remote"
@@ -83,7 +83,9 @@ class Remote:
             )
         self.dimension = found
         parts = (settings.api, settings.model, side, found)
-        self.revision = fingerprint(NAME, *parts, DECODING, _SENDING)
+        self.revision, *self.former_revisions = (
+            fingerprint(NAME, *parts, decoding, _SENDING) for decoding in DECODINGS
+        )
 
     def embed_images(self, images: Sequence[Image.Image]) -> Vectors:
         """RGB images of any size -> float32 of shape (n, dimension).

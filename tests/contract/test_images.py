@@ -12,6 +12,14 @@ from PIL import Image
 from lookalike.embedders.images.formats import FORMATS
 from tests.contract.answers import codes, ids, search
 from tests.contract.images import base64_of, encoded, opened
+from tests.embedders.images.profiles import (
+    ADOBE_RGB,
+    DISPLAY_P3,
+    cmyk_profile,
+    in_profile,
+    on_press,
+    rgb_profile,
+)
 from tests.file_server import FileServer
 from tests.service import Service
 
@@ -75,3 +83,21 @@ def test_a_redirect_within_what_is_allowed(
 ) -> None:
     url = file_server.redirect("/moved", file_server.add("/redirected.jpg", thumbnails["2"]))
     service.load(collection, [{"_id": "1", "_url": url}])
+
+
+def test_a_colour_is_itself_in_every_profile(service: Service) -> None:
+    green = (0x14, 0xA0, 0x3C)
+    plain = Image.new("RGB", (64, 64), green)
+    inks = Image.new("CMYK", (64, 64), on_press(green))
+    collection = service.collection(type="colors")
+    service.load(collection, [{"_id": "green", "_base64": base64_of(encoded(plain, "PNG"))}])
+    queries = [
+        encoded(in_profile(plain, profile, "RGB"), kind, icc_profile=profile)
+        for profile in (rgb_profile(ADOBE_RGB, 2.2), rgb_profile(DISPLAY_P3, 2.2))
+        for kind in ("JPEG", "PNG", "HEIF", "AVIF")
+    ]
+    queries.append(encoded(inks, "JPEG", icc_profile=cmyk_profile()))
+    queries.append(encoded(plain.convert("CMYK"), "JPEG"))
+    for data in queries:
+        answer = search(service, collection, {"_base64": base64_of(data)}, k=1)
+        assert answer["answer_distances"][0] <= 0.01

@@ -49,6 +49,9 @@ _ICON_ENTRY = struct.Struct("<BBBBHHII")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _HEIF_BRANDS = re.compile(rb".{4}ftyp(avi[fs]|hei[cxms]|hev[cx]|mif1|msf1)", re.DOTALL)
 _JPEG2000 = (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \r\n\x87\n")
+# A box `colr` that holds a profile: its method is 2 or 3, then precedence and approximation.
+_JPEG2000_PROFILE = re.compile(rb"(.{4})colr[\x02\x03]..", re.DOTALL)
+_JPEG2000_HEAD_BYTES = 4096
 # Where an SVG begins may stand behind a long list of entities.
 _SVG_HEAD_BYTES = 65_536
 
@@ -99,3 +102,11 @@ def without_icon_directory(data: bytes, max_pixels: int) -> bytes:
     if abs(width * height) // 2 > max_pixels:  # the mask below the image counts as height
         raise ImageTooLarge(f"the image has more than {max_pixels} pixels")
     return _ICON + struct.pack("<H", 1) + _ICON_ENTRY.pack(*entry[:6], len(image), 22) + image
+
+
+def profile_of_jpeg2000(data: bytes) -> bytes | None:
+    """The colour profile in the header, which Pillow leaves there."""
+    found = _JPEG2000_PROFILE.search(data, 0, _JPEG2000_HEAD_BYTES)
+    if found is None:
+        return None
+    return data[found.end() : found.start() + int.from_bytes(found[1])]
