@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from lookalike.embedders.images.formats import FORMATS
 from tests.contract.answers import codes, ids, search
@@ -101,3 +102,21 @@ def test_a_colour_is_itself_in_every_profile(service: Service) -> None:
     for data in queries:
         answer = search(service, collection, {"_base64": base64_of(data)}, k=1)
         assert answer["answer_distances"][0] <= 0.01
+
+
+@pytest.mark.parametrize("type_", ["photos", "products", "matching"])
+def test_white_drawings_on_nothing_are_no_duplicates(service: Service, type_: str) -> None:
+    shapes: dict[str, Callable[[ImageDraw.ImageDraw], None]] = {
+        "disc": lambda draw: draw.ellipse((60, 60, 240, 240), fill="white"),
+        "bar": lambda draw: draw.rectangle((20, 130, 280, 170), fill="white"),
+        "triangle": lambda draw: draw.polygon([(150, 40), (260, 250), (40, 250)], fill="white"),
+        "frame": lambda draw: draw.rectangle((30, 30, 270, 270), outline="white", width=12),
+    }
+    collection = service.collection(type=type_)
+    for name, shape in shapes.items():
+        image = Image.new("RGBA", (300, 300))
+        shape(ImageDraw.Draw(image))
+        record = {"_id": name, "_base64": base64_of(encoded(image, "PNG"))}
+        answer = service.answer("nearDupsInsert", collection, {"records": [record]})
+        assert answer["status"]["code"] == 210, answer
+    assert sorted(service.ids(collection)) == sorted(shapes)

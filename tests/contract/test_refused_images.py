@@ -69,6 +69,7 @@ DAMAGED = {
     "heic of 81 Mpx": claiming(encoded(Image.new("RGB", (64, 64)), "HEIF"), 9_000, 9_000),
     "avif of 3.6 Gpx": claiming(encoded(Image.new("RGB", (64, 64)), "AVIF"), 60_000, 60_000),
     "jpeg 2000 of 81 Mpx": claiming(encoded(Image.new("L", (64, 64)), "JPEG2000"), 9_000, 9_000),
+    "nothing to see": encoded(Image.new("RGBA", (64, 64)), "PNG"),
 }
 
 

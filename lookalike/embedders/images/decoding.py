@@ -24,12 +24,13 @@ from lookalike.embedders.images.formats import (
     profile_of_jpeg2000,
     without_icon_directory,
 )
+from lookalike.embedders.images.ground import put_on_ground
 from lookalike.embedders.images.image_errors import ImageError, ImageTooLarge, ImageUnreadable
 from lookalike.embedders.images.pixel_modes import scale_transparent_color, to_8_bits
 
 # A part of every revision, the present one first: add one with anything that moves a pixel that an
 # embedder sees. Former ones stay as long as most images have the same pixels by them, so that the
-# vectors may be compared: decode-1 passed over profiles.
+# vectors may be compared: decode-1 passed over profiles, and put all that is transparent on white.
 DECODINGS = ("decode-2", "decode-1")
 # A progressive JPEG passes over the whole image once a scan. Cameras and tools write about ten;
 # a file of 32 MiB can hold 300,000 empty ones, an hour of work.
@@ -59,11 +60,11 @@ def decode_image(
 ) -> Image.Image:
     """An RGB image in sRGB, upright, the first frame of several.
 
-    What was transparent is white. If the image has so many pixels, both sides have at least
-    `2 * image_px` of them, and the shorter one has at most twice that. Grey values of 16 bits keep
-    their upper 8; whole or real numbers of 32 bits are stretched from their least to their
-    greatest. With `crop` all that is said of that part of the upright image. Raises
-    `ImageUnreadable` or `ImageTooLarge`, nothing else.
+    What was transparent shows a ground: white, unless the drawing would be lost on it. If the image
+    has so many pixels, both sides have at least `2 * image_px` of them, and the shorter one has at
+    most twice that. Grey values of 16 bits keep their upper 8; whole or real numbers of 32 bits are
+    stretched from their least to their greatest. With `crop` all that is said of that part of the
+    upright image. Raises `ImageUnreadable` or `ImageTooLarge`, nothing else.
     """
     try:
         data = without_icon_directory(data, max_pixels)
@@ -103,15 +104,7 @@ def _decode_opened(
         image.load()
         upright = _upright(to_8_bits(image, least_px), _orientation(image))
     wanted = upright if part is None else part.cut(upright)
-    return _on_white(to_srgb(wanted, profile))
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        return image
-    white = Image.new("RGB", image.size, "white")
-    white.paste(image.convert("RGB"), mask=image.getchannel("A"))
-    return white
+    return put_on_ground(to_srgb(wanted, profile))
 
 
 def _unknown(data: bytes) -> ImageUnreadable:
