@@ -22,7 +22,8 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.point_layout import TAGS_VECTOR, VISUAL_VECTOR
-from lookalike.adapter.records.points import point_id, tag_vector, tags_of
+from lookalike.adapter.records.points import point_id
+from lookalike.adapter.records.record_tags import tag_vector, tags_of
 from lookalike.adapter.search.nearest import Hits
 
 BATCH = 1_000

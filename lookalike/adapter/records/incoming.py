@@ -20,8 +20,9 @@ from lookalike.adapter.records.bookkeeping import (
 )
 from lookalike.adapter.records.image_sources import Embed, Embedded, ImageSource
 from lookalike.adapter.records.point_writes import NamedVectors, usable_id
-from lookalike.adapter.records.points import Record, metadata, point_id, tag_vector, tags_of
+from lookalike.adapter.records.points import Record, metadata, point_id
 from lookalike.adapter.records.record_changes import UNSET
+from lookalike.adapter.records.record_tags import tag_vector, tags_of
 
 
 class Incoming(msgspec.Struct, eq=False):

@@ -1,4 +1,4 @@
-"""A user's record and the point that keeps it: ids, payload, tags, and what an answer shows.
+"""A user's record and the point that keeps it: ids, payload, and what an answer shows.
 
 A point keeps the record, less what carries image bytes, twice: as its own JSON text under our key
 (`RESERVED_KEY`), from which it is read, and field by field at the top level of its payload, for
@@ -10,16 +10,14 @@ exchange.
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
 import sys
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
-from qdrant_client import models
 
 from lookalike.adapter.collections.collection_settings import RECORD_TEXT_SINCE, Collection
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
@@ -143,32 +141,6 @@ class _Place:
             return "$"
         own = f"[{self.step}]" if isinstance(self.step, int) else f".{self.step[:100]}"
         return f"{self.outer}{own}"
-
-
-def tags_of(record: Mapping[str, Any]) -> frozenset[str]:
-    """The strings in the record's `tags`, duplicates removed; a field of another form has none."""
-    tags = record.get("tags")
-    if not isinstance(tags, list):
-        return frozenset()
-    return frozenset(tag for tag in tags if isinstance(tag, str))
-
-
-def tag_vector(tags: Iterable[str], *, by_rarity: bool = False) -> models.SparseVector | None:
-    """A set of n tags as a sparse vector with 1/sqrt(n) at each tag, None for no tags.
-
-    The dot product of two such vectors is the cosine of the tag sets. `by_rarity`: 1 at each tag,
-    for the product with the weights of `search.tags.make_tag_query`.
-    """
-    indices = sorted({tag_index(tag) for tag in tags})
-    if not indices:
-        return None
-    value = 1.0 if by_rarity else len(indices) ** -0.5
-    return models.SparseVector(indices=indices, values=[value] * len(indices))
-
-
-def tag_index(tag: str) -> int:
-    """The first 32 bits of its BLAKE2b hash, so that no vocabulary has to be kept."""
-    return int.from_bytes(hashlib.blake2b(tag.encode(), digest_size=4).digest(), "big")
 
 
 def shown_fields(fields_to_return: Sequence[str] | None) -> frozenset[str] | None:

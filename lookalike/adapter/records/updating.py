@@ -27,10 +27,9 @@ from lookalike.adapter.records.points import (
     point_id,
     shown,
     stored_record,
-    tag_vector,
-    tags_of,
 )
 from lookalike.adapter.records.record_changes import COLORS, Change, RecordState
+from lookalike.adapter.records.record_tags import tag_vector, tags_of
 
 UPDATE_ATTEMPTS = 20
 

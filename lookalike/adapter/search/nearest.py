@@ -14,8 +14,8 @@ from lookalike.adapter.records.points import (
     point_id,
     shown,
     stored_record,
-    tags_of,
 )
+from lookalike.adapter.records.record_tags import tags_of
 from lookalike.adapter.records.selection import EVERYTHING, Selection, Work
 from lookalike.adapter.search.grouping import PRODUCT_COUNT, Grouping, add_counts, find_groups
 from lookalike.adapter.search.hybrid import ByVectorAndTags

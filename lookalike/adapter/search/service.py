@@ -19,7 +19,8 @@ from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
 from lookalike.adapter.limits import Limits
 from lookalike.adapter.records.image_sources import EmbeddingPort
-from lookalike.adapter.records.points import Record, shown, shown_fields, tags_of
+from lookalike.adapter.records.points import Record, shown, shown_fields
+from lookalike.adapter.records.record_tags import tags_of
 from lookalike.adapter.records.selection import select
 from lookalike.adapter.search.distances import signed_distances
 from lookalike.adapter.search.facets import Facets, count_values

@@ -18,7 +18,7 @@ from qdrant_client import models
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records import listing
-from lookalike.adapter.records.points import tag_index, tag_vector
+from lookalike.adapter.records.record_tags import tag_index, tag_vector
 from lookalike.adapter.records.selection import EVERYTHING, Selection
 
 

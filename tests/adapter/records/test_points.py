@@ -1,4 +1,4 @@
-"""A record and the point that keeps it: ids, metadata, tags, and what an answer shows."""
+"""A record and the point that keeps it: ids, metadata, and what an answer shows."""
 
 from __future__ import annotations
 
@@ -25,9 +25,6 @@ from lookalike.adapter.records.points import (
     shown,
     shown_fields,
     stored_record,
-    tag_index,
-    tag_vector,
-    tags_of,
 )
 
 TEXT = st.text(max_size=20)
@@ -133,38 +130,6 @@ def test_size() -> None:
     with pytest.raises(RecordRefused, match="larger than"):
         metadata({"a": "é" * (MAX_METADATA_BYTES // 2)})
     metadata({"_base64": "x" * 10 * MAX_METADATA_BYTES})
-
-
-# Tags
-
-
-@given(st.lists(TEXT | st.none() | st.integers(), max_size=8))
-def test_tags_are_the_texts_each_once(tags: list[Any]) -> None:
-    assert tags_of({"tags": tags}) == {tag for tag in tags if isinstance(tag, str)}
-
-
-@pytest.mark.parametrize("record", [{}, {"tags": None}, {"tags": "red"}, {"tags": {"red": 1}}])
-def test_no_tags(record: dict[str, Any]) -> None:
-    assert tags_of(record) == frozenset()
-    assert tag_vector(tags_of(record)) is None
-
-
-@given(st.frozensets(TEXT, min_size=1, max_size=8), st.frozensets(TEXT, min_size=1, max_size=8))
-def test_the_product_of_tag_vectors_is_the_cosine_of_the_sets(
-    one: frozenset[str], other: frozenset[str]
-) -> None:
-    a, b = tag_vector(one), tag_vector(other)
-    assert a is not None
-    assert b is not None
-    assert a.indices == sorted(set(a.indices))
-    weights = dict(zip(b.indices, b.values, strict=True))
-    product = sum(v * weights.get(i, 0) for i, v in zip(a.indices, a.values, strict=True))
-    assert product == pytest.approx(len(one & other) / math.sqrt(len(one) * len(other)))
-
-
-def test_a_tag_s_index_never_changes() -> None:
-    assert tag_index("red") == 3333378283
-    assert 0 <= tag_index("") < 2**32
 
 
 # What is stored, and read back

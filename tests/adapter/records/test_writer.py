@@ -15,7 +15,8 @@ from lookalike.adapter.engines.embedded.supervisor import Supervisor
 from lookalike.adapter.errors import Unavailable
 from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 from lookalike.adapter.records import listing
-from lookalike.adapter.records.points import point_id, tag_vector
+from lookalike.adapter.records.points import point_id
+from lookalike.adapter.records.record_tags import tag_vector
 from tests.shelf import Shelf, described, vector_of
 
 

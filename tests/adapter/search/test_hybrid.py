@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lookalike.adapter.errors import InvalidRequest
-from lookalike.adapter.records.points import tag_vector, tags_of
+from lookalike.adapter.records.record_tags import tag_vector, tags_of
 from lookalike.adapter.search import hybrid
 from lookalike.adapter.search.tags import rarity
 from tests.adapter.search.conftest import Run
