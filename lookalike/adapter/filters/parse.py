@@ -12,6 +12,8 @@ from lookalike.adapter.filters.operators.table import OPERATORS, REFUSED
 from lookalike.adapter.filters.reading import Budget, JsonOperand, Location, read_fields
 from lookalike.adapter.filters.tree import Node, conjunction
 
+ORDERED: Final = frozenset({"$gt", "$gte", "$lt", "$lte"})
+
 _NAME: Final = re.compile(r"\$[A-Za-z]{1,24}")
 
 
@@ -65,6 +67,8 @@ class _Parser:
             if name not in OPERATORS:
                 where = "on a field" if name.startswith("$") else "beside operators"
                 raise there.refuse(_unknown(name, where))
+            if name in ORDERED and there.is_record_id and type(operand) in (int, float):
+                raise there.refuse("an _id is a text, and texts are not in the order of numbers")
             self.budget.count_nodes(1, there)
             children.append(OPERATORS[name].read(JsonOperand(operand, there, fields, self)))
         return conjunction(tuple(children))

@@ -35,6 +35,10 @@ MAX_PATH_CHARS: Final = 512
 MAX_STEPS: Final = 32
 MAX_PLACE_CHARS: Final = 200
 
+RECORD_ID: Final = ("_id",)
+EXACT_BELOW: Final = 2**53
+"""Doubles of whole numbers below this stand for one integer each."""
+
 _PLAIN: Final = re.compile(r"\$?[\w.-]+")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -46,6 +50,13 @@ class Location:
     path: Path
     place: str
     depth: int
+    in_element: bool = False
+    """Whether the path begins at an element of an array, and not at the record."""
+
+    @property
+    def is_record_id(self) -> bool:
+        """Whether the path is that of a record's `_id`: an `_id` further in is a field."""
+        return self.path == RECORD_ID and not self.in_element
 
     def at(self, step: str) -> Location:
         plain = _PLAIN.fullmatch(step) is not None
@@ -68,7 +79,7 @@ class Location:
         return replace(self, path=path)
 
     def of_element(self) -> Location:
-        return replace(self, path=())
+        return replace(self, path=(), in_element=True)
 
     def deeper(self) -> Location:
         if self.depth >= MAX_DEPTH:
@@ -104,6 +115,8 @@ class Budget:
 
     def read_value(self, value: object, location: Location) -> Frozen:
         """A value to compare with, frozen. Its own keys are no operators."""
+        if location.is_record_id:
+            value = _stored_id(value)
         self._check_value(value, location, location.depth)
         return freeze(value)
 
@@ -132,6 +145,13 @@ class Budget:
             if key.startswith("$"):
                 raise location.refuse(refusal_inside_value(key))
             self._check_value(item, location, depth)
+
+
+def _stored_id(value: object) -> object:
+    """An integer as the text that `_id`s are stored as; all else as it is."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_BELOW:
+        value = int(value)
+    return str(value) if type(value) is int else value
 
 
 def _check_number(value: object, location: Location) -> None:

@@ -45,10 +45,11 @@ def _read_element(source: JsonOperand) -> Node:
     """Operators for the element itself, or a filter on its fields."""
     location, descent = source.location, source.descent
     fields = read_fields(source.value, location, "the operand of $elemMatch")
+    of_element = location.of_element()
     if any(key.startswith("$") and key not in LOGICAL for key in fields):
-        of_element = descent.read_operators(source.value, location.of_element())
-        return ElemMatch(source.path, of_element, objects=False)
-    return ElemMatch(source.path, descent.read_filter(source.value, location), objects=True)
+        operators = descent.read_operators(source.value, of_element)
+        return ElemMatch(source.path, operators, objects=False)
+    return ElemMatch(source.path, descent.read_filter(source.value, of_element), objects=True)
 
 
 def _read_size(source: JsonOperand) -> Node:
