@@ -24,7 +24,7 @@ from litestar.types import (
 from lookalike import __version__
 from lookalike.adapter import deadline
 from lookalike.adapter.errors import LookalikeError
-from lookalike.api import error_responses, request_paths
+from lookalike.api import error_responses, ignored_fields, request_paths
 from lookalike.api.auth import tokens_from
 from lookalike.api.dependencies import DEPENDENCIES, check_token
 from lookalike.api.envelopes import mirror_status
@@ -61,6 +61,7 @@ class LookalikeApp(Litestar):
     ) -> None:
         if scope["type"] == ScopeType.HTTP:
             deadline.start(self.http_settings.request_timeout_s)
+            ignored_fields.forget()
             request = cast(HTTPScope, scope)
             asked = request["path"]
             request["path"], prefix = request_paths.canonical(

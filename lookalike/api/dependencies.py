@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from litestar import Request
@@ -19,7 +19,7 @@ from lookalike.adapter.collections.service import CollectionService
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from lookalike.api import request_paths
 from lookalike.api.auth import Grant
-from lookalike.api.bodies import decode_body
+from lookalike.api.bodies import collection_in_headers, decode_body
 from lookalike.api.schemas import OfCollection
 
 log = logging.getLogger("lookalike")
@@ -77,7 +77,7 @@ async def find_named_collection(
     """
     grant: Grant = request.scope["state"]["grant"]
     prefix: str | None = request.scope["state"]["prefix"]
-    if named := _named_by(request.headers) or await _named_in_body(request):
+    if named := collection_in_headers(request.headers) or await _named_in_body(request):
         return await find_collection(collections, named, grant)
     if named := request.app.state.collections_by_prefix.get(prefix):
         try:
@@ -88,11 +88,6 @@ async def find_named_collection(
     if named := grant.only_collection:
         return await find_collection(collections, named, grant)
     return None
-
-
-def _named_by(headers: Mapping[str, str]) -> str | None:
-    """An id in `collection-id`, or a name in the older `collection`."""
-    return headers.get("collection-id") or headers.get("collection")
 
 
 async def _named_in_body(request: AnyRequest) -> str | None:

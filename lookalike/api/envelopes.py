@@ -18,6 +18,7 @@ from lookalike.adapter.records.service import Found
 from lookalike.adapter.search.nearest import Hits
 from lookalike.adapter.search.query_vectors import Described
 from lookalike.adapter.search.service import RankedRecords
+from lookalike.api import ignored_fields
 from lookalike.api.schemas import Answer, Status
 
 OK = (200, "OK")
@@ -35,12 +36,19 @@ FULL = (CapacityExceeded.CODE, "hard capacity exceeded")
 
 
 class Clock:
-    """Started when a request is handled; answers the milliseconds since then."""
+    """Started when a request is handled; answers the milliseconds since then.
+
+    The statistics of an answer also name the fields of the request that were ignored.
+    """
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
+        self._ignored = ignored_fields.names()
 
-    def statistics(self, **more: Any) -> dict[str, Any]:
+    def statistics(self, *, ignored: Sequence[str] = (), **more: Any) -> dict[str, Any]:
+        """`ignored`: what was, beside fields that the method does not know."""
+        if names := [*self._ignored, *ignored]:
+            more["ignored"] = names
         return {"OperationTime": round((time.perf_counter() - self._start) * 1000), **more}
 
 

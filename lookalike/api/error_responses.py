@@ -21,6 +21,7 @@ from lookalike.adapter.errors import (
     Unavailable,
 )
 from lookalike.api.dependencies import AnyRequest
+from lookalike.api.envelopes import Clock
 
 log = logging.getLogger("lookalike")
 
@@ -61,7 +62,7 @@ def _outcome(request: AnyRequest, error: LookalikeError) -> Response[Any]:
     """An answer of the search engine that has nothing in it: the records are not found."""
     content = {
         "status": {"code": error.code, "text": error.text},
-        "statistics": {"OperationTime": 0},
+        "statistics": Clock().statistics(),
         "answer_records": [],
         "answer_distances": [],
         "answer_count": 0,

@@ -1,6 +1,7 @@
 """Bodies in the provider's words; those of searches are in `adapter.search.request`.
 
-Unknown fields are ignored and null stands for "not given": clients send both.
+Unknown fields are ignored, and named in the answer (`ignored_fields`); null stands for "not given".
+Clients send both.
 """
 
 from __future__ import annotations
@@ -83,8 +84,6 @@ class AllIds(Body):
 class NearDuplicatesInsert(Fetching, kw_only=True):
     records: list[Record]
     radius: Radius | None = None
-    cand_set_size: Count | None = None
-    """Accepted and not needed: the search for duplicates is exact."""
     fields_to_return: list[str] | None = None
 
 
@@ -119,6 +118,8 @@ class ProductSearch(Fetching, kw_only=True):
 class Authorize(Body):
     service: str | None = None
     service_name: str | None = None
+    call_type: str | None = None
+    """What clients say that the call is for; there is only one answer."""
 
 
 class AsynchronousRequest(Body):

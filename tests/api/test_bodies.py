@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lookalike.adapter.collections.collection_settings import CollectionChange, CollectionSettings
 from lookalike.adapter.errors import InvalidRequest
 from lookalike.adapter.search import request
-from lookalike.adapter.search.request import SearchRequest
+from lookalike.adapter.search.request import FacetRequest, RankRequest, SearchRequest
 from lookalike.api import schemas
 from lookalike.api.bodies import convert_body, decode_body
 
@@ -102,7 +102,15 @@ def test_an_empty_body_is_an_empty_object(kind: type[schemas.Body]) -> None:
 @pytest.mark.parametrize(
     ("body", "place"),
     [
-        (b'{"k": "5"}', "$.k"),
+        (b'{"k": "five"}', "$.k"),
+        (b'{"k": "5.5"}', "$.k"),
+        (b'{"k": "-1"}', "$.k"),
+        (b'{"k": "1' + b"0" * 5000 + b'"}', "$.k"),
+        (b'{"k": 1e300}', "$.k"),
+        (b'{"k": ""}', "$.k"),
+        (b'{"k": true}', "$.k"),
+        (b'{"filter": [1]}', "$.filter"),
+        (b'{"fields_to_return": {}}', "$.fields_to_return"),
         (b'{"query_record": 1}', "$.query_record"),
         (b'{"fields_to_return": ["a", 1]}', "$.fields_to_return[1]"),
         (b"[]", "$"),
@@ -121,3 +129,43 @@ def test_unknown_and_null_fields() -> None:
     assert read.k is None
     with pytest.raises(InvalidRequest):
         decode_body(b'{"name": "x", "unknown": 1}', CollectionSettings)
+
+
+INTEGERS: list[tuple[type[msgspec.Struct], str]] = [
+    (SearchRequest, "k"),
+    (SearchRequest, "from"),
+    (SearchRequest, "group_size"),
+    (RankRequest, "k"),
+    (FacetRequest, "limit"),
+    (schemas.Random, "count"),
+    (schemas.Random, "seed"),
+    (CollectionChange, "capacity"),
+]
+
+
+@pytest.mark.parametrize("sent", ["5", "5.0", '"5"', "5e0"])
+@pytest.mark.parametrize(("kind", "field"), INTEGERS, ids=str)
+def test_an_integer_in_the_form_of_other_languages(
+    kind: type[msgspec.Struct], field: str, sent: str
+) -> None:
+    required = '"query_record": {}, "records": [], "field": "x", '
+    read = decode_body(
+        f'{{{required if kind in (RankRequest, FacetRequest) else ""}"{field}": {sent}}}'.encode(),
+        kind,
+    )
+    value = getattr(read, {"from": "from_"}.get(field, field))
+    assert type(value) is int
+    assert value == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        (SearchRequest, "filter"),
+        (schemas.DeleteByFilter, "filter"),
+        (SearchRequest, "query_record"),
+    ],
+    ids=str,
+)
+def test_an_empty_object_in_the_form_of_php(kind: type[msgspec.Struct], field: str) -> None:
+    assert getattr(decode_body(f'{{"{field}": []}}'.encode(), kind), field) == {}

@@ -1,0 +1,123 @@
+"""Every part of a request is used, refused, or named as ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ximilar.client import search as clients
+
+from tests.contract.answers import ids
+from tests.contract.conftest import NewServer
+from tests.contract.palette import COLOURS, paint
+from tests.service import Service
+
+RED = {"query_record": {"_id": "red"}}
+RECORDS = {"records": [{"_id": "red"}]}
+
+METHODS: dict[str, dict[str, Any]] = {
+    "insert": {"records": [paint("red")]},
+    "nearDupsInsert": {"records": [paint("red")]},
+    "update": {"records": [{"_id": "red"}]},
+    "delete": {"records": [{"_id": "nobody"}]},
+    "deleteByFilter": {"filter": {"_id": "nobody"}},
+    "get": RECORDS,
+    "random": {},
+    "allRecords": {},
+    "allRecords?size=3": {},
+    "allIDs": {},
+    "visualKNN": RED,
+    "visualTagsKNN": RED,
+    "visualRange": RED | {"radius": 1},
+    "visualRankRecords": RED | RECORDS,
+    "nearDuplicates": RED,
+    "text": {"query_record": {"_text_data": "red"}},
+    "descriptor": RECORDS,
+    "facets": {"field": "hex"},
+    "visual_hash": RECORDS,
+    "remove_duplicates": RECORDS,
+    "rank_images": {"query_record": paint("red"), "records": [paint("red")]},
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_does_not_know_is_named(method: str, service: Service, paints: str) -> None:
+    unknown = {"custom_flow": "x", "filtr": {"a": 1}, "extract_tags": False, "something": None}
+    answer = service.answer(method, paints, METHODS[method] | unknown)
+    assert answer["statistics"]["ignored"] == ["custom_flow", "extract_tags", "filtr"]
+    assert "ignored" not in service.answer(method, paints, METHODS[method])["statistics"]
+
+
+def test_what_only_other_methods_know_is_named(service: Service, paints: str) -> None:
+    for method, body, named in (
+        ("visualKNN", {"records": []}, ["records"]),
+        ("nearDuplicates", {"cand_set_size": 100}, ["cand_set_size"]),
+        ("visualRankRecords", {"from": 1, "diversity": 0.5}, ["diversity", "from"]),
+        ("allRecords", {"size": 3, "page": 1, "k": 2}, ["k", "page", "size"]),
+        ("get", {"filter": {}}, ["filter"]),
+    ):
+        answer = service.answer(method, paints, METHODS[method] | body)
+        assert answer["statistics"]["ignored"] == named
+
+
+def test_also_where_nothing_is_found(service: Service, paints: str) -> None:
+    answer = service.answer("visualKNN", paints, {"query_record": {"_id": "nobody"}, "x": 1})
+    assert answer["status"]["code"] == 404
+    assert answer["statistics"]["ignored"] == ["x"]
+
+
+def test_many_and_long_names_are_shortened(service: Service, paints: str) -> None:
+    body = METHODS["get"] | {f"{n:03}" + "x" * 1000: n for n in range(500)}
+    named = service.answer("get", paints, body)["statistics"]["ignored"]
+    assert len(named) == 21
+    assert named[-1] == "…"
+    assert max(map(len, named)) < 100
+
+
+def test_the_log_names_them_once(new_server: NewServer) -> None:
+    server = new_server()
+    server.start()
+    service = Service(server.url)
+    collection = service.collection(embedder="phash", name="empty")
+    for _ in range(3):
+        service.answer("random", collection, {"odd\nname": 1, "custom_flow": "secret"})
+    service.close()
+    log = server.stop()
+    lines = [line for line in log.splitlines() if "custom_flow" in line]
+    assert len(lines) == 1
+    assert r"random ignores" in lines[0]
+    assert r"odd\nname" in lines[0]
+    assert "secret" not in log
+
+
+def test_through_the_official_client(service: Service, image: str) -> None:
+    collection = service.collection(type="fashion")
+    client = clients.SimilarityFashionClient(
+        token="any",
+        collection_id=collection,
+        endpoint=f"{service.url}/localhost/similarity/fashion/v2/",
+    )
+    record = {"_id": "1", "_base64": image, "noresize": True}
+    assert "ignored" not in client.insert([record])["statistics"]
+    record["_id"] = "2"
+    answer = client.insert([record], extract_tags=True)
+    assert answer["status"]["code"] == 210
+    assert answer["statistics"]["ignored"] == ["extract_tags"]
+
+
+# Values in the form of other languages
+
+
+def test_numbers_and_objects_as_other_languages_write_them(service: Service, paints: str) -> None:
+    plain = service.answer("visualKNN", paints, RED | {"k": 5, "from": 1})
+    for body in ({"k": 5.0, "from": "1"}, {"k": "5", "from": 1.0, "filter": []}):
+        assert ids(service.answer("visualKNN", paints, RED | body)) == ids(plain)
+    assert service.answer("random", paints, {"count": "3", "filter": []})["answer_count"] == 3
+    assert service.answer("allRecords", paints, {"filter": []})["answer_count"] == len(COLOURS)
+    ranked = {"records": [{"_id": "red"}, {"_id": "blue"}], "k": 1.0}
+    assert service.answer("visualRankRecords", paints, RED | ranked)["answer_count"] == 1
+    facets = service.answer("facets", paints, {"field": "hex", "limit": "2", "filter": []})
+    assert len(facets["facets"]) == 2
+    for size, page in (("3", "1"), ("3.0", "1.0")):
+        answer = service.answer(f"allRecords?size={size}&page={page}", paints, {})
+        assert answer["answer_count"] == 3
