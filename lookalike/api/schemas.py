@@ -89,21 +89,22 @@ class NearDuplicatesInsert(Fetching, kw_only=True):
 
 class Hash(Fetching, kw_only=True):
     records: list[Record]
-    hash_type: str | None = None
+    hash_type: str | list[str] | None = None
+    """The kind or the kinds of hash."""
 
 
 class RemoveDuplicates(Fetching, kw_only=True):
     records: list[Record]
     radius: Radius | None = None
     """Bits that may differ in images taken for the same."""
-    hash_type: str | None = None
+    hash_type: str | list[str] | None = None
 
 
 class RankImages(Fetching, kw_only=True):
     query_record: Record
     records: list[Record]
     fields_to_return: list[str] | None = None
-    hash_type: str | None = None
+    hash_type: str | list[str] | None = None
 
 
 class ProductSearch(Fetching, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from ximilar.client import search as clients
 
 from tests.contract.answers import ids
@@ -30,8 +31,9 @@ def test_image_matching_without_a_collection(service: Service) -> None:
     assert [r["_id"] for r in hashes] == ["1", "broken", "1 again", "2"]
     assert hashes[1]["_status"]["code"] == 422
     assert len(bytes.fromhex(hashes[0]["_visual_hash"]["bmh1"])) == 16
-    named = call("visual_hash", {"records": records[:1], "hash_type": "mine"})["records"]
-    assert named[0]["_visual_hash"] == {"mine": hashes[0]["_visual_hash"]["bmh1"]}
+    for kinds in ("bmh1", ["bmh1"], [], None):
+        again = call("visual_hash", {"records": records, "hash_type": kinds})["records"]
+        assert again == hashes
 
     merged = call("remove_duplicates", {"records": records})
     assert [r["_ids"] for r in merged["answer_records"]] == [["1", "1 again"], ["2"]]
@@ -49,6 +51,15 @@ def test_image_matching_without_a_collection(service: Service) -> None:
         "rank_images", None, {"query_record": records[1], "records": records}, "image_matching"
     )
     assert response.status_code == 400
+
+
+@pytest.mark.parametrize("method", ["visual_hash", "remove_duplicates", "rank_images"])
+def test_a_kind_of_hash_that_is_not_computed_is_refused(method: str, service: Service) -> None:
+    body = {"records": [{"_base64": image_of(1)}], "query_record": {"_base64": image_of(1)}}
+    for kinds, place in (("phash", "$.hash_type"), (["bmh1", "mine"], "$.hash_type[1]")):
+        answer = service.call(method, None, body | {"hash_type": kinds}, "image_matching")
+        assert answer.status_code == 400
+        assert answer.json()["status"]["place"] == place
 
 
 def test_image_matching_with_a_collection_through_the_official_client(service: Service) -> None:
