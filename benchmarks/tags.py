@@ -51,7 +51,7 @@ async def _measure(data: Data, stored: list[set[str]], asked: list[set[str]]) ->
             async def ask(number: int) -> Hits:
                 query = Query(
                     vectors=(data.queries[number].tolist(),),
-                    tags=frozenset(asked[number]),
+                    tags=dict.fromkeys(asked[number], 1.0),
                     tag_weight=weight,
                     k=K,
                 )

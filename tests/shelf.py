@@ -214,11 +214,13 @@ def same_ranking(found: Ranked, expected: Mapping[str, float], within: float = 3
         assert abs(distance - expected[id_]) <= within, id_
 
 
-def tag_distance(query: set[str], stored: set[str]) -> float:
-    """One minus the cosine of the sets."""
+def tag_distance(query: Mapping[str, float], stored: Mapping[str, float]) -> float:
+    """One minus the cosine of the weights of the tags."""
     if not query or not stored:
         return 1.0
-    return 1.0 - len(query & stored) / float(np.sqrt(len(query) * len(stored)))
+    lengths = [np.sqrt(sum(weight**2 for weight in tags.values())) for tags in (query, stored)]
+    shared = sum(weight * stored.get(tag, 0.0) for tag, weight in query.items())
+    return 1.0 - shared / float(lengths[0] * lengths[1])
 
 
 def images(n: int, dimension: int = 8, copies: float = 0.3, seed: int = 0) -> Matrix:

@@ -124,8 +124,9 @@ def _limit_fetches(timeout_s: float | None, most_s: float) -> None:
     deadline.limit_fetches(timeout_s)
 
 
-def collection_in_headers(headers: Mapping[str, str]) -> str | None:
-    """An id in `collection-id`, or a name in the older `collection`."""
+def named_in_headers(headers: Mapping[str, str]) -> str | None:
+    """The collection of a request: an id in `collection-id`, or a name in the older `collection`.
+    Only without them it is looked for in the body."""
     return headers.get("collection-id") or headers.get("collection")
 
 
@@ -139,7 +140,7 @@ class JsonBody(AbstractDTO[T]):
     def decode_bytes(self, value: bytes) -> T:
         body = decode_body(value, self.model_type)
         known = self.model_type.__struct_encode_fields__
-        if collection_in_headers(self.asgi_connection.headers) is None:
+        if named_in_headers(self.asgi_connection.headers) is None:
             known += OfCollection.__struct_encode_fields__
         ignored_fields.note(value, known, self.asgi_connection.scope["path"])
         settings: Settings = self.asgi_connection.app.state.settings

@@ -19,7 +19,7 @@ from lookalike.adapter.collections.service import CollectionService
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from lookalike.api import request_paths
 from lookalike.api.auth import Grant
-from lookalike.api.bodies import collection_in_headers, decode_body
+from lookalike.api.bodies import decode_body, named_in_headers
 from lookalike.api.schemas import OfCollection
 
 log = logging.getLogger("lookalike")
@@ -77,7 +77,7 @@ async def find_named_collection(
     """
     grant: Grant = request.scope["state"]["grant"]
     prefix: str | None = request.scope["state"]["prefix"]
-    if named := collection_in_headers(request.headers) or await _named_in_body(request):
+    if named := named_in_headers(request.headers) or await _named_in_body(request):
         return await find_collection(collections, named, grant)
     if named := request.app.state.collections_by_prefix.get(prefix):
         try:

@@ -111,7 +111,7 @@ def found(named: Found, clock: Clock, *, all_found: tuple[int, str]) -> Answer:
 
 def hits(outcome: Hits, clock: Clock) -> Answer:
     statistics = answered_by(outcome.collection) | residual(outcome.residual_records)
-    result = answer(OK, outcome.records, clock, **statistics)
+    result = answer(OK, outcome.records, clock, ignored=outcome.ignored, **statistics)
     result.answer_distances = outcome.distances
     return result
 

@@ -26,7 +26,7 @@ def test_stored_and_other_records_are_ranked_together(service: Service, paints: 
     }
     answer = service.answer("visualRankRecords", paints, body)
     assert answer["answer_records"] == [
-        {"name": "a picture"},
+        {"_index": 1, "name": "a picture"},
         {"_id": "rose", "hex": "given", "tags": ["warm", "soft"], "kind": "a"},
         {"_id": "blue", "hex": "BLUE", "note": "mine"},
     ]
@@ -44,6 +44,17 @@ def test_stored_and_other_records_are_ranked_together(service: Service, paints: 
         {"query_record": {"_id": "red"}, "records": [{"_id": "rose", "_file": "r.png", "x": 1}]},
     )
     assert default["answer_records"] == [{"_id": "rose", "_file": "r.png"}]
+    bare = service.answer("visualRankRecords", paints, body | {"fields_to_return": []})
+    assert bare["answer_records"] == [{"_index": 1}, {"_id": "rose"}, {"_id": "blue"}]
+    for filter_, left in (
+        ({"hex": "given"}, ["rose"]),
+        ({"note": "mine", "hex": "BLUE"}, ["blue"]),
+        ({"name": {"$exists": False}}, ["rose", "blue"]),
+        ({}, [None, "rose", "blue"]),
+    ):
+        answer = service.answer("visualRankRecords", paints, body | {"filter": filter_})
+        assert [record.get("_id") for record in answer["answer_records"]] == left
+        assert len(answer["skipped_records"]) == 3
 
 
 def test_near_duplicates(service: Service, paints: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from ximilar.client import search as clients
 
 from tests.contract.answers import ids
 from tests.contract.conftest import NewServer
-from tests.contract.palette import COLOURS, paint
+from tests.contract.palette import COLOURS, distance, nearest_to, paint, png
+from tests.file_server import FileServer
 from tests.service import Service
 
 RED = {"query_record": {"_id": "red"}}
@@ -50,7 +52,7 @@ def test_what_a_method_does_not_know_is_named(method: str, service: Service, pai
 
 def test_what_only_other_methods_know_is_named(service: Service, paints: str) -> None:
     for method, body, named in (
-        ("visualKNN", {"records": []}, ["records"]),
+        ("visualKNN", {"tag_weight": 0.5, "records": []}, ["records", "tag_weight"]),
         ("nearDuplicates", {"cand_set_size": 100}, ["cand_set_size"]),
         ("visualRankRecords", {"from": 1, "diversity": 0.5}, ["diversity", "from"]),
         ("allRecords", {"size": 3, "page": 1, "k": 2}, ["k", "page", "size"]),
@@ -121,3 +123,89 @@ def test_numbers_and_objects_as_other_languages_write_them(service: Service, pai
     for size, page in (("3", "1"), ("3.0", "1.0")):
         answer = service.answer(f"allRecords?size={size}&page={page}", paints, {})
         assert answer["answer_count"] == 3
+
+
+def test_an_empty_image_is_none(service: Service, file_server: FileServer) -> None:
+    collection = service.collection(embedder="palette")
+    url = file_server.add("/empty-base64.png", base64.b64decode(png(COLOURS["teal"])))
+    records = [
+        {"_id": "a", "_url": url, "_base64": ""},
+        {"_id": "b", "_url": "", "_base64": png(COLOURS["teal"])},
+        {"_id": "c", "_url": "", "_base64": ""},
+    ]
+    answer = service.answer("insert", collection, {"records": records})
+    assert ids(answer) == ["a", "b"]
+    assert answer["skipped_records"][0]["_reason"]["status"]["code"] == 400
+    query = {"_url": url, "_base64": "", "_text_data": ""}
+    answer = service.answer("visualKNN", collection, {"query_record": query})
+    assert answer["answer_distances"] == [0.0, 0.0]
+
+
+def test_no_fields_are_the_id_alone(service: Service) -> None:
+    collection = service.collection(embedder="palette")
+    body = {"records": [paint("red")], "fields_to_return": []}
+    assert service.answer("insert", collection, body)["answer_records"] == [{"_id": "red"}]
+    changed = {"records": [{"_id": "red", "x": 1}], "fields_to_return": []}
+    assert service.answer("update", collection, changed)["answer_records"] == [{"_id": "red"}]
+    ranked = RED | {"records": [{"_id": "red", "_file": "f"}], "fields_to_return": []}
+    answer = service.answer("visualRankRecords", collection, ranked)
+    assert answer["answer_records"] == [{"_id": "red"}]
+
+
+# Filters on `_id`
+
+
+def test_an_integer_is_an_id_in_filters_too(service: Service, image: str) -> None:
+    collection = service.collection()
+    service.load(collection, [{"_id": n, "_base64": image} for n in range(1, 6)])
+    for filter_, expected in (
+        ({"_id": {"$nin": [1, 2]}}, ["3", "4", "5"]),
+        ({"_id": 3}, ["3"]),
+        ({"_id": {"$ne": 3}}, ["1", "2", "4", "5"]),
+        ({"_id": {"$not": {"$in": [3, "4"]}}}, ["1", "2", "5"]),
+        ({"$or": [{"_id": 1}, {"$and": [{"_id": {"$all": [2]}}]}]}, ["1", "2"]),
+    ):
+        body = {"query_record": {"_id": 1}, "filter": filter_}
+        assert sorted(ids(service.answer("visualKNN", collection, body))) == expected
+        assert sorted(ids(service.answer("allRecords", collection, body))) == expected
+    deleted = service.answer("deleteByFilter", collection, {"filter": {"_id": {"$in": [4, 5]}}})
+    assert sorted(ids(deleted)) == ["4", "5"]
+
+
+# Queries in several parts
+
+
+def test_query_record_without_content_beside_others_hurts_nothing(
+    service: Service, paints: str
+) -> None:
+    several = {"query_records": [{"_id": "red"}]}
+    records: list[Any] = [{}, [], {"note": "mine"}, {"_id": None, "_url": ""}]
+    for record in records:
+        answer = service.answer("visualKNN", paints, several | {"query_record": record})
+        assert ids(answer) == nearest_to("red")
+
+
+def test_a_radius_on_another_scale_inserts_nothing(service: Service) -> None:
+    collection = service.collection(embedder="palette")
+    body = {"records": [paint("red"), paint("blue")], "radius": 5.0}
+    answer = service.call("nearDupsInsert", collection, body)
+    assert answer.status_code == 400
+    assert answer.json()["status"]["place"] == "$.radius"
+    assert service.ids(collection) == []
+
+
+def test_the_whole_scale_is_a_radius(service: Service, paints: str) -> None:
+    answer = service.answer("visualRange", paints, RED | {"radius": 2})
+    assert answer["answer_count"] == len(COLOURS)
+    assert answer["answer_distances"][-1] == pytest.approx(
+        max(distance("red", name) for name in COLOURS), abs=2e-6
+    )
+
+
+def test_a_collection_in_the_body_is_named_only_where_a_header_goes_before(
+    service: Service, paints: str
+) -> None:
+    body = {"collection_id": paints, "count": 1}
+    assert "ignored" not in service.call("random", None, body).json()["statistics"]
+    answer = service.answer("random", paints, body)
+    assert answer["statistics"]["ignored"] == ["collection_id"]

@@ -83,7 +83,7 @@ async def check_moved(engine: Engine, old: Collection, numbers: Sequence[int]) -
     assert hits.records[0]["_id"] == f"r{numbers[0]}"
     hybrid = Query(
         vectors=(new_vector(numbers[1]),),
-        tags=frozenset(record(numbers[1])["tags"]),
+        tags=dict.fromkeys(record(numbers[1])["tags"], 1.0),
         tag_weight=0.5,
         k=30,
     )

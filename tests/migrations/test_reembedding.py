@@ -105,7 +105,9 @@ async def test_unreadable_records_are_listed_and_can_be_given_again(
         await find_nearest(engine, done, Query(record_id="r201", k=1))
     everything = await find_nearest(engine, done, Query(vectors=(new_vector(200),), k=1000))
     assert len(everything.records) == COUNT + 1
-    tagged = Query(vectors=(new_vector(200),), k=1000, tags=frozenset("abc"), tag_weight=0.5)
+    tagged = Query(
+        vectors=(new_vector(200),), k=1000, tags=dict.fromkeys("abc", 1.0), tag_weight=0.5
+    )
     assert len((await find_nearest(engine, done, tagged)).records) == COUNT + 1
 
     given.write_bytes(msgspec.json.encode({"_id": "r201", "_url": "image://201"}))

@@ -16,6 +16,7 @@ from lookalike.adapter.filters import SHADOW_KEY, engine_value, shadow_tokens
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records.image_sources import Crop
 from lookalike.adapter.records.points import RECORD_TEXT, Record
+from lookalike.adapter.records.record_tags import TAG_NAMES, unlisted_tags
 
 WRITE_TOKEN = "write"
 WRITE_TOKEN_PATH = f"{RESERVED_KEY}.{WRITE_TOKEN}"
@@ -37,6 +38,9 @@ def stored_payload(record: Record, bookkeeping: Mapping[str, Any]) -> Record:
         SHADOW_KEY: shadow_tokens(record),
         RECORD_TEXT: msgspec.json.encode(record).decode(),
     }
+    own.pop(TAG_NAMES, None)
+    if names := unlisted_tags(record):
+        own[TAG_NAMES] = names
     fields: Record = engine_value(record)
     return fields | {RESERVED_KEY: own}
 

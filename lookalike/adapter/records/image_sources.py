@@ -25,12 +25,13 @@ class ImageSource(msgspec.Struct, frozen=True):
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> ImageSource | None:
-        """None where the record names no image. Raises RecordRefused for one of a wrong type."""
+        """None where the record names no image, and an empty text names none. Raises RecordRefused
+        for one of a wrong type."""
         url, base64 = record.get("_url"), record.get("_base64")
         for name, value in (("_url", url), ("_base64", base64)):
             if value is not None and not isinstance(value, str):
                 raise RecordRefused(400, f"{name} must be a string")
-        return cls(url, base64, crop_of(record)) if url or base64 else None
+        return cls(url or None, base64 or None, crop_of(record)) if url or base64 else None
 
 
 def crop_of(record: Mapping[str, Any]) -> Crop | None:

@@ -22,7 +22,7 @@ from lookalike.adapter.records.image_sources import Embed, Embedded, ImageSource
 from lookalike.adapter.records.point_writes import NamedVectors, usable_id
 from lookalike.adapter.records.points import Record, metadata, point_id
 from lookalike.adapter.records.record_changes import UNSET
-from lookalike.adapter.records.record_tags import tag_vector, tags_of
+from lookalike.adapter.records.record_tags import check_tags, tag_vector, tags_of
 
 
 class Incoming(msgspec.Struct, eq=False):
@@ -49,6 +49,7 @@ class Incoming(msgspec.Struct, eq=False):
                 raise RecordRefused(400, f"{UNSET} removes fields of stored records, in an update")
             candidate.id = str(uuid.uuid4()) if record.get("_id") is None else usable_id(record)
             candidate.payload = metadata({"_id": candidate.id} | record | {"_id": candidate.id})
+            check_tags(record)
             candidate.point_id = point_id(candidate.id)
             candidate.source = ImageSource.of(record)
             if candidate.source is None:

@@ -19,6 +19,7 @@ from lookalike.adapter.records.bookkeeping import crop_of_image
 from lookalike.adapter.records.image_sources import Crop, ImageSource, crop_of
 from lookalike.adapter.records.point_writes import usable_id
 from lookalike.adapter.records.points import UNSTORED_FIELDS, Record, metadata, stored_record
+from lookalike.adapter.records.record_tags import check_tags
 
 UNSET = "$unset"
 """MongoDB's name of what removes fields: `["a", "b"]`, or as there `{"a": "", "b": ""}`."""
@@ -48,6 +49,7 @@ class Change(msgspec.Struct, frozen=True):
         id_ = usable_id(record)
         removed = _removed(record)
         given = {name: value for name, value in record.items() if name != UNSET}
+        check_tags(given)
         source = ImageSource.of(given)
         return cls(
             place,

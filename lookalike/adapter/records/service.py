@@ -76,7 +76,10 @@ class RecordService:
         embed = partial(self._embedding.embed, collection)
         read = ReadImages(embed, partial(embed, colors=True)) if collection.update_vectors else None
         outcome = await self._writer.update(
-            collection, records, shown_fields(fields_to_return or ["*"]), read=read
+            collection,
+            records,
+            shown_fields(["*"] if fields_to_return is None else fields_to_return),
+            read=read,
         )
         return Found(outcome.done, outcome.missing, outcome.refused, outcome.unread)
 

@@ -8,7 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.search.ranking import value_of
+
+HASH_EMBEDDER = "phash"
+"""Its vectors hold 0 and 1, one number for each bit."""
 
 Rows = NDArray[np.float64]
 
@@ -26,6 +30,13 @@ _SCORES: dict[str, Callable[[Rows, Rows], Any]] = {
     "euclid": lambda rows, query: np.linalg.norm(rows - query, axis=1),
     "manhattan": lambda rows, query: np.abs(rows - query).sum(axis=1),
 }
+
+
+def greatest_distance(collection: Collection) -> float | None:
+    """The greatest distance that two records may have; None where there is none."""
+    if collection.embedder == HASH_EMBEDDER:
+        return float(collection.dimension)
+    return 2.0 if collection.distance == "cosine" else None
 
 
 def signed_distances(

@@ -17,6 +17,7 @@ found would get nothing for its other signal.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from qdrant_client import models
 
 from lookalike.adapter.point_layout import TAGS_VECTOR
 from lookalike.adapter.records.image_sources import Vector
-from lookalike.adapter.records.points import Record, point_id, stored_record
+from lookalike.adapter.records.points import point_id, stored_record
 from lookalike.adapter.search.ranking import DISTANCE_DECIMALS, Hit, RankedPage, SearchScope
 
 MIN_IMAGES, MIN_TAGGED = 200, 100
@@ -68,15 +69,28 @@ class Fused(msgspec.Struct, frozen=True):
     """The candidates in their order."""
 
     ranked: list[tuple[float, str]]
-    """Distance and id, by rising distance."""
+    """Distance and id, by rising distance; without `first`."""
     settled: int
     """So many of the first ones cannot be preceded by any other record."""
     complete: bool
     """No more candidates exist, or no more are fetched."""
+    first: str | None = None
+    """The stored query record, if it is at 0: it comes first also among others that are."""
+
+
+def by_point(hit: Hit) -> tuple[float, str]:
+    """By distance, equal ones by the ids of their points, which are at hand before the records are
+    read: of thousands of records with the same tags the first are found without the others."""
+    return hit.value, point_id(hit.id)
 
 
 class ByVectorAndTags:
-    """By the fused distance. `own` is the stored query record, already read."""
+    """By the fused distance, in the order of `by_point`.
+
+    `length` is that of a weighted sum, see `ranking.ByVector`. `own` is the point of the stored
+    query record, if the query is one. Wherever its tags differ from those of the query it is a
+    record like others.
+    """
 
     def __init__(
         self,
@@ -84,14 +98,14 @@ class ByVectorAndTags:
         vector: Vector,
         tags: models.SparseVector,
         weight: float,
-        own: Record | None = None,
+        *,
+        length: float = 1.0,
+        own: str | None = None,
     ) -> None:
         self._own = own
-        self._own_scope = scope
-        if own is not None:
-            scope = msgspec.structs.replace(scope, excluded=scope.excluded | {str(own["_id"])})
         self._scope = scope
         self._vector = vector
+        self._length = length
         self._tags = tags
         self._weights = dict(zip(tags.indices, tags.values, strict=True))
         self._weight = weight
@@ -102,7 +116,11 @@ class ByVectorAndTags:
         if self._fused.settled < end and not self._fused.complete:
             self._fused = await self._fuse(end)
         page = self._fused.ranked[offset : min(end, self._fused.settled)]
-        return await self._find_own(), await self._read_hits(page)
+        if self._fused.first is None:
+            return [], await self._read_hits(page)
+        hits = await self._read_hits([(0.0, self._fused.first), *page])
+        own = [hit for hit in hits[:1] if point_id(hit.id) == self._fused.first]
+        return own, hits[len(own) :]
 
     async def _fuse(self, end: int) -> Fused:
         """At least the first `end` ranks, in one exchange with the engine or in two.
@@ -123,8 +141,11 @@ class ByVectorAndTags:
         most = max(MAX_CANDIDATES, end)
         images = min(max(MIN_IMAGES, CANDIDATES_PER_RANK * end), most)
         tags = min(max(MIN_TAGGED, CANDIDATES_PER_RANK * end), most)
-        by_image, by_tags = await self._query([self._by_image(images), self._by_tags(tags, tags)])
-        known = {c.id: c for c in by_image + by_tags}
+        requests = [self._by_image(images), self._by_tags(tags, tags)]
+        if self._own is not None:
+            requests.append(self._only(self._own))
+        by_image, by_tags, *own = await self._query(requests)
+        known = {c.id: c for c in chain(by_image, by_tags, *own)}
         if len(by_image) < images:
             return self._settle(known, None)
         # Where fewer have any of the tags than were asked for, all of those are known.
@@ -166,9 +187,15 @@ class ByVectorAndTags:
         )
         return [[self._scored(point) for point in answer.points] for answer in answers]
 
+    def _only(self, point: str) -> models.QueryRequest:
+        return self._request(filter=self._scope.own_filter(point), params=EXACT, limit=1)
+
     def _by_image(self, limit: int, least: float | None = None) -> models.QueryRequest:
         return self._request(
-            filter=self._scope.filter, params=CANDIDATES, limit=limit, score_threshold=least
+            filter=self._scope.filter,
+            params=CANDIDATES,
+            limit=limit,
+            score_threshold=self._score(least),
         )
 
     def _by_tags(
@@ -191,7 +218,7 @@ class ByVectorAndTags:
             ],
             params=EXACT,
             limit=limit,
-            score_threshold=least_visual,
+            score_threshold=self._score(least_visual),
         )
 
     def _first_after(self, tagged: int, least_tags: float) -> models.QueryRequest:
@@ -215,6 +242,10 @@ class ByVectorAndTags:
             **fields,
         )
 
+    def _score(self, visual: float | None) -> float | None:
+        """The engine's score of an image with this similarity."""
+        return None if visual is None else visual / self._length
+
     def _scored(self, point: models.ScoredPoint) -> Candidate:
         vectors: Any = point.vector or {}
         tags: models.SparseVector | None = vectors.get(TAGS_VECTOR)
@@ -224,17 +255,19 @@ class ByVectorAndTags:
             common = sum(
                 weights.get(i, 0.0) * v for i, v in zip(tags.indices, tags.values, strict=True)
             )
-        return Candidate(str(point.id), point.score, common)
+        return Candidate(str(point.id), point.score * self._length, common)
 
     def _settle(self, known: dict[str, Candidate], nearest_unseen: float | None) -> Fused:
         """`nearest_unseen`: every unseen record is at least so far; None where there are none."""
         radius = self._scope.radius
-        ranked = sorted((self._distance(c.visual, c.tags), c.id) for c in known.values())
+        distances = {c.id: self._distance(c.visual, c.tags) for c in known.values()}
+        first = self._own if self._own and distances.get(self._own, 1.0) <= 0 else None
+        ranked = sorted((distance, id_) for id_, distance in distances.items() if id_ != first)
         within = [entry for entry in ranked if radius is None or entry[0] <= radius]
         if nearest_unseen is None or (radius is not None and nearest_unseen > radius):
-            return Fused(within, len(within), complete=True)
+            return Fused(within, len(within), complete=True, first=first)
         settled = sum(distance < nearest_unseen for distance, _ in within)
-        return Fused(within, settled, complete=False)
+        return Fused(within, settled, complete=False, first=first)
 
     def _least_tags(self, distance: float, visual: float) -> float:
         """The tags that a record within the distance has at least in common, if its image is at
@@ -264,14 +297,3 @@ class ByVectorAndTags:
         )
         records = {str(point.id): stored_record(point.payload) for point in found}
         return [Hit(d, records[id_]) for id_, d in distances.items() if id_ in records]
-
-    async def _find_own(self) -> list[Hit]:
-        if self._own is None:
-            return []
-        scope = self._own_scope
-        if scope.selection.filter is not None:
-            own_filter = scope.own_filter(point_id(str(self._own["_id"])))
-            count = await scope.engine.count(scope.collection.physical, count_filter=own_filter)
-            if count.count == 0:
-                return []
-        return [Hit(0.0, self._own)]

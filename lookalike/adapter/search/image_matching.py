@@ -10,17 +10,19 @@ from lookalike.adapter.collections.defaults import SAME_IMAGE_BITS
 from lookalike.adapter.errors import ImageRefused, RecordRefused
 from lookalike.adapter.limits import Limits
 from lookalike.adapter.records.image_sources import EmbeddingPort, Vector
-from lookalike.adapter.records.points import Record, shown, shown_fields, without_pixels
-from lookalike.adapter.search.distances import distances
+from lookalike.adapter.records.points import Record, shown_fields
+from lookalike.adapter.search.distances import HASH_EMBEDDER, distances
 from lookalike.adapter.search.query_vectors import (
     Described,
+    as_given,
     embed_missing,
+    shown_given,
     source_or_refusal,
     split_refused,
 )
-from lookalike.adapter.search.request import QUERY_RECORD
+from lookalike.adapter.search.request import QUERY_RECORD, check_radius
 
-HASH_EMBEDDER = "phash"
+HASH_BITS = 128
 HASH_DISTANCE = "manhattan"
 """Of 0 and 1: the number of bits that differ."""
 
@@ -48,20 +50,27 @@ class ImageMatchingService:
     async def remove_duplicates(
         self, records: Sequence[Record], radius: float | None = None
     ) -> Matched:
-        """The first of each set of equal images, with the `_ids` of all of the set.
+        """The first of each set of equal images, with the `_ids` and the `_indices` of all of the
+        set: the places of its records in the request, from 0.
 
         `radius`: bits that may differ in images taken for the same.
         """
+        check_radius(radius, HASH_BITS)
         within = SAME_IMAGE_BITS if radius is None else radius
-        known, refused = split_refused(await self.hash_images(records))
         kept: list[tuple[Record, Vector]] = []
-        for record, bits in known:
+        described = await self.hash_images(records)
+        for index, one in enumerate(described):
+            bits = one.vector
+            if isinstance(bits, RecordRefused):
+                continue
             apart = distances(bits, [other for _, other in kept], HASH_DISTANCE)
             same = next((i for i, distance in enumerate(apart) if distance <= within), None)
             if same is None:
-                kept.append(({**record, "_ids": []}, bits))
-            kept[-1 if same is None else same][0]["_ids"].append(record.get("_id"))
-        return Matched([record for record, _ in kept], refused)
+                same = len(kept)
+                kept.append(({**one.record, "_ids": [], "_indices": []}, bits))
+            kept[same][0]["_ids"].append(one.record.get("_id"))
+            kept[same][0]["_indices"].append(index)
+        return Matched([record for record, _ in kept], split_refused(described)[1])
 
     async def rank_images(
         self,
@@ -78,15 +87,16 @@ class ImageMatchingService:
         apart = distances(query[0][1], [bits for _, bits in known], HASH_DISTANCE)
         order = sorted(range(len(known)), key=lambda index: (apart[index], index))
         # The given fields without being asked: callers look for their `_url` in the answer.
-        fields = shown_fields(fields_to_return or ["*"])
+        fields = shown_fields(["*"] if fields_to_return is None else fields_to_return)
         return Matched(
-            [shown(known[index][0], fields) for index in order],
+            [shown_given(known[index][0], fields) for index in order],
             refused,
             [apart[index] for index in order],
         )
 
     async def _hash(self, records: Sequence[Record]) -> list[Described]:
-        items = [(without_pixels(record), source_or_refusal(record)) for record in records]
+        named = as_given(records)
+        items = list(zip(named, map(source_or_refusal, records), strict=True))
         return await embed_missing(
-            items, records, lambda sources: self._embedding.embed_with(HASH_EMBEDDER, sources)
+            items, named, lambda sources: self._embedding.embed_with(HASH_EMBEDDER, sources)
         )

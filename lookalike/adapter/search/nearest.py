@@ -6,7 +6,7 @@ import msgspec
 
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.errors import InvalidRequest, RecordsNotFound
+from lookalike.adapter.errors import RecordsNotFound
 from lookalike.adapter.records.image_sources import Vector
 from lookalike.adapter.records.points import (
     Record,
@@ -15,10 +15,10 @@ from lookalike.adapter.records.points import (
     shown,
     stored_record,
 )
-from lookalike.adapter.records.record_tags import tags_of
+from lookalike.adapter.records.record_tags import TAG_FIELDS, Tags, tags_of
 from lookalike.adapter.records.selection import EVERYTHING, Selection, Work
 from lookalike.adapter.search.grouping import PRODUCT_COUNT, Grouping, add_counts, find_groups
-from lookalike.adapter.search.hybrid import ByVectorAndTags
+from lookalike.adapter.search.hybrid import ByVectorAndTags, by_point
 from lookalike.adapter.search.mmr import diverse
 from lookalike.adapter.search.pages import RankedMatches
 from lookalike.adapter.search.ranking import (
@@ -29,6 +29,7 @@ from lookalike.adapter.search.ranking import (
     InOrder,
     Ranking,
     SearchScope,
+    by_id,
 )
 from lookalike.adapter.search.tags import make_tag_query
 from lookalike.adapter.search.vectors import read_vectors, vector_of
@@ -48,8 +49,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Of a single vector that is a weighted sum; see `ranking.ByVector`."""
     excluded: frozenset[str] = frozenset()
     """`_id`s of stored records that are left out."""
-    tags: frozenset[str] | None = None
-    """Tags of a hybrid search; None takes those of the stored record."""
+    tags: Tags | None = None
+    """Tags of a hybrid search; None takes those of the record of `record_id`."""
     tag_weight: float | None = None
     """None for a search without tags."""
     k: int
@@ -70,15 +71,18 @@ class Hits(msgspec.Struct):
     residual_records: int = 0
     collection: Collection | None = None
     """As it was searched: see `collections.second_vector`."""
+    ignored: list[str] = []
+    """Fields of the request that have no meaning in this collection."""
 
 
 async def find_nearest(engine: Engine, collection: Collection, query: Query) -> Hits:
     """The k records nearest to what the query looks for, by rising distance.
 
-    Of a stored record, that record is the first, unless the filter excludes it. With grouping, k
-    counts groups; with diversity, the order is that of the choice. With a tag weight, the distance
-    is `(1 - weight) * visual + weight * tags`, where the distance of two sets of tags is one minus
-    what `tags` says they have in common; without tags in the query it is the visual distance.
+    Of a stored record, that record is at 0 and the first there, unless the filter excludes it. With
+    grouping, k counts groups; with diversity, the order is that of the choice. With a tag weight,
+    the distance is `(1 - weight) * visual + weight * tags`, also that of the stored record; the
+    distance of two sets of tags is one minus what `tags` says they have in common. Without tags in
+    the query it is the visual distance.
 
     Raises RecordsNotFound for a `record_id` that is not stored.
     """
@@ -163,7 +167,7 @@ async def _make_ranking(engine: Engine, collection: Collection, query: Query) ->
         return InOrder(ByRecord(scope, query.record_id))
     if len(query.vectors) == 1:
         return InOrder(ByVector(scope, query.vectors[0], query.length))
-    return ByNearestOf(scope, query.vectors)
+    return ByNearestOf([InOrder(ByVector(scope, vector)) for vector in query.vectors], by_id)
 
 
 def _needed_fields(query: Query) -> frozenset[str] | None:
@@ -175,27 +179,30 @@ def _needed_fields(query: Query) -> frozenset[str] | None:
 
 async def _make_hybrid(scope: SearchScope, query: Query, weight: float) -> Ranking | None:
     """None where the query has no tags."""
-    own: Record | None = None
+    own: str | None = None
     tags, vectors = query.tags, query.vectors
     if query.record_id is not None:
-        own, vector = await _read_stored(scope, query.record_id)
-        tags, vectors = tags_of(own) if tags is None else tags, (vector,)
-    if not tags:
+        own = point_id(query.record_id)
+        stored, vector = await _read_stored(scope, own)
+        tags, vectors = stored if tags is None else tags, (vector,)
+    sparse = await make_tag_query(scope.engine, scope.collection, tags or {})
+    if sparse is None:
         return None
-    if scope.collection.distance != "cosine" or len(vectors) != 1:
-        raise InvalidRequest("Tags go with one picture, in a collection with cosine distance")
-    sparse = await make_tag_query(scope.engine, scope.collection, tags)
-    return None if sparse is None else ByVectorAndTags(scope, vectors[0], sparse, weight, own)
+    rankings = [
+        ByVectorAndTags(scope, vector, sparse, weight, length=query.length, own=own)
+        for vector in vectors
+    ]
+    return rankings[0] if len(rankings) == 1 else ByNearestOf(rankings, by_point)
 
 
-async def _read_stored(scope: SearchScope, record_id: str) -> tuple[Record, Vector]:
+async def _read_stored(scope: SearchScope, point: str) -> tuple[Tags, Vector]:
     found = await scope.engine.retrieve(
         scope.collection.physical,
-        [point_id(record_id)],
-        with_payload=payload_selector(scope.collection, None),
+        [point],
+        with_payload=payload_selector(scope.collection, frozenset(TAG_FIELDS)),
         with_vectors=[scope.collection.vector],
     )
     vector = vector_of(found[0], scope.collection.vector) if found else None
     if vector is None:
         raise RecordsNotFound
-    return stored_record(found[0].payload), vector
+    return tags_of(stored_record(found[0].payload)), vector

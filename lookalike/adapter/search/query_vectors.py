@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -17,7 +17,20 @@ from lookalike.adapter.records.image_sources import (
     ImageSource,
     Vector,
 )
-from lookalike.adapter.records.points import Record, record_id, shown_fields, without_pixels
+from lookalike.adapter.records.points import (
+    Record,
+    record_id,
+    shown,
+    shown_fields,
+    without_pixels,
+)
+from lookalike.adapter.records.record_tags import (
+    TAG_FIELDS,
+    Tags,
+    merge_tags,
+    read_tags,
+    tags_of,
+)
 from lookalike.adapter.search.request import has_content, id_of, source_of, text_of
 from lookalike.adapter.search.vectors import read_vectors
 
@@ -61,6 +74,11 @@ class QueryVectors:
             raise InvalidRequest("_id, _url, _base64 or _text_data is needed", place=place)
         return await self._embedding.embed_text(collection, text, f"{place}._text_data")
 
+    async def find_example(self, collection: Collection, record: Record, place: str) -> Vector:
+        """The vector of one record. Raises as `find_examples`."""
+        ((vector, _),) = await self._find(collection, {place: record})
+        return vector
+
     async def find_examples(
         self, collection: Collection, records: Sequence[Record], place: str
     ) -> list[tuple[Vector, str | None]]:
@@ -68,19 +86,41 @@ class QueryVectors:
 
         Raises as `embed`, and RecordsNotFound for an unknown `_id` without an image or a text.
         """
-        ids = [id_of(record, f"{place}[{number}]") for number, record in enumerate(records)]
-        wanted = [id_ for id_ in ids if id_ is not None]
+        return await self._find(collection, _by_place(records, place))
+
+    async def _find(
+        self, collection: Collection, by_place: Mapping[str, Record]
+    ) -> list[tuple[Vector, str | None]]:
+        ids = {place: id_of(record, place) for place, record in by_place.items()}
+        wanted = [id_ for id_ in ids.values() if id_ is not None]
         stored = await read_vectors(self._engine, collection, wanted)
         found: list[tuple[Vector, str | None]] = []
-        for number, (record, id_) in enumerate(zip(records, ids, strict=True)):
-            here = f"{place}[{number}]"
+        for place, record in by_place.items():
+            id_ = ids[place]
             if id_ is not None and id_ in stored:
                 found.append((stored[id_], id_))
-            elif id_ is not None and not has_content(record, here):
+            elif id_ is not None and not has_content(record, place):
                 raise RecordsNotFound
             else:
-                found.append((await self.embed(collection, record, here), None))
+                found.append((await self.embed(collection, record, place), None))
         return found
+
+    async def find_tags(
+        self, collection: Collection, records: Sequence[Record], place: str
+    ) -> Tags:
+        """The tags of the records together: of each those that it is given with, else its stored
+        ones."""
+        given: list[Tags] = []
+        ids: list[str] = []
+        for here, record in _by_place(records, place).items():
+            tags, id_ = read_tags(record, here), id_of(record, here)
+            if tags is not None:
+                given.append(tags)
+            elif id_ is not None:
+                ids.append(id_)
+        fields = frozenset(TAG_FIELDS)
+        stored = await listing.get_records(self._engine, collection, ids, fields)
+        return merge_tags([*given, *map(tags_of, stored)])
 
     async def describe(
         self, collection: Collection, records: Sequence[Record], *, query: bool = False
@@ -99,8 +139,8 @@ class QueryVectors:
         )
         stored = {record["_id"]: record for record in found}
         items: list[tuple[Record, Vector | ImageSource | RecordRefused]] = []
-        for record, id_, part in zip(records, ids, parts, strict=True):
-            given = without_pixels(record)
+        named = as_given(records)
+        for given, record, id_, part in zip(named, records, ids, parts, strict=True):
             if isinstance(id_, RecordRefused):
                 items.append((given, id_))
             elif isinstance(part, str) and part in stored:
@@ -111,23 +151,23 @@ class QueryVectors:
             else:
                 items.append((given, source_or_refusal(record)))
         return await embed_missing(
-            items, records, lambda sources: self._embedding.embed(collection, sources, query=query)
+            items, named, lambda sources: self._embedding.embed(collection, sources, query=query)
         )
 
 
 async def embed_missing(
     items: Sequence[tuple[Record, Vector | ImageSource | RecordRefused]],
-    records: Sequence[Record],
+    given: Sequence[Record],
     embed: Embed,
 ) -> list[Described]:
-    """Embeds what is still a source, all together."""
+    """Embeds what is still a source, all together. `given`: the records `as_given`."""
     sources = [item for _, item in items if isinstance(item, ImageSource)]
     vectors = iter(await embed(sources))
     found: list[Described] = []
-    for given, (record, item) in zip(records, items, strict=True):
+    for named, (record, item) in zip(given, items, strict=True):
         result = next(vectors) if isinstance(item, ImageSource) else item
         vector = result.vector if isinstance(result, Embedded) else result
-        found.append(Described(given, record, vector))
+        found.append(Described(named, record, vector))
     return found
 
 
@@ -180,3 +220,31 @@ def source_or_refusal(record: Record) -> ImageSource | RecordRefused:
     except RecordRefused as refusal:
         return refusal
     return source or RecordRefused(404, "no stored record has this _id, and there is no picture")
+
+
+INDEX = "_index"
+"""A given record without an `_id` is told by this: its place in the request, from 0."""
+
+
+def as_given(records: Sequence[Record]) -> list[Record]:
+    """The records of a request as an answer repeats them: without pixels, and told apart."""
+    return [_as_given(index, record) for index, record in enumerate(records)]
+
+
+def _as_given(index: int, record: Record) -> Record:
+    kept = without_pixels(record)
+    id_ = kept.get("_id")
+    if id_ is None:
+        return {INDEX: index} | kept
+    return kept | {"_id": str(id_)} if type(id_) is int else kept
+
+
+def shown_given(record: Record, fields: frozenset[str] | None) -> Record:
+    """As `shown`, of a record of the request."""
+    if fields is not None and record.get("_id") is None:
+        fields |= {INDEX}
+    return shown(record, fields)
+
+
+def _by_place(records: Sequence[Record], place: str) -> dict[str, Record]:
+    return {f"{place}[{number}]": record for number, record in enumerate(records)}

@@ -7,7 +7,7 @@ itself out, so it is asked for beside the search, in the same exchange.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -85,6 +85,15 @@ class SearchScope(msgspec.Struct, frozen=True):
         return hits if self.radius is None else [h for h in hits if h.value <= self.radius]
 
 
+Order = Callable[[Hit], Any]
+"""What a ranking is sorted by."""
+
+
+def by_id(hit: Hit) -> tuple[float, str]:
+    """By distance, equal ones by `_id`."""
+    return hit.value, hit.id
+
+
 class InOrder:
     """A ranking with equal distances in the order of the `_id`s.
 
@@ -104,7 +113,7 @@ class InOrder:
             begins = start == 0 or len(hits) <= before or hits[0].value < hits[before].value
             ends = len(hits) < wanted or hits[before + limit - 1].value < hits[-1].value
             if (begins and ends) or wanted == MAX_LIMIT:
-                in_order = sorted(hits, key=lambda hit: (hit.value, hit.id))
+                in_order = sorted(hits, key=by_id)
                 return own, in_order[before : before + limit]
             before = before if begins else min(offset, TIE_GROWTH * before)
             after = after if ends else TIE_GROWTH * after
@@ -152,21 +161,23 @@ class ByVector:
 
 
 class ByNearestOf:
-    """By distance from the nearest of several vectors."""
+    """Several rankings of the same records in one: a record has its smallest distance of them.
 
-    def __init__(self, scope: SearchScope, vectors: Sequence[Vector]) -> None:
-        self._scope = scope
-        self._rankings = [InOrder(ByVector(scope, vector)) for vector in vectors]
+    All of them are in the same order, so that the first n together are among the first n of each.
+    """
+
+    def __init__(self, rankings: Sequence[Ranking], order: Order) -> None:
+        self._rankings = rankings
+        self._order = order
 
     async def fetch(self, offset: int, limit: int) -> RankedPage:
-        # The first n of the merged ranking are among the first n of each: exact.
         answers = await asyncio.gather(*(r.fetch(0, offset + limit) for r in self._rankings))
         nearest: dict[str, Hit] = {}
         for _, hits in answers:
             for hit in hits:
                 if hit.id not in nearest or hit.value < nearest[hit.id].value:
                     nearest[hit.id] = hit
-        merged = sorted(nearest.values(), key=lambda hit: (hit.value, hit.id))
+        merged = sorted(nearest.values(), key=self._order)
         return [], merged[offset : offset + limit]
 
 

@@ -1,6 +1,7 @@
 """What a search is asked, in the provider's words and without HTTP.
 
-Unknown fields are ignored and null stands for "not given": clients send both.
+Fields that a request has not are ignored, and named in the answer; null stands for "not given".
+Clients send both.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from lookalike.adapter.collections.collection_settings import Share
+from lookalike.adapter.collections.collection_settings import Collection, Share
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
+from lookalike.adapter.limits import Limits
 from lookalike.adapter.records.image_sources import ImageSource
 from lookalike.adapter.records.points import Record, record_id
+from lookalike.adapter.records.record_tags import TAG_FIELDS
 
 Count = Annotated[int, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -47,10 +50,19 @@ class SearchRequest(msgspec.Struct, kw_only=True):
     """Records of each group in the answer; `k` and `from` count groups."""
     diversity: Share | None = None
     """How much a record's difference from those before it counts, beside its nearness."""
-    tag_weight: Share | None = None
-    """`visualTagsKNN`: share of the tags in the distance, instead of the collection's."""
     timeout_s: Seconds | None = None
     """The longest that a `_url` of the request is fetched, up to the setting of the service."""
+
+
+class TagSearchRequest(SearchRequest, kw_only=True):
+    """As `SearchRequest`; tags of the records that are looked for count too.
+
+    A `query_record` beside `query_records` or `positive` may have tags, and nothing to look for:
+    these are then the tags of the whole query.
+    """
+
+    tag_weight: Share | None = None
+    """Share of the tags in the distance, instead of the collection's."""
 
 
 class RankRequest(msgspec.Struct, kw_only=True):
@@ -60,6 +72,8 @@ class RankRequest(msgspec.Struct, kw_only=True):
     records: list[Record]
     k: Count | None = None
     radius: Radius | None = None
+    filter: Record | None = None
+    """Which of the given records are ranked, by their own fields and those stored of them."""
     fields_to_return: list[str] | None = None
     timeout_s: Seconds | None = None
 
@@ -77,6 +91,68 @@ class FacetRequest(msgspec.Struct, kw_only=True):
     field: Annotated[str, Meta(min_length=1)]
     filter: Record | None = None
     limit: Annotated[int, Meta(ge=1)] | None = None
+
+
+def check_tags_wanted(request: TagSearchRequest) -> None:
+    """Raises InvalidRequest for tags of what is not wanted: there is no distance from these."""
+    for number, record in enumerate(request.negative or ()):
+        if any(record.get(field) is not None for field in TAG_FIELDS):
+            text = "tags of what is not wanted cannot be looked for"
+            raise InvalidRequest(text, place=f"$.negative[{number}]")
+
+
+def named_tag_fields(request: TagSearchRequest) -> list[str]:
+    """The fields of a request that say something of tags, by their paths."""
+    records = {
+        "query_record": [request.query_record or {}],
+        "query_records": request.query_records or [],
+        "positive": request.positive or [],
+    }
+    named = [
+        f"{name}.{field}"
+        for name, given in records.items()
+        for field in TAG_FIELDS
+        if any(record.get(field) is not None for record in given)
+    ]
+    return named if request.tag_weight is None else [*named, "tag_weight"]
+
+
+def check_looked_for(request: SearchRequest, collection: Collection, limits: Limits) -> None:
+    """Raises InvalidRequest for what names nothing to look for, or two queries, or too much."""
+    several = [name for name in ("query_records", "positive") if getattr(request, name)]
+    if request.negative and not request.positive:
+        raise InvalidRequest("negative examples need positive ones", place="$.positive")
+    if len(several) == 2:
+        raise InvalidRequest("query_records and positive are two queries", place="$.positive")
+    if not several and request.query_record is None:
+        raise InvalidRequest("query_record is needed", place="$")
+    if several and _names_something(request.query_record or {}):
+        text = f"query_record and {several[0]} are two queries; put the record into the list"
+        raise InvalidRequest(text, place=QUERY_RECORD)
+    for name in (*several, "negative"):
+        limits.check_batch(len(getattr(request, name) or ()), f"$.{name}")
+    _check_weights(request, collection)
+
+
+def _names_something(record: Record) -> bool:
+    return record.get("_id") is not None or has_content(record, QUERY_RECORD)
+
+
+def _check_weights(request: SearchRequest, collection: Collection) -> None:
+    if request.weights is None:
+        return
+    if len(request.weights) != len(request.query_records or ()):
+        raise InvalidRequest("there must be one weight for each query record", place="$.weights")
+    if collection.distance != "cosine":
+        raise InvalidRequest("weights need a collection with cosine distance", place="$.weights")
+
+
+def check_radius(radius: float | None, greatest: float | None) -> None:
+    """Raises InvalidRequest for a radius on another scale than the distances, which are at most
+    `greatest`: a number of bits would make everything a near duplicate under cosine."""
+    if radius is not None and greatest is not None and radius > greatest:
+        text = f"the distances of this collection are from 0 to {greatest:g}"
+        raise InvalidRequest(text, place="$.radius")
 
 
 class LookedFor(msgspec.Struct):
@@ -120,4 +196,4 @@ def text_of(record: Record, place: str) -> str | None:
 
 def has_content(record: Record, place: str) -> bool:
     """Whether a record names an image or a text, beside its `_id`."""
-    return text_of(record, place) is not None or source_of(record, place) is not None
+    return source_of(record, place) is not None or text_of(record, place) is not None

@@ -7,8 +7,6 @@ stored record in a collection without cosine distance) is found when that is kno
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec import structs
 
@@ -17,17 +15,23 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.defaults import near_duplicate_radius
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
+from lookalike.adapter.filters import match, parse
 from lookalike.adapter.limits import Limits
 from lookalike.adapter.records.image_sources import EmbeddingPort
-from lookalike.adapter.records.points import Record, shown, shown_fields
-from lookalike.adapter.records.record_tags import tags_of
+from lookalike.adapter.records.points import Record, shown_fields
+from lookalike.adapter.records.record_tags import Tags, read_tags
 from lookalike.adapter.records.selection import select
-from lookalike.adapter.search.distances import signed_distances
+from lookalike.adapter.search.distances import greatest_distance, signed_distances
 from lookalike.adapter.search.facets import Facets, count_values
 from lookalike.adapter.search.grouping import Grouping
 from lookalike.adapter.search.near_duplicates import NearDuplicateCheck
 from lookalike.adapter.search.nearest import Hits, Query, find_nearest
-from lookalike.adapter.search.query_vectors import Described, QueryVectors, split_refused
+from lookalike.adapter.search.query_vectors import (
+    Described,
+    QueryVectors,
+    shown_given,
+    split_refused,
+)
 from lookalike.adapter.search.request import (
     DEFAULT_FACET_VALUES,
     DEFAULT_K,
@@ -36,9 +40,14 @@ from lookalike.adapter.search.request import (
     FacetRequest,
     RankRequest,
     SearchRequest,
+    TagSearchRequest,
+    check_looked_for,
+    check_radius,
+    check_tags_wanted,
     has_content,
     id_of,
     looked_for,
+    named_tag_fields,
     text_of,
 )
 from lookalike.adapter.search.vectors import recommended, weighted_sum
@@ -86,17 +95,26 @@ class SearchService:
         collection = second_vector.share_out(collection, looked_for(request))
         return await self._answer(collection, request, await self._plan(collection, request))
 
-    async def find_similar_with_tags(self, collection: Collection, request: SearchRequest) -> Hits:
-        """As `find_similar`, with the tags of the query or of the stored record in the distance."""
+    async def find_similar_with_tags(
+        self, collection: Collection, request: TagSearchRequest
+    ) -> Hits:
+        """As `find_similar`, with the tags of the query in the distance.
+
+        They are those of `query_record`, given or stored, or of all the records of a query of
+        several together. Only cosine distances mix with tags: in another collection it is a search
+        without them, and they are named as ignored.
+        """
         collection = second_vector.share_out(collection, looked_for(request))
-        record = request.query_record or {}
-        query = structs.replace(
-            await self._plan(collection, request),
-            tags=None if record.get("tags") is None else tags_of(record),
-            tag_weight=(
-                collection.tag_weight if request.tag_weight is None else request.tag_weight
-            ),
-        )
+        check_tags_wanted(request)
+        tags = read_tags(request.query_record or {}, QUERY_RECORD)
+        query = await self._plan(collection, request)
+        if collection.distance != "cosine":
+            hits = await self._answer(collection, request, query)
+            return structs.replace(hits, ignored=named_tag_fields(request))
+        if tags is None and (request.query_records or request.positive):
+            tags = await self._tags_of_several(collection, request)
+        weight = collection.tag_weight if request.tag_weight is None else request.tag_weight
+        query = structs.replace(query, tags=tags, tag_weight=weight)
         return await self._answer(collection, request, query)
 
     async def find_within_radius(self, collection: Collection, request: SearchRequest) -> Hits:
@@ -110,11 +128,11 @@ class SearchService:
     async def find_near_duplicates(self, collection: Collection, request: SearchRequest) -> Hits:
         """The records that are as good as the same image: within a small default `radius`."""
         collection = second_vector.share_out(collection, looked_for(request))
+        if request.group_by is None:  # Images are what is duplicated, not products.
+            request = structs.replace(request, group_by="")
         query = await self._plan(collection, request)
         if query.radius is None:
             query = structs.replace(query, radius=near_duplicate_radius(collection))
-        if request.group_by is None:  # Images are what is duplicated, not products.
-            query = structs.replace(query, grouping=None)
         return await self._answer(collection, request, query)
 
     async def find_by_text(self, collection: Collection, request: SearchRequest) -> Hits:
@@ -122,13 +140,7 @@ class SearchService:
         text = text_of(request.query_record or {}, QUERY_RECORD)
         if text is None:
             raise InvalidRequest("_text_data is needed", place=f"{QUERY_RECORD}._text_data")
-        alone = structs.replace(
-            request,
-            query_record={"_text_data": text},
-            query_records=None,
-            positive=None,
-            negative=None,
-        )
+        alone = structs.replace(request, query_record={"_text_data": text})
         collection = second_vector.share_out(collection, looked_for(request))
         return await self._answer(collection, alone, await self._plan(collection, alone))
 
@@ -136,18 +148,20 @@ class SearchService:
         """The given records, stored ones and others, by distance from the query."""
         self._limits.check_batch(len(request.records), "$.records")
         collection = second_vector.share_out(collection, looked_for(request))
-        ((query, _),) = await self._vectors.find_examples(
-            collection, [request.query_record], QUERY_RECORD
-        )
+        check_radius(request.radius, greatest_distance(collection))
+        selected = parse(request.filter or {})
+        query = await self._vectors.find_example(collection, request.query_record, QUERY_RECORD)
         described = await self._vectors.describe(collection, request.records, query=True)
         known, refused = split_refused(described)
+        known = [(record, vector) for record, vector in known if match(selected, record)]
         apart = signed_distances(query, [vector for _, vector in known], collection.distance)
         ranked = sorted(zip(apart, range(len(known)), strict=True))
         radius = request.radius
         kept = [(d, i) for d, i in ranked if radius is None or d <= radius][: request.k]
-        fields = shown_fields(request.fields_to_return or RANK_FIELDS)
+        fields = request.fields_to_return
+        shown_of_each = shown_fields(RANK_FIELDS if fields is None else fields)
         return RankedRecords(
-            records=[shown(known[index][0], fields) for _, index in kept],
+            records=[shown_given(known[index][0], shown_of_each) for _, index in kept],
             distances=[max(0.0, value) for value, _ in kept],
             refused=refused,
             collection=collection,
@@ -171,6 +185,7 @@ class SearchService:
         self, collection: Collection, radius: float | None = None
     ) -> NearDuplicateCheck:
         """For an insert that refuses near duplicates; the default radius is the collection's."""
+        check_radius(radius, greatest_distance(collection))
         within = near_duplicate_radius(collection) if radius is None else radius
         return NearDuplicateCheck(self._engine, collection, within)
 
@@ -183,7 +198,8 @@ class SearchService:
             raise InvalidRequest("diversity cannot be combined with grouping", place="$.diversity")
         if request.from_ is not None and request.from_ > MAX_FROM:
             raise InvalidRequest(f"from must not be larger than {MAX_FROM}", place="$.from")
-        self._check_looked_for(collection, request)
+        check_radius(request.radius, greatest_distance(collection))
+        check_looked_for(request, collection, self._limits)
         return Query(
             k=min(k if request.k is None else request.k, self._limits.max_results),
             offset=request.from_ or 0,
@@ -193,19 +209,6 @@ class SearchService:
             grouping=grouping,
             diversity=request.diversity,
         )
-
-    def _check_looked_for(self, collection: Collection, request: SearchRequest) -> None:
-        """Raises InvalidRequest for a request that names nothing to look for, or too much."""
-        if request.positive or request.negative:
-            if not request.positive:
-                raise InvalidRequest("negative examples need positive ones", place="$.positive")
-            self._limits.check_batch(len(request.positive), "$.positive")
-            self._limits.check_batch(len(request.negative or []), "$.negative")
-        elif request.query_records:
-            self._limits.check_batch(len(request.query_records), "$.query_records")
-            _check_weights(collection, request.query_records, request.weights)
-        elif request.query_record is None:
-            raise InvalidRequest("query_record is needed", place="$")
 
     async def _answer(self, collection: Collection, request: SearchRequest, query: Query) -> Hits:
         """The plan with what is looked for, executed. Raises as `find_similar`."""
@@ -244,6 +247,12 @@ class SearchService:
             raise InvalidRequest(CANCELLED, place="$.negative")
         return structs.replace(query, vectors=(vector,), excluded=stored)
 
+    async def _tags_of_several(self, collection: Collection, request: TagSearchRequest) -> Tags:
+        if request.positive:
+            return await self._vectors.find_tags(collection, request.positive, "$.positive")
+        records = request.query_records or []
+        return await self._vectors.find_tags(collection, records, "$.query_records")
+
     async def _by_several(
         self, collection: Collection, request: SearchRequest, query: Query
     ) -> Query:
@@ -257,17 +266,6 @@ class SearchService:
         if length == 0:
             raise InvalidRequest(CANCELLED, place="$.query_records")
         return structs.replace(query, vectors=(total,), length=length)
-
-
-def _check_weights(
-    collection: Collection, records: Sequence[Record], weights: Sequence[float] | None
-) -> None:
-    if weights is None:
-        return
-    if len(weights) != len(records):
-        raise InvalidRequest("there must be one weight for each query record", place="$.weights")
-    if collection.distance != "cosine":
-        raise InvalidRequest("weights need a collection with cosine distance", place="$.weights")
 
 
 def grouping_of(request: SearchRequest, collection: Collection) -> Grouping | None:

@@ -40,7 +40,7 @@ class ImageMatching(Controller):
     async def remove_duplicates(
         self, data: RemoveDuplicates, matching: ImageMatchingService
     ) -> Answer:
-        """The first of each set of equal images, with the `_ids` of all of the set."""
+        """The first of each set of equal images, with the `_ids` and `_indices` of all of it."""
         clock = Clock()
         check_hash_type(data.hash_type)
         kept = await matching.remove_duplicates(data.records, data.radius)

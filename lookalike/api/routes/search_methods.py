@@ -13,6 +13,7 @@ from lookalike.adapter.search.request import (
     FacetRequest,
     RankRequest,
     SearchRequest,
+    TagSearchRequest,
 )
 from lookalike.adapter.search.service import SearchService
 from lookalike.api import envelopes
@@ -35,9 +36,9 @@ class SearchMethods(Controller):
         clock = Clock()
         return envelopes.hits(await searches.find_similar(collection, data), clock)
 
-    @post("/visualTagsKNN", dto=JsonBody[SearchRequest], **SEARCH)
+    @post("/visualTagsKNN", dto=JsonBody[TagSearchRequest], **SEARCH)
     async def visual_tags_knn(
-        self, data: SearchRequest, collection: Collection, searches: SearchService
+        self, data: TagSearchRequest, collection: Collection, searches: SearchService
     ) -> Answer:
         """As visualKNN, with the tags of the query or of the stored record in the distance."""
         clock = Clock()

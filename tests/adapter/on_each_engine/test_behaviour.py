@@ -110,7 +110,7 @@ async def test_an_update_keeps_the_vector_and_changes_the_tags(
     assert outcome.done == [record(1, tags=["rare"], price=None)]
     hits = await find_nearest(engine, filled, Query(vectors=(vector(1),), k=1))
     assert (ids(hits.records), hits.distances) == (["r1"], [0.0])
-    query = Query(vectors=(vector(1),), tags=frozenset({"rare"}), tag_weight=0.5, k=2)
+    query = Query(vectors=(vector(1),), tags={"rare": 1.0}, tag_weight=0.5, k=2)
     hybrid = await find_nearest(engine, filled, query)
     assert (hybrid.records[0]["_id"], hybrid.distances[0]) == ("r1", 0.0)
     assert hybrid.distances[1] > 0.5, "no other record has the tag"
@@ -215,7 +215,7 @@ async def test_groups_are_the_flat_ranking_by_product(engine: Engine, filled: Co
 
 
 async def test_image_and_tags_make_one_distance(engine: Engine, filled: Collection) -> None:
-    query = Query(vectors=(vector(100),), tags=frozenset({"odd"}), tag_weight=0.4, k=COUNT)
+    query = Query(vectors=(vector(100),), tags={"odd": 1.0}, tag_weight=0.4, k=COUNT)
     hits = await find_nearest(engine, filled, query)
     target = np.asarray(vector(100))
 

@@ -18,7 +18,7 @@ from lookalike.adapter.errors import RecordRefused, Unavailable
 from lookalike.adapter.point_layout import RESERVED_KEY, TAGS_VECTOR, VISUAL_VECTOR
 from lookalike.adapter.records.batch_outcome import Updated
 from lookalike.adapter.records.image_sources import Embedded, ImageSource
-from lookalike.adapter.records.points import tag_vector
+from lookalike.adapter.records.record_tags import tag_vector
 from lookalike.adapter.records.updating import ReadImages
 from lookalike.adapter.records.writer import Writer
 from tests.adapter.records.test_writer import codes, point, stored
@@ -92,7 +92,7 @@ async def test_a_new_picture_changes_the_vector_with_the_record(
     assert kept.payload is not None
     assert kept.payload[RESERVED_KEY]["image"] == f"hash of {ImageSource(None, 'other')}"
     vectors: Any = kept.vector
-    expected = tag_vector({"x"})
+    expected = tag_vector({"x": 1.0})
     assert expected is not None
     assert vectors[TAGS_VECTOR].indices == expected.indices
     assert reader.calls == 1, "one request to the embedder, which refuses all of it or none"
@@ -365,7 +365,7 @@ async def test_readers_see_a_record_with_its_own_vector(
             assert isinstance(vectors, dict)
             url = payload["_url"]
             assert vectors[VISUAL_VECTOR] == near(vector(int(url.removeprefix("image://"))))
-            expected = tag_vector(payload["tags"])
+            expected = tag_vector(dict.fromkeys(payload["tags"], 1.0))
             assert expected is not None
             tags: Any = vectors[TAGS_VECTOR]
             assert tags.indices == expected.indices

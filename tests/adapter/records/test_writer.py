@@ -96,7 +96,7 @@ async def test_what_a_point_holds(shelf: Shelf) -> None:
     vectors: Any = kept.vector
     norm = sum(number**2 for number in vector_of("a")) ** 0.5
     assert vectors[VISUAL_VECTOR] == pytest.approx([n / norm for n in vector_of("a")], abs=1e-6)
-    expected = tag_vector({"x", "y"})
+    expected = tag_vector({"x": 1.0, "y": 1.0})
     assert expected is not None
     assert vectors[TAGS_VECTOR].indices == expected.indices
     assert vectors[TAGS_VECTOR].values == pytest.approx(expected.values)
@@ -108,7 +108,7 @@ async def test_update_moves_the_tags_and_nothing_else_of_the_vectors(shelf: Shel
     for tags, id_ in ((["y", "z"], "a"), (["x"], "b"), ([], "a"), (None, "b"), (["w"], "a")):
         await shelf.writer.update(shelf.collection, [{"_id": id_, "tags": tags}], None)
         vectors: Any = (await point(shelf, id_)).vector
-        expected = tag_vector(tags or [])
+        expected = tag_vector(dict.fromkeys(tags or [], 1.0))
         if expected is None:
             assert TAGS_VECTOR not in vectors
         else:

@@ -94,7 +94,7 @@ def query(shelf: Shelf, way: str, number: int) -> dict[str, Any]:
     if way == "own tags":
         return {"record_id": f"r{number}", "tag_weight": 0.5}
     if way == "tags":
-        return {"vectors": (row.tolist(),), "tags": frozenset({"t1"}), "tag_weight": 0.25}
+        return {"vectors": (row.tolist(),), "tags": {"t1": 1.0}, "tag_weight": 0.25}
     if way == "several":
         return {"vectors": (row.tolist(), (-row).tolist())}
     return {"vectors": ((row + 0.01).tolist(),)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 from unittest.mock import patch
 
@@ -11,61 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lookalike.adapter.errors import InvalidRequest
-from lookalike.adapter.records.record_tags import tag_vector, tags_of
+from lookalike.adapter.records.points import point_id
 from lookalike.adapter.search import hybrid
-from lookalike.adapter.search.tags import rarity
 from tests.adapter.search.conftest import Run
-from tests.shelf import Record, Shelf, images, same_ranking, tag_distance
-
-N = 900
-"""More than the first candidates of both signals together."""
-
-FILTERS: list[Any] = [
-    None,
-    {"colour": "red"},
-    {"tags": "t1"},
-    {"price": {"$mod": [3, 1]}},
-    {"tags": {"$size": 2}},
-]
-
-tag_sets = st.sets(st.sampled_from([f"t{n}" for n in range(12)]), max_size=6)
-
-
-def drawn_tags(random: np.random.Generator, most: int) -> list[str]:
-    """A few are on nearly everything, most on next to nothing."""
-    chances = 1 / np.arange(1, 41)
-    numbers = random.choice(40, random.integers(0, most), p=chances / chances.sum())
-    return sorted({f"t{number}" for number in numbers})
+from tests.adapter.search.tagged import FILTERS, N, expected, tag_sets, tagged_shelf, weights_of
+from tests.shelf import Record, Shelf, images, same_ranking
 
 
 @pytest.fixture(scope="module")
 def shelf(shared_engine: Any, run: Run[Shelf]) -> Shelf:
-    random = np.random.default_rng(4)
-    records: list[Record] = [
-        {
-            "_id": f"r{n}",
-            "colour": ["red", "green"][n % 2],
-            "price": n % 50,
-            "tags": drawn_tags(random, 7),
-        }
-        for n in range(N)
-    ]
-    for record in records[::9]:
-        del record["tags"]
-    return run(Shelf.of(shared_engine, records, images(N, 16), fields_to_index=["colour"]))
-
-
-def expected(
-    shelf: Shelf, row: Any, tags: set[str], weight: float, filter_: Any
-) -> dict[str, float]:
-    ids = shelf.matching(filter_)
-    visual = shelf.distances(row, ids)
-    return {
-        id_: (1 - weight) * visual[id_]
-        + weight * tag_distance(tags, set(shelf.records[id_].get("tags", [])))
-        for id_ in ids
-    }
+    return run(tagged_shelf(shared_engine))
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -77,14 +31,20 @@ def expected(
     k=st.sampled_from([1, 10, 30, 200, N]),
 )
 def test_the_nearest_are_those_of_brute_force(
-    shelf: Shelf, run: Run[Any], number: int, tags: set[str], weight: float, filter_: Any, k: int
+    shelf: Shelf,
+    run: Run[Any],
+    number: int,
+    tags: dict[str, float],
+    weight: float,
+    filter_: Any,
+    k: int,
 ) -> None:
     row = shelf.vectors[f"r{number}"] + 0.05
     found = run(
         shelf.ranked(
             filter_,
             vectors=(row.tolist(),),
-            tags=frozenset(tags),
+            tags=tags,
             tag_weight=weight,
             k=k,
         )
@@ -112,7 +72,7 @@ def test_few_first_candidates_cost_no_exactness(
     shelf: Shelf,
     run: Run[Any],
     number: int,
-    tags: set[str],
+    tags: dict[str, float],
     weight: float,
     filter_: Any,
     k: int,
@@ -121,7 +81,7 @@ def test_few_first_candidates_cost_no_exactness(
 ) -> None:
     """So few that nearly every answer needs what the bounds leave."""
     row = shelf.vectors[f"r{number}"] + 0.05
-    asked: Any = {"vectors": (row.tolist(),), "tags": frozenset(tags), "tag_weight": weight}
+    asked: Any = {"vectors": (row.tolist(),), "tags": tags, "tag_weight": weight}
     few: dict[str, Any] = {
         "MIN_IMAGES": 2,
         "MIN_TAGGED": 2,
@@ -151,26 +111,52 @@ def test_few_first_candidates_cost_no_exactness(
     tags=tag_sets,
 )
 def test_by_record_with_its_own_tags_or_others(
-    shelf: Shelf, run: Run[Any], number: int, weight: float, filter_: Any, own: bool, tags: set[str]
+    shelf: Shelf,
+    run: Run[Any],
+    number: int,
+    weight: float,
+    filter_: Any,
+    own: bool,
+    tags: dict[str, float],
 ) -> None:
     id_ = f"r{number}"
-    asked = frozenset(shelf.records[id_].get("tags", [])) if own else frozenset(tags)
+    asked = weights_of(shelf.records[id_]) if own else tags
     found = run(
         shelf.ranked(
             filter_, record_id=id_, tags=None if own else asked, tag_weight=weight, k=2 * N
         )
     )
     used = weight if asked else 0.0
-    right = expected(shelf, shelf.vectors[id_], set(asked), used, filter_)
-    if id_ in right:
-        # The record itself comes first whatever tags are asked with.
+    right = expected(shelf, shelf.vectors[id_], asked, used, filter_)
+    if id_ in right and (own or not asked):
         assert found[0] == (id_, 0.0)
-        found, right = found[1:], {other: d for other, d in right.items() if other != id_}
     same_ranking(found, right)
 
 
+def test_the_query_record_is_in_its_place_among_copies_of_it(
+    shared_engine: Any, run: Run[Any]
+) -> None:
+    """More of them than candidates are fetched, and all at the same distance."""
+
+    async def check() -> None:
+        copies = hybrid.MIN_IMAGES + 100
+        rows = np.array([[1.0, 0.0]] * copies + [[1.0, 0.3]] * 5)
+        records: list[Record] = [{"_id": str(n), "tags": ["a", "b"]} for n in range(copies + 5)]
+        shelf = await Shelf.of(shared_engine, records, rows)
+        for id_ in ("0", "77", str(copies - 1)):
+            asked: Any = {"record_id": id_, "tag_weight": 0.25, "k": 3}
+            assert (await shelf.ranked(**asked))[0] == (id_, 0.0)
+            of_others = {"tags": {"zzz": 1.0}}
+            in_order = sorted(map(str, range(copies)), key=point_id)
+            other = await shelf.ranked(**asked | of_others | {"k": copies})
+            assert other == [(each, 0.25) for each in in_order]
+            assert await shelf.ranked(**asked | of_others, radius=0.2) == []
+
+    run(check())
+
+
 def test_without_tags_it_is_the_visual_search(shelf: Shelf, run: Run[Any]) -> None:
-    ways: list[dict[str, Any]] = [{"tags": frozenset()}, {"tags": None, "record_id": "r9"}]
+    ways: list[dict[str, Any]] = [{"tags": {}}, {"tags": None, "record_id": "r9"}]
     for more in ways:
         asked: dict[str, Any] = {"k": 50} | more
         asked.setdefault("vectors", () if "record_id" in asked else (shelf.vectors["r9"].tolist(),))
@@ -197,9 +183,9 @@ def test_a_popular_tag_does_not_hide_what_looks_alike(shared_engine: Any, run: R
         row = shelf.vectors["1950"]
         for weight in (0.05, 0.5, 1.0):
             found = await shelf.ranked(
-                vectors=(row.tolist(),), tags=frozenset({"sale"}), tag_weight=weight, k=20
+                vectors=(row.tolist(),), tags={"sale": 1.0}, tag_weight=weight, k=20
             )
-            right = expected(shelf, row, {"sale"}, weight, None)
+            right = expected(shelf, row, {"sale": 1.0}, weight, None)
             nearest = sorted(right.values())[:20]
             assert np.allclose([distance for _, distance in found], nearest, atol=3e-6)
 
@@ -213,87 +199,11 @@ def test_beyond_the_most_candidates_pages_are_still_full(
         monkeypatch.setattr(hybrid, name, value)
     monkeypatch.setattr(hybrid, "TAGGED", (10, 20))
     row = shelf.vectors["r1"].tolist()
-    asked: dict[str, Any] = {"vectors": (row,), "tags": frozenset({"t0"}), "tag_weight": 0.9}
+    asked: dict[str, Any] = {"vectors": (row,), "tags": {"t0": 1.0}, "tag_weight": 0.9}
     for k in (5, 50, 400, N):
         found = run(shelf.ranked(k=k, **asked))
         assert len(found) == k
         assert [d for _, d in found] == sorted(d for _, d in found)
-
-
-def test_tags_with_several_images_are_refused(shelf: Shelf, run: Run[Any]) -> None:
-    rows = (shelf.vectors["r1"].tolist(), shelf.vectors["r2"].tolist())
-    with pytest.raises(InvalidRequest):
-        run(shelf.nearest(vectors=rows, tags=frozenset({"t1"}), tag_weight=0.5))
-
-
-def test_tag_vectors() -> None:
-    one, two = tag_vector(["red", "wool", "red"]), tag_vector({"wool", "blue", "new"})
-    assert one is not None
-    assert two is not None
-    weights = dict(zip(one.indices, one.values, strict=True))
-    product = sum(weights.get(i, 0) * v for i, v in zip(two.indices, two.values, strict=True))
-    assert 1 - product == pytest.approx(tag_distance({"red", "wool"}, {"wool", "blue", "new"}))
-    assert one.indices == sorted(one.indices)
-    assert tag_vector([]) is None
-    assert tags_of({"tags": ["a", 1, None, "a"]}) == {"a"}
-    assert tags_of({"tags": "a"}) == tags_of({"tags": None}) == tags_of({}) == frozenset()
-
-
-def weights_by_rarity(tags: set[str], records: list[Record]) -> dict[str, float]:
-    """Of each tag its part of all; by the book."""
-    weights = {}
-    for tag in tags:
-        count = sum(tag in record.get("tags", []) for record in records)
-        weights[tag] = math.log(1 + (len(records) - count + 0.5) / (count + 0.5))
-    return {tag: value / sum(weights.values()) for tag, value in weights.items()}
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    number=st.integers(0, N - 1),
-    tags=tag_sets.filter(bool),
-    weight=st.sampled_from([0.1, 0.5, 1.0]),
-    filter_=st.sampled_from(FILTERS),
-    k=st.sampled_from([1, 10, 200, N]),
-)
-def test_by_rarity_it_is_brute_force_too(
-    by_rarity: Shelf,
-    run: Run[Any],
-    number: int,
-    tags: set[str],
-    weight: float,
-    filter_: Any,
-    k: int,
-) -> None:
-    row = by_rarity.vectors[f"r{number}"] + 0.05
-    found = run(
-        by_rarity.ranked(
-            filter_, vectors=(row.tolist(),), tags=frozenset(tags), tag_weight=weight, k=k
-        )
-    )
-    shares = weights_by_rarity(tags, list(by_rarity.records.values()))
-    visual = by_rarity.distances(row, by_rarity.matching(filter_))
-    right = {}
-    for id_, distance in visual.items():
-        shared = sum(shares.get(tag, 0) for tag in by_rarity.records[id_].get("tags", []))
-        right[id_] = (1 - weight) * distance + weight * (1 - shared)
-    assert len(found) == min(k, len(right))
-    for (id_, distance), at_rank in zip(found, sorted(right.values()), strict=False):
-        assert abs(distance - right[id_]) <= 3e-6
-        assert abs(distance - at_rank) <= 3e-6
-        assert 0 <= distance <= 2
-
-
-@pytest.fixture(scope="module")
-def by_rarity(shared_engine: Any, run: Run[Shelf], shelf: Shelf) -> Shelf:
-    records = list(shelf.records.values())
-    rows = np.array(list(shelf.vectors.values()))
-    return run(Shelf.of(shared_engine, records, rows, fields_to_index=["tags"], tag_idf=True))
-
-
-def test_a_rare_tag_outweighs_a_common_one() -> None:
-    assert rarity(1, 1000) > rarity(500, 1000) > rarity(1000, 1000) > 0
-    assert rarity(5, 0) > 0
 
 
 def test_what_neither_signal_finds_first_may_still_be_nearest(
@@ -310,9 +220,9 @@ def test_what_neither_signal_finds_first_may_still_be_nearest(
         tags: list[list[str]] = [[]] * looks + [["a", "b", "c"]] * carries + [["a"]] * both
         records = [{"_id": f"{n:04}", "tags": of} for n, of in enumerate(tags)]
         shelf = await Shelf.of(shared_engine, records, rows)
-        asked: dict[str, Any] = {"tags": frozenset("abc"), "tag_weight": 0.5}
+        asked: dict[str, Any] = {"tags": dict.fromkeys("abc", 1.0), "tag_weight": 0.5}
         found = await shelf.ranked(vectors=([1.0, 0.0],), k=10, **asked)
-        right = expected(shelf, [1.0, 0.0], {"a", "b", "c"}, 0.5, None)
+        right = expected(shelf, [1.0, 0.0], dict.fromkeys("abc", 1.0), 0.5, None)
         assert [d for _, d in found] == pytest.approx(sorted(right.values())[:10], abs=3e-6)
         assert all(int(id_) >= looks + carries for id_, _ in found)
 

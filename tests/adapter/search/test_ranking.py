@@ -27,7 +27,8 @@ FILTERS: list[Any] = [
 ]
 """Exact ones, and ones of which the engine leaves a residual."""
 
-ways = st.sampled_from(["record", "vector", "several", "weighted", "examples", "tags", "own tags"])
+WITHOUT_TAGS = ["record", "vector", "several", "weighted", "examples"]
+ways = st.sampled_from([*WITHOUT_TAGS, *(f"{way} and tags" for way in WITHOUT_TAGS), "own tags"])
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,12 @@ def query(shelf: Shelf, way: str, number: int) -> dict[str, Any]:
         vector = recommended([rows[0].tolist(), rows[1].tolist()], [rows[2].tolist()])
         excluded = frozenset(f"r{(number + i) % N}" for i in range(3))
         return {"vectors": (vector,), "excluded": excluded}
-    if way == "tags":
-        tags = frozenset({"t0", "t3"})
-        return {"vectors": (rows[0].tolist(),), "tags": tags, "tag_weight": 0.4}
+    if way.endswith(" and tags"):
+        tags = {"t0": 1.0, "t3": 0.5}
+        return query(shelf, way.removesuffix(" and tags"), number) | {
+            "tags": tags,
+            "tag_weight": 0.4,
+        }
     if way == "own tags":
         return {"record_id": f"r{number}", "tag_weight": 0.4}
     return {"vectors": ((rows[0] + 0.01).tolist(),)}
