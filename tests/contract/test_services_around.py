@@ -95,7 +95,7 @@ def test_a_token_sees_the_logs_of_its_collections(
 ) -> None:
     """And no others: what it may not use does not exist for it."""
     writer, reader = (connect(admin.url, token) for token in (bound.writer, bound.reader))
-    other = admin.collection(name="of others")
+    other = admin.collection()
     body = {"collection": other, "data": {"a": 1}}
     theirs = admin.http.post(RUN_LOGS, json=body).json()["id"]
     own = writer.http.post(RUN_LOGS, json=body | {"collection": bound.collection}).json()["id"]
