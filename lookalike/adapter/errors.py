@@ -32,7 +32,7 @@ the place of a fault in the request and never repeat a value: values belong to t
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class LookalikeError(Exception):
@@ -69,10 +69,12 @@ class ImageRefused(InvalidRequest):
     """The image of a query cannot be had. One that cannot be read is the request's fault, 400; for
     one that was not fetched, `code` is that of a record in a batch."""
 
-    def __init__(self, refusal: RecordRefused, *, place: str) -> None:
-        super().__init__(refusal.text, place=place)
+    @classmethod
+    def of(cls, refusal: RecordRefused, place: str) -> Self:
+        error = cls(refusal.text, place=place)
         if refusal.code != RecordRefused.UNREADABLE:
-            self.code = refusal.code
+            error.code = refusal.code
+        return error
 
 
 class FilterTooExpensive(InvalidRequest):

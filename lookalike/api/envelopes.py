@@ -43,7 +43,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
-        self._ignored = ignored_fields.names()
+        self._ignored = ignored_fields.noted()
 
     def statistics(self, *, ignored: Sequence[str] = (), **more: Any) -> dict[str, Any]:
         """`ignored`: what was, beside fields that the method does not know."""

@@ -32,7 +32,7 @@ def forget() -> None:
     _of_request.set([])
 
 
-def names() -> list[str]:
+def noted() -> list[str]:
     """What was ignored of the request at hand."""
     return _of_request.get([])
 

@@ -171,6 +171,6 @@ def test_a_token_bound_to_a_collection(
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.org"])
 def test_without_tokens_only_loopback(host: str, tmp_path: Path) -> None:
     refused = lookalike("serve", "--host", host, "--data", str(tmp_path / "data"))
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "LOOKALIKE_TOKENS" in refused.stderr
     assert not (tmp_path / "data").exists()

@@ -77,7 +77,7 @@ def test_a_former_revision_goes_on_until_it_is_migrated(
     assert way in migrate(server, "plan", collection)
     assert way in migrate(server, "up", collection), "nothing is embedded again unasked"
     assert client.view(collection)["revision"] == former
-    assert "100% of the nearest ten" in migrate(server, *way.split()[2:])
+    assert "100 % of the nearest ten" in migrate(server, *way.split()[2:])
     assert client.view(collection)["revision"] == Colors.revision
     assert f"{Colors.revision}, pending: none" in migrate(server, "status")
     assert ids(search(client, collection, query, k=1)) == [id_]

@@ -212,7 +212,7 @@ class TestHeaders:
             ({"https://a.test": {}, "https://A.test:443": {}}, "$.fetch_headers.https://a.test"),
             ({"Authorization": "s3cret"}, "$.fetch_headers[...]"),
             ({"https://a.test": {"X-Key": 7}}, "$.fetch_headers[...][...]"),
-            ([], "$.fetch_headers"),
+            ([1], "$.fetch_headers"),
             ({f"https://{n}.test": {} for n in range(17)}, "$.fetch_headers"),
             ({"https://a.test": {f"X-{n}": "s3cret" for n in range(17)}}, "https://a.test"),
             ({"https://a.test": {"X-Key": "s3cret" * 3000}}, "$.fetch_headers"),

@@ -55,7 +55,7 @@ def test_k(k: int | None, service: Service, shop: str) -> None:
 def test_radius(service: Service, shop: str, thumbnails: dict[str, bytes]) -> None:
     whole = search(service, shop, {"_id": "1"}, k=45)
     assert ids(search(service, shop, {"_id": "1"}, radius=0)) == ["1"]
-    for radius in (0.0, whole["answer_distances"][7], 0.3, 2, 1e9):
+    for radius in (0.0, whole["answer_distances"][7], 0.3, 2):
         within = [distance for distance in whole["answer_distances"] if distance <= radius]
         answer = search(service, shop, {"_id": "1"}, k=45, radius=radius)
         assert answer["answer_distances"] == within

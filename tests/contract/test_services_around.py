@@ -76,7 +76,7 @@ def test_the_next_page_is_where_the_proxy_was_asked(service: Service, collection
         ({"data": {}}, 400),
         ({"collection": "no such collection", "data": {}}, 404),
         ({"collection": "shop"}, 400),
-        ({"collection": "shop", "data": []}, 400),
+        ({"collection": "shop", "data": [1]}, 400),
         ({"collection": "shop", "data": {}, "workspace": "x"}, 400),
         ({"collection": "shop", "data": {"a": "x" * 70_000}}, 400),
     ],

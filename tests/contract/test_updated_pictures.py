@@ -61,7 +61,7 @@ def test_a_daily_feed(service: Service, feed: str, file_server: FileServer) -> N
     ]
     for _ in range(2):
         answer = service.answer("update", feed, {"records": records})
-        assert codes(answer) == (206, ["red", "blue", "yellow"], [504])
+        assert codes(answer) == (206, ["red", "blue", "yellow"], [410])
         assert answer["skipped_records"][0]["_id"] == "green"
         assert answer["answer_records"][0] == records[0]
         assert "pictures_not_read" not in answer["statistics"]

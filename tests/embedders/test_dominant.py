@@ -56,8 +56,11 @@ def is_like(rgb: tuple[int, int, int], name: str) -> bool:
     }[name]
 
 
-def test_the_background_of_a_transparent_image_is_white() -> None:
+def test_the_ground_of_a_transparent_image_is_no_color_of_it() -> None:
     buffer = io.BytesIO()
-    Image.new("RGBA", (50, 50), (0, 0, 0, 0)).save(buffer, "PNG")
+    image = Image.new("RGBA", (50, 50), (0, 0, 0, 0))
+    image.paste((0, 0, 255, 255), (0, 0, 10, 10))
+    image.save(buffer, "PNG")
     image = decode_image(buffer.getvalue(), max_pixels=10**6, image_px=64)
-    assert dominant_colors(image)[0].rgb == (255, 255, 255)
+    assert image.getpixel((49, 49)) == (255, 255, 255)
+    assert [color.rgb for color in dominant_colors(image)] == [(0, 0, 255)]

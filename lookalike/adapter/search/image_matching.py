@@ -82,7 +82,7 @@ class ImageMatchingService:
         self._limits.check_batch(len(records), "$.records")
         query, unreadable = split_refused(await self._hash([query_record]))
         if unreadable:
-            raise ImageRefused(unreadable[0][1], place=QUERY_RECORD)
+            raise ImageRefused.of(unreadable[0][1], QUERY_RECORD)
         known, refused = split_refused(await self._hash(records))
         apart = distances(query[0][1], [bits for _, bits in known], HASH_DISTANCE)
         order = sorted(range(len(known)), key=lambda index: (apart[index], index))

@@ -67,7 +67,7 @@ class QueryVectors:
         if source is not None:
             (embedded,) = await self._embedding.embed(collection, [source], query=True)
             if isinstance(embedded, RecordRefused):
-                raise ImageRefused(embedded, place=place)
+                raise ImageRefused.of(embedded, place)
             return embedded.vector
         text = text_of(record, place)
         if text is None:

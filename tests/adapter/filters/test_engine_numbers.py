@@ -22,7 +22,7 @@ from tests.adapter.filters.vocabulary import LONG, full_numbers
 
 Number = int | float
 ON_ENGINES = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
