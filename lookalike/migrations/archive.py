@@ -198,6 +198,22 @@ async def import_collection(
     else:
         await indexes.ensure_indexes(engine, collection)
     await second_vector.restore_second_vector(engine, collection)
+    expected = await _write_lines(engine, collection, file, progress)
+    count = await store.count_stored(engine, collection)
+    if count != expected:
+        raise ArchiveDamaged(
+            f"{expected} records were exported and {count} are there after the import."
+        )
+    # Not before, because reading the file may take longer than a claim holds.
+    async with names.claimed(engine, collection.name, collection.id):
+        await store.point_alias(engine, collection)
+    return collection, count
+
+
+async def _write_lines(
+    engine: Engine, collection: Collection, file: Path, progress: Progress
+) -> int:
+    """Writes the records of the file; how many there must be then."""
     expected = 0
     batch: list[Line] = []
     for line in _read_lines(file):
@@ -209,15 +225,7 @@ async def import_collection(
             expected = line.records
         else:
             batch.append(line)
-    count = await store.count_stored(engine, collection)
-    if count != expected:
-        raise ArchiveDamaged(
-            f"{expected} records were exported and {count} are there after the import."
-        )
-    # Not before, because reading the file may take longer than a claim holds.
-    async with names.claimed(engine, collection.name, collection.id):
-        await store.point_alias(engine, collection)
-    return collection, count
+    return expected
 
 
 async def _write_batch(engine: Engine, collection: Collection, batch: Sequence[Line]) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 from qdrant_client import models
 
+from lookalike.adapter.collections.side_collections import put_points
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.errors import CollectionNotFound, EngineFailed
+from lookalike.adapter.errors import CollectionNotFound
 
 LEDGER = "lookalike-ledger"
 """The name in the engine. It is made by the first note."""
@@ -22,6 +23,8 @@ TOKEN = "token"
 TOPIC, SEEN = "topic", "seen"
 """Fields by which notes are found: what they are about, and when they were written."""
 
+_INDEXES = {TOPIC: models.PayloadSchemaType.KEYWORD, SEEN: models.PayloadSchemaType.FLOAT}
+
 Note = dict[str, Any]
 
 
@@ -29,11 +32,7 @@ async def put_note(engine: Engine, id_: str, note: Note, *, only_new: bool = Fal
     """Writes a note, or with `only_new` leaves one that has this id."""
     mode = models.UpdateMode.INSERT_ONLY if only_new else None
     points = [models.PointStruct(id=id_, vector={}, payload=note)]
-    try:
-        await engine.upsert(LEDGER, points, update_mode=mode)
-    except CollectionNotFound:
-        await _make_ledger(engine)
-        await engine.upsert(LEDGER, points, update_mode=mode)
+    await put_points(engine, LEDGER, points, _INDEXES, mode=mode)
 
 
 async def replace_note(engine: Engine, id_: str, token: object, note: Note) -> None:
@@ -72,17 +71,3 @@ async def delete_notes(engine: Engine, ids: Sequence[str]) -> None:
 
 def equals(field: str, value: str) -> models.FieldCondition:
     return models.FieldCondition(key=field, match=models.MatchValue(value=value))
-
-
-async def _make_ledger(engine: Engine) -> None:
-    # An engine keeps no collection without a vector.
-    unused = {"unused": models.VectorParams(size=1, distance=models.Distance.DOT)}
-    try:
-        await engine.create_collection(LEDGER, vectors_config=unused)
-    except EngineFailed:
-        # Another process may have made it at the same time.
-        if not await engine.collection_exists(LEDGER):
-            raise
-    for field, kind in ((TOPIC, "keyword"), (SEEN, "float")):
-        schema = models.PayloadSchemaType(kind)
-        await engine.create_payload_index(LEDGER, field, field_schema=schema)

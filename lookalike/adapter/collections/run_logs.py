@@ -17,12 +17,12 @@ from typing import Any
 import msgspec
 from qdrant_client import models
 
+from lookalike.adapter.collections.side_collections import put_points
 from lookalike.adapter.collections.store import PHYSICAL_PREFIX, now
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionNotFound,
     InvalidRequest,
-    LookalikeError,
     RunLogNotFound,
 )
 
@@ -33,8 +33,7 @@ MAX_RUN_LOG_BYTES = 65_536
 SCROLL = 1_000
 
 _OF_COLLECTION = "collection"
-_UNUSED_VECTOR = {"none": models.VectorParams(size=1, distance=models.Distance.DOT)}
-"""An engine makes no collection without a vector."""
+_INDEXES = {_OF_COLLECTION: models.PayloadSchemaType.KEYWORD}
 
 
 class RunLog(msgspec.Struct, frozen=True):
@@ -59,11 +58,7 @@ class RunLogService:
         created = now()
         log = RunLog(_new_id(), collection_id, _text_of(data), created, created)
         point = models.PointStruct(id=log.id, vector={}, payload=_payload(log))
-        try:
-            await self._engine.upsert(RUN_LOGS, [point])
-        except CollectionNotFound:
-            await self._create_storage()
-            await self._engine.upsert(RUN_LOGS, [point])
+        await put_points(self._engine, RUN_LOGS, [point], _INDEXES)
         await self._delete_oldest(collection_id)
         return log
 
@@ -98,17 +93,6 @@ class RunLogService:
         found = await self._engine.retrieve(RUN_LOGS, wanted) if wanted else []
         logs = {str(point.id): _run_log(point) for point in found}
         return len(ids), [logs[id_] for id_ in wanted if id_ in logs]
-
-    async def _create_storage(self) -> None:
-        try:
-            await self._engine.create_collection(RUN_LOGS, vectors_config=_UNUSED_VECTOR)
-        except LookalikeError:
-            # Another process may have been first.
-            if not await self._engine.collection_exists(RUN_LOGS):
-                raise
-        await self._engine.create_payload_index(
-            RUN_LOGS, _OF_COLLECTION, models.PayloadSchemaType.KEYWORD
-        )
 
     async def _delete_oldest(self, collection_id: str) -> None:
         ids = await _ids_of(self._engine, [collection_id])

@@ -114,14 +114,7 @@ class Updater:
         read: ReadImages | None,
     ) -> Updated:
         """As `Writer.update`."""
-        changes: dict[str, list[Change]] = defaultdict(list)
-        refusals: dict[int, RecordRefused] = {}
-        for place, record in enumerate(records):
-            try:
-                change = Change.of(place, record)
-                changes[point_id(change.id)].append(change)
-            except RecordRefused as refusal:
-                refusals[place] = refusal
+        changes, refusals = _read_changes(records)
         images = None if read is None else _Images(self._writes, collection, read)
         done: dict[str, _Target] = {}
         pending = list(changes)
@@ -137,17 +130,14 @@ class Updater:
             pending = [id_ for id_ in targets if id_ not in done]
         if pending:
             raise Unavailable("The records are being changed by others; try again.")
-        for target in done.values():
+        found = {id_: done[id_] for id_ in changes if id_ in done}  # in the order of the request
+        for target in found.values():
             refusals |= target.refusals
         return Updated(
-            done=[
-                shown(done[id_].state.record, fields)
-                for id_ in changes
-                if id_ in done and done[id_].applied
-            ],
+            done=[shown(one.state.record, fields) for one in found.values() if one.applied],
             refused=[(records[place], refusals[place]) for place in sorted(refusals)],
-            missing=len(changes.keys() - done.keys()),
-            unread=[changes[id_][0].id for id_ in changes if id_ in done and done[id_].unread],
+            missing=len(changes) - len(found),
+            unread=[changes[id_][0].id for id_, one in found.items() if one.unread],
         )
 
     async def _find_targets(
@@ -234,6 +224,21 @@ class Updater:
         if target.image is None and lacking:
             condition.must_not = [models.HasVectorCondition(has_vector=name) for name in lacking]
         return condition
+
+
+def _read_changes(
+    records: Sequence[Record],
+) -> tuple[dict[str, list[Change]], dict[int, RecordRefused]]:
+    """The changes of each point, in order, and by their places the records that are none."""
+    changes: dict[str, list[Change]] = defaultdict(list)
+    refusals: dict[int, RecordRefused] = {}
+    for place, record in enumerate(records):
+        try:
+            change = Change.of(place, record)
+            changes[point_id(change.id)].append(change)
+        except RecordRefused as refusal:
+            refusals[place] = refusal
+    return changes, refusals
 
 
 def _apply(
