@@ -51,10 +51,12 @@ class AmbiguousName(CollectionConflict):
 def name_key(name: str) -> str:
     """Two names are the same name if their keys are equal.
 
-    Whitespace counts as one space between words, and letters are composed (NFC): what looks the
-    same is the same. Upper and lower case are different letters.
+    Whitespace counts as one space between words, letters are composed (NFC), and characters that
+    are not seen (controls, zero-width ones) do not count: what looks the same is the same. Upper
+    and lower case are different letters.
     """
-    return unicodedata.normalize("NFC", " ".join(name.split()))
+    seen = "".join(c for c in name if c.isspace() or unicodedata.category(c) not in ("Cc", "Cf"))
+    return unicodedata.normalize("NFC", " ".join(seen.split()))
 
 
 def check_name(name: str) -> None:

@@ -23,14 +23,18 @@ from tests.shelf import described
         ("Möbel", "Mo\u0308bel", True),
         ("shop", "Shop", False),
         ("my shop", "myshop", False),
-        ("shop\u200b", "shop", False),
+        ("shop\u200b", "shop", True),
+        ("my\u200b shop\x00", "my shop", True),
+        ("my\u200bshop", "my shop", False),
     ],
 )
 def test_which_names_are_the_same(one: str, other: str, same: bool) -> None:
     assert (name_key(one) == name_key(other)) is same
 
 
-@pytest.mark.parametrize("name", [" ", "\u3000\n", "7c1e0000-0000-4000-8000-000000000000"])
+@pytest.mark.parametrize(
+    "name", [" ", "\u3000\n", "\u200b", "\x00\u2060 ", "7c1e0000-0000-4000-8000-000000000000"]
+)
 def test_what_is_no_name(name: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_name(name)
