@@ -142,7 +142,9 @@ class JsonBody(AbstractDTO[T]):
         known = self.model_type.__struct_encode_fields__
         if named_in_headers(self.asgi_connection.headers) is None:
             known += OfCollection.__struct_encode_fields__
-        ignored_fields.note(value, known, self.asgi_connection.scope["path"])
+        arguments = self.asgi_connection.route_handler.parsed_fn_signature.parameters
+        query = [name for name in self.asgi_connection.query_params if name not in arguments]
+        ignored_fields.note(value, known, query, self.asgi_connection.scope["path"])
         settings: Settings = self.asgi_connection.app.state.settings
         _limit_fetches(getattr(body, "timeout_s", None), settings.images.fetch_timeout_s)
         return body

@@ -1,4 +1,4 @@
-"""Fields of a body that its method does not know: accepted, and named.
+"""Fields of a body and parameters of a query that a method does not know: accepted, and named.
 
 Clients send such fields to every method, so they are no fault. But one that is silently dropped may
 be a misspelt one. So the answer names them under `statistics.ignored`, and the log once for each
@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from contextvars import ContextVar
 
 import msgspec
@@ -37,16 +37,18 @@ def noted() -> list[str]:
     return _of_request.get([])
 
 
-def note(body: bytes, known: Container[str], path: str) -> None:
-    """Takes down the fields of a body, a valid one, that are not known.
+def note(body: bytes, known: Container[str], query: Iterable[str], path: str) -> None:
+    """Takes down the fields of a body, a valid one, that are not known, and the parameters of the
+    query that are not: `?name`.
 
     Null stands for "not given", so it is nothing that could be ignored.
     """
     unknown = [
         name
-        for name, value in _FIELDS.decode(body).items()
+        for name, value in _FIELDS.decode(body or b"{}").items()
         if name not in known and bytes(value) != b"null"
     ]
+    unknown += [f"?{name}" for name in set(query)]
     if not unknown:
         return
     shortened = [_shortened(name) for name in sorted(unknown)[:MAX_NAMED]]

@@ -62,6 +62,27 @@ def test_what_only_other_methods_know_is_named(service: Service, paints: str) ->
         assert answer["statistics"]["ignored"] == named
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("visualKNN?k=5&from=1", {"query_record": {"_id": "red"}}, ["?from", "?k"]),
+        ("allRecords?size=2&page=1&pagesize=3", {"x": 1}, ["?pagesize", "x"]),
+        ("allRecords?pagesize=3", {}, ["?pagesize"]),
+        ("insert?dry_run=true", {"records": []}, ["?dry_run"]),
+    ],
+)
+def test_parameters_of_the_query_that_a_method_does_not_know_are_named(
+    path: str, body: object, named: list[str], service: Service, paints: str
+) -> None:
+    assert service.call(path, paints, body).json()["statistics"]["ignored"] == named
+
+
+@pytest.mark.parametrize("query", ["page=2", "size=0&page=2", "after=x"])
+def test_a_page_without_a_size_is_refused(query: str, service: Service, paints: str) -> None:
+    answer = service.call(f"allRecords?{query}", paints, {})
+    assert (answer.status_code, answer.json()["status"]["place"]) == (400, "size")
+
+
 def test_also_where_nothing_is_found(service: Service, paints: str) -> None:
     answer = service.answer("visualKNN", paints, {"query_record": {"_id": "nobody"}, "x": 1})
     assert answer["status"]["code"] == 404

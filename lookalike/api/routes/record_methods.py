@@ -119,8 +119,9 @@ class RecordMethods(Controller):
         `next` has the cursor `after` too; with it, `page` is but the number that `next` counts on.
         """
         if not size:
-            if after is not None:
-                raise InvalidRequest("A cursor needs the size of the page", place="size")
+            # Without a size everything is the first page, and there is no other.
+            if after is not None or page > 1:
+                raise InvalidRequest("A page needs its size", place="size")
             return await stream_document(
                 await records.stream(collection, data.filter, data.fields_to_return)
             )
