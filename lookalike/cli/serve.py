@@ -11,11 +11,15 @@ import socket
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import click
 
 from lookalike.api.settings import ENGINE_SOCKET, MAIN_PID, HttpSettings, Settings
 from lookalike.cli.options import SettingsRefused, data_option, settings_with, variable_option
+
+if TYPE_CHECKING:
+    import uvicorn
 
 ANNOUNCE_SECONDS = 0.02
 
@@ -88,6 +92,21 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
+def api_config(settings: Settings) -> uvicorn.Config:
+    import uvicorn
+
+    return uvicorn.Config(
+        "lookalike.api.app:create_app_from_environment",
+        factory=True,
+        workers=settings.http.workers,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
 def run_api(settings: Settings, listener: socket.socket) -> None:
     import uvicorn
     from uvicorn.config import STARTUP_FAILURE
@@ -108,16 +127,7 @@ def run_api(settings: Settings, listener: socket.socket) -> None:
     os.environ[MAIN_PID] = str(os.getpid())
     # Small matrix products on many threads cost nearly twice their time on a busy machine.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    config = uvicorn.Config(
-        "lookalike.api.app:create_app_from_environment",
-        factory=True,
-        workers=settings.http.workers,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=10,
-    )
+    config = api_config(settings)
     heard = (listener.dup(), settings.http.host)
     threading.Thread(target=announce, args=heard, name="announce", daemon=True).start()
     if settings.http.workers == 1:
