@@ -16,8 +16,9 @@ from typing import Any
 
 from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.worker import data_folder, main, validation
+from lookalike.adapter.engines.embedded.worker.read_plans import READ_PLANS
 from lookalike.adapter.engines.embedded.worker.rebuild import Rebuild
-from lookalike.adapter.engines.embedded.worker.shard import SHARD_READS, Shard
+from lookalike.adapter.engines.embedded.worker.shard import Shard, Steps
 
 
 def kill_once() -> None:
@@ -70,10 +71,11 @@ def unchecked() -> None:
 
 
 def bug() -> None:
-    def count(_: Shard, request: messages.CountPoints) -> int:
+    def count(_: Shard, request: messages.CountPoints) -> Steps[int]:
+        yield from ()
         raise KeyError(request.collection)
 
-    SHARD_READS[messages.CountPoints] = count
+    READ_PLANS[messages.CountPoints] = count
 
 
 def no_builder() -> None:

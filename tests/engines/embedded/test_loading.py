@@ -13,6 +13,7 @@ from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder, DataFolder
 from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Database
 from lookalike.adapter.engines.embedded.worker.loading import MAX_FAILURES, PASSING, load_shard
+from lookalike.adapter.engines.embedded.worker.read_plans import read
 from lookalike.adapter.engines.embedded.worker.validation import Refused
 from lookalike.adapter.engines.embedded.worker.write_plans import write
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
@@ -49,11 +50,17 @@ def upsert(database: Database, name: str, *ids: int) -> None:
 
 def stored(database: Database, name: str, *, vectors: bool = False) -> list[messages.FoundPoint]:
     request = messages.ScrollPoints(name, None, 10, None, True, vectors)
-    return database.shard(name).scroll(request).points
+    steps = read(database.shard(name), request)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as over:
+            page: messages.PointPage = over.value
+            return page.points
 
 
 def count(database: Database, name: str) -> int:
-    return database.shard(name).count(messages.CountPoints(name, None))
+    return database.shard(name).points_count
 
 
 def names(database: Database) -> list[str]:
@@ -151,7 +158,7 @@ def test_a_vector_is_there_or_gone_even_if_the_log_is_lost(
     load_shard(bad, faulted=True).close()
     assert len(bad.find_logs_aside()) == 1
     database = opened(killed)
-    state = database.shard("bad").state(messages.GetCollection("bad"))
+    state = database.shard("bad").state()
     assert set(state.vectors) == ({"visual"} if dropped else {"visual", "other"})
     found = stored(database, "bad", vectors=True)
     assert [(p.id, set(p.vectors or {})) for p in found] == [(n, {"visual"}) for n in (1, 2, 3)]

@@ -253,7 +253,7 @@ async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> Non
     database.close()
     database = Database(data, GRAPH)
     database.load(faulted=False)
-    assert database.shard("c").count(messages.CountPoints("c", None)) == 100
+    assert database.shard("c").points_count == 100
     database.close()
 
 

@@ -28,6 +28,10 @@ class Clock:
             yield
 
 
+def ignore(error: BaseException | None) -> None:
+    assert error is None
+
+
 def make() -> tuple[Scheduler, Clock, list[BaseException]]:
     clock, fatal = Clock(), list[BaseException]()
     return Scheduler(asyncio.get_running_loop(), fatal.append, clock), clock, fatal
@@ -45,7 +49,7 @@ async def test_reads_go_between_the_slices_of_a_write() -> None:
     write = asyncio.create_task(scheduler.run("a", clock.steps(log, "write", 3)))
     await asyncio.sleep(0)
     for _ in range(4):
-        scheduler.read("client", lambda: log.append("read"))
+        scheduler.read("client", clock.steps(log, "read", 1, seconds=0.001), ignore)
     await write
     assert log.index("read") <= 1
     assert log.count("read") == 4
@@ -56,16 +60,43 @@ async def test_a_write_goes_on_under_reads_that_never_end() -> None:
     scheduler, clock, _ = make()
     log: list[str] = []
 
-    def read() -> None:
-        clock.now_s += 0.001
-        log.append("read")
-        scheduler.read("client", read)
+    def read(error: BaseException | None = None) -> None:
+        assert error is None
+        scheduler.read("client", clock.steps(log, "read", 1, seconds=0.001), read)
 
-    scheduler.read("client", read)
-    await asyncio.wait_for(scheduler.run("a", clock.steps(log, "write", 5)), 60)
+    read()
+    await asyncio.wait_for(scheduler.run("a", clock.steps(log, "a", 5)), 60)
     scheduler.stop()
-    # Twice the time for reads: about 8 reads of 1 ms to a slice of 4 ms.
+    # Twice the time for reads: about 8 reads of 1 ms to a step of 4 ms.
     assert 10 < log.count("read") < 100
+
+
+async def test_short_reads_pass_long_ones_which_go_on_all_the_same() -> None:
+    scheduler, clock, _ = make()
+    log: list[str] = []
+    answered = 0
+
+    def read(error: BaseException | None = None) -> None:
+        nonlocal answered
+        assert error is None
+        answered += 1
+        scheduler.read("client", clock.steps(log, "short", 1, seconds=0.001), read)
+
+    ended = asyncio.Event()
+    for name in ("long", "longer"):
+        scheduler.read("client", clock.steps(log, name, 20), lambda _: ended.set())
+    read()
+    await asyncio.wait_for(ended.wait(), 60)
+    scheduler.stop()
+    first = log.index("short")
+    # It waits for those that had come before it, and for a step of them.
+    assert first <= 3
+    # Never two steps of long reads together: a short one waits for one of them.
+    pairs = list(zip(log[first:], log[first + 1 :], strict=False))
+    assert not [pair for pair in pairs if "short" not in pair]
+    # The two take turns.
+    assert abs(log.count("long") - log.count("longer")) <= 1
+    assert answered > 100
 
 
 async def test_clients_and_collections_take_turns() -> None:
@@ -73,7 +104,7 @@ async def test_clients_and_collections_take_turns() -> None:
     log: list[str] = []
     for client, count in (("greedy", 6), ("modest", 2)):
         for _ in range(count):
-            scheduler.read(client, lambda client=client: log.append(client))  # type: ignore[misc]
+            scheduler.read(client, clock.steps(log, client, 1), ignore)
     await asyncio.gather(
         scheduler.run("a", clock.steps(log, "a", 4)), scheduler.run("b", clock.steps(log, "b", 2))
     )
@@ -95,7 +126,7 @@ async def test_writes_of_one_collection_keep_their_order() -> None:
 async def test_a_small_write_is_one_slice() -> None:
     scheduler, clock, _ = make()
     log: list[str] = []
-    scheduler.read("client", lambda: log.append("read"))
+    scheduler.read("client", clock.steps(log, "read", 1), ignore)
     write = asyncio.create_task(scheduler.run("a", clock.steps(log, "write", 3, seconds=0.0)))
     await asyncio.sleep(0)
     await write
@@ -134,10 +165,10 @@ async def test_errors_reach_who_waits_and_panics_also_the_worker() -> None:
 
 
 async def test_nothing_runs_after_the_end() -> None:
-    scheduler, _, _ = make()
+    scheduler, clock, _ = make()
     log: list[str] = []
-    scheduler.read("client", lambda: log.append("read"))
+    scheduler.read("client", clock.steps(log, "read", 1), ignore)
     scheduler.stop()
-    scheduler.read("client", lambda: log.append("read"))
+    scheduler.read("client", clock.steps(log, "read", 1), ignore)
     await turns()
     assert log == []

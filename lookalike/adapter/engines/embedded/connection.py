@@ -112,6 +112,10 @@ class _Stream(asyncio.Protocol):
         try:
             self._transport.write(wire.frame(number, body))
             return await answer
+        except asyncio.CancelledError:
+            # A read that nobody waits for any more is not carried on.
+            self._transport.write(wire.frame(number, b""))
+            raise
         finally:
             self._waiting.pop(number, None)
 

@@ -3,6 +3,9 @@
 A frame is a header, little endian `u32 length of the body, u64 number of the request`, and a body:
 one of `messages` in msgpack. Answers carry the number of their request and may come in any order.
 
+A frame without a body tells the worker that nobody waits for the answer to this request any more: a
+read ends, a write that has begun is carried out. The answer comes all the same.
+
 The header stands outside the body so that a body which cannot be decoded still gets its answer.
 """
 

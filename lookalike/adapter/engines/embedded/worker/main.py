@@ -20,7 +20,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,8 @@ from lookalike.adapter.engines.embedded.worker.database import (
     NoCollection,
 )
 from lookalike.adapter.engines.embedded.worker.maintenance import Maintenance
+from lookalike.adapter.engines.embedded.worker.read_plans import READ_PLANS, read
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
-from lookalike.adapter.engines.embedded.worker.shard import SHARD_READS
 from lookalike.adapter.engines.embedded.worker.validation import PointMissing, Refused
 from lookalike.adapter.engines.embedded.worker.write_plans import WRITE_PLANS, write
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
@@ -63,7 +63,7 @@ class Worker:
         """Queue a request; its answer goes to the client, whenever that is."""
 
         def reply(answer: bytes) -> None:
-            client.send(wire.frame(request_number, answer))
+            client.send(request_number, answer)
 
         try:
             request = messages.decode_request(body)
@@ -72,28 +72,43 @@ class Worker:
             reply(_failed("EngineFailed", "the request is malformed"))
             return
         kind = type(request)
-        if kind in DATABASE_READS or kind in SHARD_READS:
-            self.scheduler.read(client, lambda: self._read(client, request, reply))
+        if kind in DATABASE_READS or kind in READ_PLANS:
+            self._read(client, request_number, request, reply)
         else:
             self._write(request, reply)
 
-    def _read(self, client: Client, request: messages.WorkerRequest[Any], reply: Reply) -> None:
-        if client.gone:
-            return
-        try:
-            answer = messages.encode_answer(messages.Done(self._result(request)))
-        except BaseException as error:
-            reply(failure(error))
-            if not isinstance(error, Exception):
-                end(error)
-        else:
-            reply(answer)
+    def _read(self, client: Client, number: int, request: Any, reply: Reply) -> None:
+        def steps() -> Iterator[None]:
+            reading = self._result(request)
+            while client.awaits(number):
+                try:
+                    next(reading)
+                except StopIteration as over:
+                    reply(messages.encode_answer(messages.Done(over.value)))
+                    return
+                yield
+            reply(_failed("EngineUnavailable", "nobody waits for the answer"))
 
-    def _result(self, request: Any) -> Any:
+        def done(error: BaseException | None) -> None:
+            if error is not None:
+                reply(failure(error))
+
+        self.scheduler.read(client, steps(), done)
+
+    def _result(self, request: Any) -> Generator[None, None, Any]:
         kind = type(request)
         if kind in DATABASE_READS:
+            yield from ()
             return DATABASE_READS[kind](self.database, request)
-        return SHARD_READS[kind](self.database.shard(request.collection), request)
+        shard = self.database.shard(request.collection)
+        steps = read(shard, request)
+        while shard.name in self.database.shards:
+            try:
+                next(steps)
+            except StopIteration as over:
+                return over.value
+            yield
+        raise NoCollection  # It was deleted between two steps.
 
     def _write(self, request: Any, reply: Reply) -> None:
         def steps() -> Iterator[None]:
@@ -145,7 +160,9 @@ class Client(asyncio.Protocol):
         self._worker = worker
         self._frames = wire.Frames()
         self._transport: asyncio.Transport | None = None
-        self._pending = 0
+        self._pending: set[int] = set()
+        self._unwanted: set[int] = set()
+        """Requests whose answers nobody waits for any more."""
         self._deaf = False
 
     @property
@@ -164,15 +181,24 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         try:
             for request_number, body in self._frames.feed(data):
-                self._pending += 1
-                self._worker.submit(self, request_number, body)
+                if body:
+                    self._pending.add(request_number)
+                    self._worker.submit(self, request_number, body)
+                elif request_number in self._pending:
+                    self._unwanted.add(request_number)
         except wire.FrameTooLarge:
             if self._transport is not None:
                 self._transport.abort()
         self._throttle()
 
-    def send(self, data: bytes) -> None:
-        self._pending -= 1
+    def awaits(self, request_number: int) -> bool:
+        """Whether the client waits for the answer still."""
+        return not self.gone and request_number not in self._unwanted
+
+    def send(self, request_number: int, answer: bytes) -> None:
+        data = wire.frame(request_number, answer)
+        self._pending.discard(request_number)
+        self._unwanted.discard(request_number)
         if self._transport is None:
             return
         self._transport.write(data)
@@ -192,7 +218,7 @@ class Client(asyncio.Protocol):
         """Read from the client, or do not; either call does nothing when it is so already."""
         if self._transport is None or self._transport.is_closing():
             return
-        if self._deaf or self._pending >= MAX_PENDING:
+        if self._deaf or len(self._pending) >= MAX_PENDING:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -1,29 +1,52 @@
 """Who uses the engine next. One call runs at a time, so the order is all there is to decide.
 
-Reads go first, in turn between the clients. Writes run in slices between them, in order within a
-collection and in turn between collections; when reads never pause, a write gets its slice once the
-reads since the last one took READ_SHARE times as long as it did, so that neither can starve the
-other.
+Reads and writes run in steps of a few milliseconds. Three kinds of work wait for a turn: *reads*
+that have not begun, *long* reads that go on after their first turn, and *writes*. A kind that waits
+alone has all the time. Where several wait, each gets its `SHARES` of it, and one that comes after a
+pause goes first. So a short read waits for a step of a long one and not for its end, and no kind
+starves another.
+
+Within a kind: reads take turns between the clients, long reads between one another, writes between
+the collections, and those of one collection keep their order.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-READ_SHARE = 2.0
-MIN_READ_SECONDS = 0.002
-SLICE_SECONDS = 0.003
-"""A slice of a write ends with the first step after this time; a small write is one slice."""
+import msgspec
 
-Read = Callable[[], None]
+STEP_SECONDS = 0.002
+"""A turn ends with the first step after this time; a small read or write is one turn."""
+
 OnDone = Callable[[BaseException | None], None]
 
 
+class Kind(enum.IntEnum):
+    """Where two have waited equally long, the first of them goes first."""
+
+    READ = 0
+    LONG = 1
+    WRITE = 2
+
+
+SHARES = {Kind.READ: 4.0, Kind.LONG: 1.0, Kind.WRITE: 2.0}
+"""Of the engine's time, where all of them wait."""
+
+
+class Work(msgspec.Struct, eq=False):
+    """Runs in steps; `done` gets what they raised, or None."""
+
+    steps: Iterator[None]
+    done: OnDone
+
+
 class Scheduler:
-    """Runs reads and slices of writes on the event loop, one per turn of the loop.
+    """Runs turns on the event loop, one per turn of the loop.
 
     `fatal` is called, once the request is answered, with what is raised that is no Exception: a
     panic of the engine, after which nothing may touch it again.
@@ -38,22 +61,22 @@ class Scheduler:
         self._loop = loop
         self._fatal = fatal
         self._clock = clock
-        self._reads: dict[object, deque[Read]] = {}
-        self._writes: dict[str, deque[tuple[Iterator[None], OnDone]]] = {}
+        self._queues: dict[Kind, dict[object, deque[Work]]] = {kind: {} for kind in Kind}
         self._held: set[str] = set()
         self._scheduled = False
         self._stopped = False
-        self._reads_owed = 0.0
+        self._used = dict.fromkeys(Kind, 0.0)
+        """The time that each kind has had, divided by its share."""
+        self._now = 0.0
+        """What the kind that ran last had used by then: one that did not wait begins from here."""
 
-    def read(self, client: object, run: Read) -> None:
-        """Queue a read of a client; `run` answers it and never raises."""
-        self._reads.setdefault(client, deque()).append(run)
-        self._schedule()
+    def read(self, client: object, steps: Iterator[None], done: OnDone) -> None:
+        """Queue a read of a client."""
+        self._add(Kind.READ, client, Work(steps, done))
 
     def write(self, queue: str, steps: Iterator[None], done: OnDone) -> None:
-        """Queue a write behind those of its queue; `done` gets what `steps` raised, or None."""
-        self._writes.setdefault(queue, deque()).append((steps, done))
-        self._schedule()
+        """Queue a write behind those of its queue."""
+        self._add(Kind.WRITE, queue, Work(steps, done))
 
     async def run(self, queue: str, steps: Iterator[None]) -> None:
         """Run steps as a write of a queue and wait for their end; raises what they raise."""
@@ -75,12 +98,28 @@ class Scheduler:
         self._held.add(queue)
 
     def release(self, queue: str) -> None:
+        if self._next_queue(Kind.WRITE) is None:
+            self._begin_from_now(Kind.WRITE)
         self._held.discard(queue)
         self._schedule()
 
     def stop(self) -> None:
         """Run nothing more: the engine is not to be touched again."""
         self._stopped = True
+
+    def _add(self, kind: Kind, queue: object, work: Work) -> None:
+        if self._next_queue(kind) is None:
+            self._begin_from_now(kind)
+        self._queues[kind].setdefault(queue, deque()).append(work)
+        self._schedule()
+
+    def _begin_from_now(self, kind: Kind) -> None:
+        """A kind gets nothing for the time in which it did not wait."""
+        self._used[kind] = max(self._used[kind], self._now)
+
+    def _next_queue(self, kind: Kind) -> object | None:
+        """The queue of a kind whose turn is next."""
+        return next((name for name in self._queues[kind] if name not in self._held), None)
 
     def _schedule(self) -> None:
         if not self._scheduled and not self._stopped:
@@ -91,41 +130,40 @@ class Scheduler:
         self._scheduled = False
         if self._stopped:
             return
-        queue = next((name for name in self._writes if name not in self._held), None)
-        if self._reads and (queue is None or self._reads_owed > 0):
-            start = self._clock()
-            self._read_one()
-            self._reads_owed -= self._clock() - start
-        elif queue is not None:
-            start = self._clock()
-            self._step(queue)
-            taken = self._clock() - start
-            self._reads_owed = max(READ_SHARE * taken, MIN_READ_SECONDS)
-        if self._reads or any(name not in self._held for name in self._writes):
-            self._schedule()
+        waiting = [kind for kind in Kind if self._next_queue(kind) is not None]
+        if not waiting:
+            return
+        kind = min(waiting, key=lambda each: self._used[each])
+        self._now = self._used[kind]
+        begun = self._clock()
+        self._run_one(kind)
+        self._used[kind] += (self._clock() - begun) / SHARES[kind]
+        self._schedule()
 
-    def _read_one(self) -> None:
-        """The first read of a client, which then goes behind the others."""
-        client, waiting = next(iter(self._reads.items()))
-        del self._reads[client]
-        run = waiting.popleft()
+    def _run_one(self, kind: Kind) -> None:
+        """A turn of the first work of a queue, which then goes behind the others of its kind."""
+        queue = self._next_queue(kind)
+        waiting = self._queues[kind].pop(queue)
+        work = waiting.popleft()
+        over = self._step(work)
+        if not over and kind is Kind.WRITE:
+            waiting.appendleft(work)
+        elif not over:
+            # Each long read has a queue of its own, so that they take turns.
+            self._add(Kind.LONG, work, work)
         if waiting:
-            self._reads[client] = waiting
-        run()
+            self._queues[kind][queue] = waiting
 
-    def _step(self, queue: str) -> None:
-        """A slice of the first write of a queue, which then goes behind the other queues."""
-        waiting = self._writes.pop(queue)
-        steps, done = waiting[0]
-        end = self._clock() + SLICE_SECONDS
+    def _step(self, work: Work) -> bool:
+        """Whether the work is over."""
+        end = self._clock() + STEP_SECONDS
         try:
-            next(steps)
+            next(work.steps)
             while self._clock() < end:
-                next(steps)
+                next(work.steps)
         except BaseException as error:
-            waiting.popleft()
-            done(None if isinstance(error, StopIteration) else error)
+            work.done(None if isinstance(error, StopIteration) else error)
             if not isinstance(error, Exception):
                 self._fatal(error)
-        if waiting:
-            self._writes[queue] = waiting
+            return True
+        return False

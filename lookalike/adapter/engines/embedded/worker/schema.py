@@ -39,6 +39,11 @@ class Schema(msgspec.Struct, frozen=True):
         """Numbers that a search looks at for one point, at the most."""
         return max(params.size for params in self.vectors.values())
 
+    def less_is_nearer(self, vector: str) -> bool:
+        """Whether the scores of a vector are distances."""
+        params = self.vectors.get(vector)
+        return params is not None and params.distance in ("Euclid", "Manhattan")
+
 
 _DISTANCES = {
     "Cosine": edge.Distance.Cosine,

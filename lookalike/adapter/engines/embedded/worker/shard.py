@@ -6,29 +6,30 @@ worker decides in which order they run.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from array import array
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, TypeVar
 
 import qdrant_edge as edge
 
 from lookalike.adapter.engines.embedded import messages
-from lookalike.adapter.engines.embedded.condition_messages import PlainPointId
-from lookalike.adapter.engines.embedded.worker import validation
+from lookalike.adapter.engines.embedded.condition_messages import Filter, PlainPointId
 from lookalike.adapter.engines.embedded.worker.conditions import edge_filter
 from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder
-from lookalike.adapter.engines.embedded.worker.query_conversion import (
-    edge_payload_selector,
-    edge_request,
-    edge_vector_selector,
-)
+from lookalike.adapter.engines.embedded.worker.facet_values import FacetValues
+from lookalike.adapter.engines.embedded.worker.filter_costs import is_long
+from lookalike.adapter.engines.embedded.worker.id_slices import FIRST, IdSlices, Key, order_of
 from lookalike.adapter.engines.embedded.worker.schema import Schema
-from lookalike.adapter.engines.embedded.worker.validation import EdgeId, PointMissing, Refused
+from lookalike.adapter.engines.embedded.worker.validation import EdgeId, PointMissing
 
-IDS_PER_PAGE = 4096
-MAX_QUERIES = 4000
-"""In one request."""
+PAGE, PAGE_OF_IDS = 128, 1_000
+"""Points that are read in 1 ms: with what they hold, and their ids alone."""
+
+R = TypeVar("R")
+Steps = Generator[None, None, R]
+"""A read. Each `yield` is a moment in which others may use the engine; it returns the result."""
 
 
 class Shard:
@@ -38,6 +39,8 @@ class Shard:
         self.folder = folder
         self.edge_shard = edge_shard
         self.unflushed = 0
+        self.id_slices = IdSlices()
+        self.facet_values = FacetValues()
         self.touched: set[EdgeId] | None = None
         """While a successor of the files is being built: the points that were written meanwhile."""
 
@@ -58,6 +61,13 @@ class Shard:
         self.unflushed += count
         self.edge_shard.update(operation)
 
+    def note_written(
+        self, ids: Iterable[EdgeId], payloads: Iterable[messages.PointPayload]
+    ) -> None:
+        """Points with these ids, or these payloads, are about to be written."""
+        self.id_slices.note_new(ids)
+        self.facet_values.note(payloads)
+
     def flush(self) -> None:
         self.edge_shard.flush()
         self.unflushed = 0
@@ -66,27 +76,9 @@ class Shard:
         """Those of the ids that are there."""
         return [plain_id(record.id) for record in self.edge_shard.retrieve(ids, False, False)]
 
-    def ids_matching(self, condition: edge.Filter | None) -> list[EdgeId]:
-        """The ids of all points that match."""
-        found: list[EdgeId] = []
-        offset = None
-        while True:
-            records, offset = self.edge_shard.scroll(
-                edge.ScrollRequest(
-                    offset=offset,
-                    limit=IDS_PER_PAGE,
-                    filter=condition,
-                    with_payload=False,
-                    with_vector=False,
-                )
-            )
-            found.extend(plain_id(record.id) for record in records)
-            if offset is None:
-                return found
-
     # Reads
 
-    def state(self, _: messages.GetCollection) -> messages.CollectionState:
+    def state(self) -> messages.CollectionState:
         info = self.edge_shard.info()
         manifest = self.folder.manifest
         return messages.CollectionState(
@@ -106,54 +98,58 @@ class Shard:
             metadata=manifest.metadata,
         )
 
-    def count(self, request: messages.CountPoints) -> int:
-        condition = edge_filter(request.filter)
-        if condition is None:
-            points: int = self.edge_shard.info().points_count
-            return points
-        matching: int = self.edge_shard.count(edge.CountRequest(exact=True, filter=condition))
-        return matching
+    @property
+    def points_count(self) -> int:
+        points: int = self.edge_shard.info().points_count
+        return points
 
-    def count_values(self, request: messages.CountValues) -> list[messages.FacetCount]:
-        facet = edge.FacetRequest(
-            validation.check_path(request.key), request.limit, True, edge_filter(request.filter)
-        )
-        hits = self.edge_shard.facet(facet).hits
-        return [messages.FacetCount(_plain_value(hit.value), hit.count) for hit in hits]
+    @property
+    def has_graph(self) -> bool:
+        return self.folder.manifest.graph_indexes is not None
 
-    def retrieve(self, request: messages.RetrievePoints) -> list[messages.FoundPoint]:
-        ids = validation.check_point_ids(request.ids)
-        payload = edge_payload_selector(request.with_payload)
-        vectors = edge_vector_selector(request.with_vectors, self.schema)
-        return [_found(record) for record in self.edge_shard.retrieve(ids, payload, vectors)]
+    def is_long(self, filter_: Filter | None, *, graph: bool = False) -> bool:
+        """As `filter_costs.is_long`."""
+        return is_long(filter_, self.folder.manifest.payload_indexes, self.edge_shard, graph=graph)
 
-    def scroll(self, request: messages.ScrollPoints) -> messages.PointPage:
-        offset = request.offset
-        records, after = self.edge_shard.scroll(
-            edge.ScrollRequest(
-                offset=None if offset is None else validation.check_point_id(offset),
-                limit=request.limit,
-                filter=edge_filter(request.filter),
-                with_payload=edge_payload_selector(request.with_payload),
-                with_vector=edge_vector_selector(request.with_vectors, self.schema),
-            )
-        )
-        return messages.PointPage(
-            [_found(record) for record in records], None if after is None else plain_id(after)
-        )
+    def parts(self, filter_: Filter | None, begin: EdgeId | None = None) -> Iterator[edge.Filter]:
+        """The filter for one slice of the ids after the other, from that of `begin` on."""
+        condition = edge_filter(filter_)
+        start: Key | None = FIRST if begin is None else order_of(begin)
+        while start is not None:
+            ids, start = self.id_slices.at(start, self.edge_shard)
+            yield edge.Filter(must=[ids, *([condition] if condition else [])])
 
-    def query(self, request: messages.QueryPoints) -> list[list[messages.ScoredHit]]:
-        """Several queries in one scan: about twice as fast as one by one, for float vectors."""
-        if len(request.queries) > MAX_QUERIES:
-            raise Refused("a batch has too many queries")
-        asked = [edge_request(query, self.schema, self.vector) for query in request.queries]
-        if not asked:
-            return []
-        answers = self.edge_shard.query_batch(edge.QueryBatchRequest([each for each, _ in asked]))
-        return [
-            _scored(hits, query, asked_with)
-            for hits, query, (_, asked_with) in zip(answers, request.queries, asked, strict=True)
-        ]
+    def pages(
+        self,
+        filter_: Filter | None,
+        *,
+        begin: EdgeId | None = None,
+        payload: Any = False,
+        vectors: Any = False,
+        most: int | None = None,
+    ) -> Iterator[list[Any]]:
+        """Up to `most` matching points from `begin` on in the order of their ids, in pages of
+        which each takes a few milliseconds. There may be empty ones."""
+        size = PAGE if payload or vectors else PAGE_OF_IDS
+        left = sys.maxsize if most is None else most
+        long = self.is_long(filter_)
+        for part in self.parts(filter_, begin) if long else [edge_filter(filter_)]:
+            start = begin
+            while True:
+                request = edge.ScrollRequest(
+                    offset=start,
+                    limit=min(left, size),
+                    filter=part,
+                    with_payload=payload,
+                    with_vector=vectors,
+                )
+                records, start = self.edge_shard.scroll(request)
+                left -= len(records)
+                yield records
+                if left <= 0:
+                    return
+                if start is None:
+                    break
 
     def vector(self, identity: EdgeId, name: str) -> Any:
         """The stored vector of a point; raises PointMissing."""
@@ -164,23 +160,22 @@ class Shard:
         return vectors[name]
 
 
-SHARD_READS: dict[type[messages.WorkerRequest[Any]], Callable[[Shard, Any], Any]] = {
-    messages.GetCollection: Shard.state,
-    messages.CountPoints: Shard.count,
-    messages.CountValues: Shard.count_values,
-    messages.RetrievePoints: Shard.retrieve,
-    messages.ScrollPoints: Shard.scroll,
-    messages.QueryPoints: Shard.query,
-}
-"""Each is of the collection that its request names."""
+def retrieve(
+    shard: Shard, ids: list[EdgeId], payload: Any, vectors: Any
+) -> Steps[list[messages.FoundPoint]]:
+    """Those of the points that are there, each once, in the order of the ids."""
+    found: list[messages.FoundPoint] = []
+    ids = list(dict.fromkeys(ids))
+    for begin in range(0, len(ids), PAGE):
+        if begin:
+            yield
+        records = shard.edge_shard.retrieve(ids[begin : begin + PAGE], payload, vectors)
+        found += map(found_point, records)
+    return found
 
 
 def plain_id(identity: Any) -> PlainPointId:
     return str(identity) if isinstance(identity, uuid.UUID) else identity
-
-
-def _plain_value(value: Any) -> Any:
-    return str(value) if isinstance(value, uuid.UUID) else value
 
 
 def _plain_vectors(vectors: Any) -> messages.Vectors | None:
@@ -194,17 +189,9 @@ def _plain_vectors(vectors: Any) -> messages.Vectors | None:
     }
 
 
-def _found(record: Any) -> messages.FoundPoint:
+def found_point(record: Any) -> messages.FoundPoint:
     return messages.FoundPoint(plain_id(record.id), record.payload, _plain_vectors(record.vector))
 
 
-def _scored(
-    hits: list[Any], query: messages.PointQuery, asked_with: EdgeId | None
-) -> list[messages.ScoredHit]:
-    if asked_with is not None:
-        others = [hit for hit in hits if plain_id(hit.id) != asked_with]
-        hits = others[query.offset : query.offset + query.limit]
-    return [
-        messages.ScoredHit(plain_id(hit.id), hit.score, hit.payload, _plain_vectors(hit.vector))
-        for hit in hits
-    ]
+def scored_hit(hit: Any) -> messages.ScoredHit:
+    return messages.ScoredHit(plain_id(hit.id), hit.score, hit.payload, _plain_vectors(hit.vector))

@@ -9,17 +9,18 @@ A write by filter is resolved to ids once, when its turn comes, and applied to t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, TypeVar
 
 import qdrant_edge as edge
 
 from lookalike.adapter.engines.embedded import messages
+from lookalike.adapter.engines.embedded.condition_messages import Filter
 from lookalike.adapter.engines.embedded.messages import SparseVector, Vectors
 from lookalike.adapter.engines.embedded.worker import validation
 from lookalike.adapter.engines.embedded.worker.conditions import edge_filter
 from lookalike.adapter.engines.embedded.worker.schema import Schema
-from lookalike.adapter.engines.embedded.worker.shard import Shard
+from lookalike.adapter.engines.embedded.worker.shard import Shard, plain_id
 from lookalike.adapter.engines.embedded.worker.validation import EdgeId, PointMissing, Refused
 
 SLICE = 32
@@ -61,7 +62,7 @@ def _upsert(schema: Schema, request: messages.UpsertPoints) -> Iterator[Step]:
         payloads = [validation.check_payload(point.payload) for point in part]
         vectors = _edge_vectors(schema, [point.vectors for point in part])
         points = [edge.Point(*point) for point in zip(ids, vectors, payloads, strict=True)]
-        yield _applied(ids, _U.upsert_points(points, condition, mode))
+        yield _upserted(ids, payloads, _U.upsert_points(points, condition, mode))
 
 
 def _delete(_: Schema, request: messages.DeletePoints) -> Iterator[Step]:
@@ -88,7 +89,7 @@ def _delete_matching(_: Schema, change: messages.DeleteMatching) -> Iterator[Ste
 
 def _overwrite_payload(_: Schema, change: messages.OverwritePayload) -> Iterator[Step]:
     payload = validation.check_payload(change.payload)
-    yield _on_matching(change.filter, lambda ids: _U.overwrite_payload(ids, payload))
+    yield _on_matching(change.filter, lambda ids: _U.overwrite_payload(ids, payload), [payload])
 
 
 WRITE_PLANS: dict[type[messages.WorkerRequest[Any]], Plan] = {
@@ -149,12 +150,32 @@ def _applied(ids: list[EdgeId], operation: edge.UpdateOperation) -> Step:
     return step
 
 
-def _on_matching(message: Any, operation: Callable[[list[EdgeId]], edge.UpdateOperation]) -> Step:
-    """Change the points that match."""
-    condition = edge_filter(message)
+def _upserted(
+    ids: list[EdgeId], payloads: list[messages.PointPayload], operation: edge.UpdateOperation
+) -> Step:
+    def step(shard: Shard) -> Iterator[None]:
+        shard.note_written(ids, payloads)
+        shard.update(ids, len(ids), operation)
+        yield
+
+    return step
+
+
+def _on_matching(
+    filter_: Filter,
+    operation: Callable[[list[EdgeId]], edge.UpdateOperation],
+    payloads: Sequence[messages.PointPayload] = (),
+) -> Step:
+    """Change the points that match, and that will have one of these payloads."""
+    edge_filter(filter_)  # Refused now, before anything is applied.
 
     def step(shard: Shard) -> Iterator[None]:
-        for ids in _slices(shard.ids_matching(condition)):
+        found: list[EdgeId] = []
+        for page in shard.pages(filter_):
+            found += [plain_id(record.id) for record in page]
+            yield
+        shard.note_written((), payloads)
+        for ids in _slices(found):
             shard.update(ids, len(ids), operation(ids))
             yield
 
