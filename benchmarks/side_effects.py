@@ -16,26 +16,27 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 from qdrant_client import models
 
 from benchmarks.http import (
     BATCH,
     bench_collection,
-    exact_neighbours,
     ms,
     recall,
     wait_until_settled,
 )
 from benchmarks.service import Service
-from benchmarks.vectors import Indices, Matrix, clustered
+from benchmarks.vectors import Indices, Matrix, clustered, exact_neighbours
 from lookalike.adapter.collections import store
 from lookalike.adapter.collections.collection_settings import Collection, IndexedField
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.engines.embedded.supervisor import Supervisor
-from lookalike.adapter.point_layout import VISUAL_VECTOR
+from lookalike.adapter.point_layout import TAGS_VECTOR, VISUAL_VECTOR
 from lookalike.adapter.records.bookkeeping import stored_payload
 from lookalike.adapter.records.points import point_id
+from lookalike.adapter.records.record_tags import tag_vector
 
 N, DIMENSION = int(os.environ.get("N", "100000")), 512
 SECONDS = float(os.environ.get("SECONDS", "6"))
@@ -85,7 +86,7 @@ def dear_requests(rows: Indices) -> dict[str, tuple[str, dict[str, Any]]]:
         "page 900 of 100": ("allRecords?size=100&page=900", {}),
         "page, without index": ("allRecords?size=100&page=30", {"filter": {"colour": "colour 3"}}),
         "allIDs": ("allIDs", {}),
-        "tags": ("tagsVisualKNN", {"query_record": {**one, "_tags": ["glass"]}, "k": 100}),
+        "tags": ("visualTagsKNN", {"query_record": {**one, "_tags": ["glass"]}, "k": 100}),
     }
 
 
@@ -107,8 +108,6 @@ async def fill_shop(folder: Path, vectors: Matrix) -> Collection:
         engine = await EmbeddedEngine.connect(process.socket_path)
         collection = bench_collection()
         fields = (IndexedField("brand", "keyword"), IndexedField("price", "number"))
-        import msgspec
-
         collection = msgspec.structs.replace(collection, fields_to_index=fields)
         await store.create_collection(engine, collection)
         for begin in range(0, len(vectors), BATCH):
@@ -127,8 +126,9 @@ async def fill_shop(folder: Path, vectors: Matrix) -> Collection:
 
 
 def point(number: int, vector: list[float]) -> models.PointStruct:
-    kept = record(number) | {"_tags": [kept_tag(number), kept_tag(number // 7)]}
-    vectors: dict[str, Any] = {VISUAL_VECTOR: vector}
+    tags = {kept_tag(number): 1.0, kept_tag(number // 7): 1.0}
+    kept = record(number) | {"_tags": list(tags)}
+    vectors: dict[str, Any] = {VISUAL_VECTOR: vector, TAGS_VECTOR: tag_vector(tags)}
     return models.PointStruct.model_construct(
         id=point_id(str(number)), vector=vectors, payload=stored_payload(kept, {"write": "bench"})
     )

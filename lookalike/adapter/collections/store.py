@@ -164,10 +164,10 @@ async def read_aliases(engine: Engine) -> dict[str, str]:
 async def read_all(engine: Engine) -> list[Collection]:
     """Every collection of ours; others in the same Qdrant are ignored."""
     found = [
-        await read_aliased(engine, alias, physical)
-        for alias, physical in (await read_aliases(engine)).items()
+        (each.alias, _read_settings(each.physical, each.metadata))
+        for each in await engine.get_aliased()
     ]
-    return [collection for collection in found if collection is not None]
+    return [kept for alias, kept in found if kept is not None and kept.id == alias]
 
 
 async def read_collection(engine: Engine, collection_id: str) -> Collection | None:
@@ -188,7 +188,10 @@ async def read_physical(engine: Engine, physical: str) -> Collection | None:
         info = await engine.get_collection(physical)
     except CollectionNotFound:
         return None
-    metadata = info.config.metadata or {}
+    return _read_settings(physical, info.config.metadata or {})
+
+
+def _read_settings(physical: str, metadata: dict[str, Any]) -> Collection | None:
     kept = metadata.get(METADATA_KEY)
     if kept is None:
         return None

@@ -28,6 +28,15 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     and memory for each vector. An engine without keeps vectors as suits one machine."""
 
 
+class AliasedCollection(msgspec.Struct, frozen=True):
+    """A collection as the catalogue needs it."""
+
+    alias: str
+    physical: str
+    """The collection that the alias stands for."""
+    metadata: dict[str, Any]
+
+
 class Engine(Protocol):
     """One client of an engine, for one event loop.
 
@@ -97,6 +106,10 @@ class Engine(Protocol):
 
     async def get_aliases(self) -> models.CollectionsAliasesResponse:
         """All aliases with the collections that they stand for."""
+        ...
+
+    async def get_aliased(self) -> list[AliasedCollection]:
+        """All aliases, with the metadata of the collections that they stand for."""
         ...
 
     async def create_vector_name(

@@ -13,7 +13,7 @@ from lookalike.adapter.filters.match import match
 from lookalike.adapter.filters.parse import parse
 from lookalike.adapter.filters.shadow import SHADOW_KEY, SHADOW_PATH, shadow_tokens
 from lookalike.adapter.filters.translate import TRUNCATED_FILTER, Translation, translate
-from lookalike.adapter.filters.tree import Node
+from lookalike.adapter.filters.tree import Node, count_tests
 
 __all__ = [
     "SHADOW_KEY",
@@ -21,6 +21,7 @@ __all__ = [
     "TRUNCATED_FILTER",
     "Node",
     "Translation",
+    "count_tests",
     "engine_key",
     "engine_value",
     "match",

@@ -70,3 +70,12 @@ def conjunction(children: tuple[Node, ...]) -> Node:
     for child in children:
         flat.extend(child.children if isinstance(child, And) else (child,))
     return flat[0] if len(flat) == 1 else And(tuple(flat))
+
+
+def count_tests(node: Node) -> int:
+    """How many tests a record may be put to."""
+    if isinstance(node, And | Or):
+        return sum(map(count_tests, node.children))
+    if isinstance(node, Not | ElemMatch):
+        return count_tests(node.child)
+    return 1

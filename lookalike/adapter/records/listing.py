@@ -14,17 +14,21 @@ from qdrant_client import models
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.points import (
+    PayloadSelector,
     Record,
     payload_selector,
     point_id,
     shown,
     stored_record,
 )
-from lookalike.adapter.records.selection import Selection, Work
+from lookalike.adapter.records.selection import Selection, Work, keep_matching
 
-SCAN_PAGE = 1000
+RECORDS_AT_ONCE = 256
+"""Records that are read in one exchange. More come in pages, between which this process, and the
+engine, answer others."""
 
 Fields = frozenset[str] | None
+Payload = dict[str, Any] | None
 
 
 async def get_records(
@@ -32,13 +36,22 @@ async def get_records(
 ) -> list[Record]:
     """The stored records among `ids`, in their order, each once."""
     points = [point_id(id_) for id_ in dict.fromkeys(ids)]
-    if not points:
-        return []
-    found = await engine.retrieve(
-        collection.physical, points, with_payload=payload_selector(collection, fields)
-    )
-    records = {str(point.id): stored_record(point.payload) for point in found}
-    return [shown(records[id_], fields) for id_ in points if id_ in records]
+    selector = payload_selector(collection, fields)
+    payloads = await read_payloads(engine, collection, points, selector)
+    return [shown(stored_record(payloads[id_]), fields) for id_ in points if id_ in payloads]
+
+
+async def read_payloads(
+    engine: Engine, collection: Collection, ids: Sequence[str], selector: PayloadSelector
+) -> dict[str, Payload]:
+    """What of the payloads is asked for, of those of the points that are there."""
+    payloads: dict[str, Payload] = {}
+    for begin in range(0, len(ids), RECORDS_AT_ONCE):
+        found = await engine.retrieve(
+            collection.physical, ids[begin : begin + RECORDS_AT_ONCE], with_payload=selector
+        )
+        payloads |= {str(point.id): point.payload for point in found}
+    return payloads
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -53,13 +66,13 @@ async def scan_records(
     fields: Fields,
     *,
     start: str | None = None,
-    page: int = SCAN_PAGE,
+    page: int = RECORDS_AT_ONCE,
     work: Work | None = None,
 ) -> AsyncIterator[list[Listed]]:
     """Pages of all matching records in the order of their point ids, from `start` on.
 
-    The order is stable: a record that is added or deleted meanwhile moves no other. `work` counts
-    the records that were looked at for a residual, and bounds them.
+    The order is stable: a record that is added or deleted meanwhile moves no other. `work` bounds
+    what a residual may cost, if there is one.
     """
     offset: Any = start
     while True:
@@ -70,13 +83,8 @@ async def scan_records(
             offset=offset,
             with_payload=selection.payload(collection, fields),
         )
-        if work is not None and selection.residual is not None:
-            work.add(len(points))
-        matching = [
-            Listed(str(point.id), record)
-            for point in points
-            if selection.matches(record := stored_record(point.payload))
-        ]
+        listed = [Listed(str(point.id), stored_record(point.payload)) for point in points]
+        matching = await keep_matching(selection, listed, lambda each: each.record, work)
         if matching:
             yield matching
         if offset is None:
@@ -119,9 +127,13 @@ async def sample_records(
             query=models.SampleQuery(sample=models.Sample.RANDOM),
             query_filter=selection.filter,
             limit=count,
-            with_payload=payload_selector(collection, fields),
+            with_payload=False,
         )
-        return Sampled([shown(stored_record(point.payload), fields) for point in answer.points])
+        ids = [str(point.id) for point in answer.points]
+        selector = payload_selector(collection, fields)
+        payloads = await read_payloads(engine, collection, ids, selector)
+        records = [stored_record(payloads[id_]) for id_ in ids if id_ in payloads]
+        return Sampled([shown(record, fields) for record in records])
     work = Work()
     found: list[Record] = []
     async for page in scan_records(engine, collection, selection, fields, work=work):
@@ -167,7 +179,7 @@ async def delete_by_filter(
     async for page in scan_records(engine, collection, selection, frozenset({"_id"})):
         # Only the ids: a residual needed the whole records, and there may be many.
         found += [Listed(entry.point_id, {"_id": entry.record.get("_id")}) for entry in page]
-    for begin in range(0, len(found), SCAN_PAGE):
-        ids: list[Any] = [entry.point_id for entry in found[begin : begin + SCAN_PAGE]]
+    for begin in range(0, len(found), RECORDS_AT_ONCE):
+        ids: list[Any] = [entry.point_id for entry in found[begin : begin + RECORDS_AT_ONCE]]
         await engine.delete(collection.physical, points_selector=ids)
     return [str(entry.record["_id"]) for entry in found]

@@ -27,7 +27,7 @@ from lookalike.adapter.engines.engine_facts import MAX_LIMIT
 from lookalike.adapter.errors import FilterTooExpensive, InvalidRequest, LookalikeError
 from lookalike.adapter.records import reader_places
 from lookalike.adapter.records.listing import (
-    SCAN_PAGE,
+    RECORDS_AT_ONCE,
     Fields,
     Listed,
     count_records,
@@ -40,8 +40,9 @@ from lookalike.adapter.records.selection import Selection, Work
 log = logging.getLogger("lookalike")
 
 SKIPPED_AT_ONCE = MAX_LIMIT
-"""Records that the engine passes over in one call. Beyond, ids are read in steps: five times as
-slow, but the embedded engine does nothing else during a call, and others wait."""
+"""Records that the engine passes over in one exchange, the most that it takes."""
+IDS_AT_ONCE = 4096
+"""Beyond, the ids are read in as many exchanges."""
 ALWAYS_COUNTED = 10_000
 """Up to this position the beginning of a page is counted afresh. Beyond, a reader's place is good
 enough while the listing has as many records as at the reader's last page: counting in every page
@@ -175,7 +176,7 @@ class _Listing:
             self._selection,
             fields,
             start=begin or None,
-            page=SCAN_PAGE if wide else min(self._size + 1, SCAN_PAGE),
+            page=RECORDS_AT_ONCE if wide else min(self._size + 1, RECORDS_AT_ONCE),
             work=work,
         )
         async for page in pages:
@@ -239,7 +240,7 @@ class _Listing:
         (found,) = await self._engine.query_batch_points(self._collection.physical, [request])
         at: models.ExtendedPointId | None = found.points[0].id if found.points else None
         while at is not None and skipped < position:
-            step = min(position - skipped, SCAN_PAGE)
+            step = min(position - skipped, IDS_AT_ONCE)
             points, _ = await self._engine.scroll(
                 self._collection.physical,
                 scroll_filter=self._selection.filter,

@@ -25,7 +25,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from qdrant_client import models
@@ -48,9 +49,19 @@ ABANDONED_S = 10.0
 """A living process decides within milliseconds. Taking back too early costs a repetition."""
 POLL_S = 0.02
 
-FindNearDuplicates = Callable[[Vector, Mapping[str, Vector]], Awaitable[list[tuple[str, float]]]]
-"""(vector, vectors of the batch before it by `_id`) -> `_id`s and distances of what is as good as
-the same, the nearest first."""
+Near = list[tuple[str, float]]
+"""`_id`s and distances of what is as good as the same, the nearest first."""
+
+
+class FindNearDuplicates(Protocol):
+    async def find_stored(self, vectors: Sequence[Vector]) -> list[Near]:
+        """The stored near duplicates of each, in one exchange."""
+        ...
+
+    def find_among(self, vector: Vector, others: Mapping[str, Vector]) -> Near:
+        """Those among vectors by `_id`."""
+        ...
+
 
 WriteIncoming = Callable[[list[Incoming]], Awaitable[None]]
 """Inserts them; those whose `_id` exists are refused."""
@@ -104,17 +115,14 @@ class NearDuplicateDecision:
         is refused, or waits until it is known what becomes of the others."""
         chosen: list[Incoming] = []
         taken: dict[str, Vector] = {}
-        for candidate in waiting:
-            assert candidate.embedded is not None
-            vector = candidate.embedded.vector
-            near = await self._find(vector, taken)
-            found = await self._look_at([pair for pair in near if pair[0] not in taken])
+        for candidate, found in zip(waiting, await self._look_around(waiting), strict=True):
+            vector = vector_of_incoming(candidate)
             if any(id_ == candidate.id for id_, _ in found.decided):
                 candidate.refusal = DuplicateRecord()
             elif found.decided:
                 candidate.refusal = NearDuplicate(found.decided)
             elif (
-                not any(id_ in taken for id_, _ in near)
+                not self._find.find_among(vector, taken)
                 and candidate.id not in taken
                 and candidate.id not in found.ranks
                 and not found.go_first(self._rank)
@@ -131,10 +139,8 @@ class NearDuplicateDecision:
             clear: list[Incoming] = []
             back: list[Incoming] = []
             waits: list[Incoming] = []
-            for candidate in held:
-                assert candidate.embedded is not None
-                near = await self._find(candidate.embedded.vector, {})
-                found = await self._look_at([pair for pair in near if pair[0] != candidate.id])
+            around = await self._look_around(held, but_themselves=True)
+            for candidate, found in zip(held, around, strict=True):
                 if found.decided:
                     candidate.refusal = NearDuplicate(found.decided)
                     back.append(candidate)
@@ -149,32 +155,51 @@ class NearDuplicateDecision:
                 await asyncio.sleep(POLL_S)
         return settled
 
-    async def _look_at(self, near: list[tuple[str, float]]) -> _Neighbours:
-        """What is known of those that a search has found; some may be gone by now."""
+    async def _look_around(
+        self, candidates: list[Incoming], *, but_themselves: bool = False
+    ) -> list[_Neighbours]:
+        """What is known of the stored near duplicates of each; some may be gone by now."""
+        near = await self._find.find_stored([vector_of_incoming(c) for c in candidates])
+        if but_themselves:
+            near = [
+                [pair for pair in pairs if pair[0] != candidate.id]
+                for candidate, pairs in zip(candidates, near, strict=True)
+            ]
+        keys = {id_: point_id(id_) for pairs in near for id_, _ in pairs}
+        payloads: dict[str, Any] = {}
+        if keys:
+            points = await self._engine.retrieve(
+                self._collection.physical,
+                list(keys.values()),
+                with_payload=[WRITE_TOKEN_PATH, UNDECIDED_PATH],
+            )
+            payloads = {str(point.id): point.payload for point in points}
+        there = {id_: payloads[key] for id_, key in keys.items() if key in payloads}
+        await self._take_back_abandoned(there)
+        return [self._neighbours(each, there) for each in near]
+
+    def _neighbours(self, near: Near, there: Mapping[str, Any]) -> _Neighbours:
         found = _Neighbours([], {})
-        if not near:
-            return found
-        points = await self._engine.retrieve(
-            self._collection.physical,
-            [point_id(id_) for id_, _ in near],
-            with_payload=[WRITE_TOKEN_PATH, UNDECIDED_PATH],
-        )
-        payloads = {str(point.id): point.payload for point in points}
-        abandoned: dict[str, str] = {}
         for id_, distance in near:
-            key = point_id(id_)
-            if key not in payloads:
+            if id_ not in there:
                 continue
-            rank, token = rank_of(payloads[key]), token_of(payloads[key])
+            rank = rank_of(there[id_])
             if rank is None:
                 found.decided.append((id_, distance))
             elif rank != self._rank:
                 found.ranks[id_] = rank
-                first_seen = self._first_seen.setdefault((key, token), time.monotonic())
-                if time.monotonic() - first_seen > ABANDONED_S:
-                    abandoned[key] = token
-        await self._take_back(abandoned)
         return found
+
+    async def _take_back_abandoned(self, there: Mapping[str, Any]) -> None:
+        abandoned: dict[str, str] = {}
+        for id_, payload in there.items():
+            if rank_of(payload) in (None, self._rank):
+                continue
+            key, token = point_id(id_), token_of(payload)
+            first_seen = self._first_seen.setdefault((key, token), time.monotonic())
+            if time.monotonic() - first_seen > ABANDONED_S:
+                abandoned[key] = token
+        await self._take_back(abandoned)
 
     async def _take_back(self, tokens: dict[str, str]) -> None:
         """Deletes points that nobody has changed since they were written."""
@@ -209,3 +234,8 @@ class NearDuplicateDecision:
         # may have been taken for abandoned.
         late = time.monotonic() - written_s > ABANDONED_S
         return {c for c in clear if tokens.get(c.point_id) == token or not late}
+
+
+def vector_of_incoming(candidate: Incoming) -> Vector:
+    assert candidate.embedded is not None, "only what was embedded can be looked for"
+    return candidate.embedded.vector

@@ -8,13 +8,10 @@ from typing import Any
 import msgspec
 
 from lookalike.adapter.collections.collection_settings import Collection
-from lookalike.adapter.collections.indexes import index_key
 from lookalike.adapter.engines.base import Engine
-from lookalike.adapter.engines.engine_facts import MAX_LIMIT
-from lookalike.adapter.filters import split_path
 from lookalike.adapter.records import listing
 from lookalike.adapter.records.selection import Selection, Work
-from lookalike.adapter.search.grouping import group_keys
+from lookalike.adapter.search.grouping import count_strings, group_keys, is_counted_by_engine
 
 
 class ValueCount(msgspec.Struct):
@@ -39,17 +36,10 @@ async def count_values(
     """
     work = Work()
     counts: Counter[tuple[str, Any]] = Counter()
-    # A filter goes through the arrays on a path; the index of the engine does not.
-    indexed = collection.indexes.get(field) == "keyword" and len(split_path(field)) == 1
-    by_engine = indexed and selection.residual is None
+    by_engine = is_counted_by_engine(collection, field) and selection.residual is None
     if by_engine:
-        answer = await engine.facet(
-            collection.physical,
-            key=index_key(field),
-            facet_filter=selection.filter,
-            limit=MAX_LIMIT,
-        )
-        counts.update({("string", hit.value): hit.count for hit in answer.hits})
+        strings = await count_strings(engine, collection, field, selection)
+        counts.update({("string", value): count for value, count in strings.items()})
         others: Any = {field: {"$type": ["number", "bool"]}}
         both = others if not selection.source else {"$and": [selection.source, others]}
         selection = Selection.of(both, collection, complete=selection.complete)

@@ -7,19 +7,21 @@ own, and product ids may be strings, numbers or booleans.
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import msgspec
 
 from lookalike.adapter.collections.collection_settings import Collection
+from lookalike.adapter.collections.indexes import index_key
 from lookalike.adapter.engines.base import Engine
+from lookalike.adapter.engines.engine_facts import MAX_LIMIT
 from lookalike.adapter.filters import split_path
 from lookalike.adapter.filters.field_paths import candidates
 from lookalike.adapter.records import listing
-from lookalike.adapter.records.selection import Selection
+from lookalike.adapter.records.selection import Selection, Work
 from lookalike.adapter.search.pages import RankedMatches
 from lookalike.adapter.search.ranking import Hit
 
@@ -82,7 +84,7 @@ async def _open(
             return
         limit *= 2
         if crowded := groups.largest(MAX_PRODUCTS_NAMED):
-            others = _among(crowded, groups, collection, selection, "$nin")
+            others = _among(crowded, groups.grouping, collection, selection, "$nin")
             if others.residual is None or selection.residual is not None:
                 stream = await narrow(others)
 
@@ -100,7 +102,7 @@ async def _fill(
     for begin in range(0, len(short), MAX_PRODUCTS_NAMED):
         some = short[begin : begin + MAX_PRODUCTS_NAMED]
         keys = [key for images in some for key in groups.keys_of(images[0])]
-        stream = await narrow(_among(keys, groups, collection, selection, "$in"))
+        stream = await narrow(_among(keys, groups.grouping, collection, selection, "$in"))
         limit = size * len(some) * IMAGES_PER_GROUP
         while any(len(images) < size for images in some):
             hits = await stream.fetch_first(limit)
@@ -112,13 +114,13 @@ async def _fill(
 
 def _among(
     keys: Iterable[GroupKey],
-    groups: Groups,
+    grouping: Grouping,
     collection: Collection,
     selection: Selection,
     operator: str,
 ) -> Selection:
     """Those of the selection with, or without, one of the products."""
-    condition: Any = {groups.grouping.field: {operator: [value for _, value in keys]}}
+    condition: Any = {grouping.field: {operator: [value for _, value in keys]}}
     both = {"$and": [selection.source, condition]} if selection.source else condition
     return Selection.of(both, collection, complete=selection.complete)
 
@@ -132,17 +134,66 @@ async def add_counts(
 ) -> list[Hit]:
     """The hits with the number of images of each one's product."""
 
-    async def count_images(hit: Hit) -> Hit:
-        values = [value for _, value in group_keys(hit.record, grouping.field)]
-        count = 1
-        if values:
-            of_product: Any = {grouping.field: {"$in": values}}
-            both = of_product if not selection.source else {"$and": [selection.source, of_product]}
-            images = Selection.of(both, collection, complete=selection.complete)
-            count = await listing.count_records(engine, collection, images)
-        return Hit(hit.distance, {**hit.record, PRODUCT_COUNT: count})
+    products = [frozenset(group_keys(hit.record, grouping.field)) for hit in hits]
+    counts: Counter[frozenset[GroupKey]] = Counter({frozenset(): 1})
+    named = [product for product in dict.fromkeys(products) if product]
+    for begin in range(0, len(named), MAX_PRODUCTS_NAMED):
+        some = named[begin : begin + MAX_PRODUCTS_NAMED]
+        counts += await _count_images(engine, collection, selection, grouping, some)
+    return [
+        Hit(hit.value, {**hit.record, PRODUCT_COUNT: counts[product]})
+        for hit, product in zip(hits, products, strict=True)
+    ]
 
-    return list(await asyncio.gather(*map(count_images, hits)))
+
+async def _count_images(
+    engine: Engine,
+    collection: Collection,
+    selection: Selection,
+    grouping: Grouping,
+    products: Sequence[frozenset[GroupKey]],
+) -> Counter[frozenset[GroupKey]]:
+    """The number of images of each product, by all of its ids.
+
+    One exchange where each product has one id and an index has the ids; else the ids of all images
+    of these products are read.
+    """
+    keys = list(chain.from_iterable(products))
+    images = _among(keys, grouping, collection, selection, "$in")
+    counts: Counter[frozenset[GroupKey]] = Counter()
+    plain = all(kind == "string" for kind, _ in keys) and len(keys) == len(products)
+    if plain and images.residual is None and is_counted_by_engine(collection, grouping.field):
+        found = await count_strings(engine, collection, grouping.field, images)
+        return Counter({product: found[key[1]] for product in products for key in product})
+    of_key: dict[GroupKey, list[frozenset[GroupKey]]] = {}
+    for product in products:
+        for key in product:
+            of_key.setdefault(key, []).append(product)
+    fields = frozenset({grouping.field.split(".")[0]})
+    async for page in listing.scan_records(engine, collection, images, fields, work=Work()):
+        for entry in page:
+            keys_there = group_keys(entry.record, grouping.field)
+            counts.update({product for key in keys_there for product in of_key.get(key, ())})
+    return counts
+
+
+def is_counted_by_engine(collection: Collection, field: str) -> bool:
+    """Whether the engine can count the strings at a field. A filter goes through the arrays on a
+    path; the index of the engine does not."""
+    return collection.indexes.get(field) == "keyword" and len(split_path(field)) == 1
+
+
+async def count_strings(
+    engine: Engine, collection: Collection, field: str, selection: Selection
+) -> Counter[str]:
+    """How many records have each string at a field that `is_counted_by_engine`."""
+    answer = await engine.facet(
+        collection.physical,
+        key=index_key(field),
+        facet_filter=selection.filter,
+        limit=MAX_LIMIT,
+    )
+    return Counter({str(hit.value): hit.count for hit in answer.hits})
 
 
 class Groups:

@@ -292,8 +292,5 @@ class ByVectorAndTags:
         distances = {id_: distance for distance, id_ in page}
         if not distances:
             return []
-        found = await self._scope.engine.retrieve(
-            self._scope.collection.physical, list(distances), with_payload=self._scope.payload
-        )
-        records = {str(point.id): stored_record(point.payload) for point in found}
-        return [Hit(d, records[id_]) for id_, d in distances.items() if id_ in records]
+        payloads = await self._scope.read(list(distances))
+        return [Hit(d, stored_record(payloads[i])) for i, d in distances.items() if i in payloads]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.records.image_sources import Vector
+from lookalike.adapter.records.selection import EVERYTHING
+from lookalike.adapter.records.undecided import Near
 from lookalike.adapter.search.distances import distances
-from lookalike.adapter.search.nearest import Query, find_nearest
+from lookalike.adapter.search.ranking import SearchScope, by_id, vector_request
 
 MAX_NAMED = 10
 """Stored near duplicates that are named, the nearest first."""
@@ -23,20 +25,24 @@ class NearDuplicateCheck(msgspec.Struct, frozen=True):
     collection: Collection
     radius: float
 
-    async def __call__(
-        self, vector: Vector, before: Mapping[str, Vector]
-    ) -> list[tuple[str, float]]:
-        """`_id`s and distances of stored records and of those `before`, the nearest first."""
-        query = Query(vectors=(vector,), radius=self.radius, k=MAX_NAMED)
-        hits = await find_nearest(self.engine, self.collection, query)
+    async def find_stored(self, vectors: Sequence[Vector]) -> list[Near]:
+        scope = SearchScope(
+            engine=self.engine,
+            collection=self.collection,
+            selection=EVERYTHING,
+            radius=self.radius,
+            payload=["_id"],
+        )
+        found = await scope.rank_each(
+            [vector_request(scope, vector, 0, MAX_NAMED) for vector in vectors]
+        )
+        return [[(hit.id, hit.distance) for hit in sorted(hits, key=by_id)] for hits in found]
+
+    def find_among(self, vector: Vector, others: Mapping[str, Vector]) -> Near:
+        apart = distances(vector, list(others.values()), self.collection.distance)
         near = [
-            (str(record["_id"]), distance)
-            for record, distance in zip(hits.records, hits.distances, strict=True)
-        ]
-        in_batch = distances(vector, list(before.values()), self.collection.distance)
-        near += [
             (id_, distance)
-            for id_, distance in zip(before, in_batch, strict=True)
+            for id_, distance in zip(others, apart, strict=True)
             if distance <= self.radius
         ]
         return sorted(near, key=lambda pair: pair[1])

@@ -167,7 +167,8 @@ async def _make_ranking(engine: Engine, collection: Collection, query: Query) ->
         return InOrder(ByRecord(scope, query.record_id))
     if len(query.vectors) == 1:
         return InOrder(ByVector(scope, query.vectors[0], query.length))
-    return ByNearestOf([InOrder(ByVector(scope, vector)) for vector in query.vectors], by_id)
+    rankings = [InOrder(ByVector(scope.only_ids, vector)) for vector in query.vectors]
+    return ByNearestOf(scope, rankings, by_id)
 
 
 def _needed_fields(query: Query) -> frozenset[str] | None:
@@ -188,11 +189,13 @@ async def _make_hybrid(scope: SearchScope, query: Query, weight: float) -> Ranki
     sparse = await make_tag_query(scope.engine, scope.collection, tags or {})
     if sparse is None:
         return None
-    rankings = [
-        ByVectorAndTags(scope, vector, sparse, weight, length=query.length, own=own)
-        for vector in vectors
-    ]
-    return rankings[0] if len(rankings) == 1 else ByNearestOf(rankings, by_point)
+
+    def rank(within: SearchScope, vector: Vector) -> ByVectorAndTags:
+        return ByVectorAndTags(within, vector, sparse, weight, length=query.length, own=own)
+
+    if len(vectors) == 1:
+        return rank(scope, vectors[0])
+    return ByNearestOf(scope, [rank(scope.only_ids, vector) for vector in vectors], by_point)
 
 
 async def _read_stored(scope: SearchScope, point: str) -> tuple[Tags, Vector]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lookalike.adapter.records.selection import Selection, Work
+from lookalike.adapter.records.selection import Selection, Work, keep_matching
 from lookalike.adapter.search.ranking import Hit, Ranking
 
 EXTRA_HITS = 16
@@ -13,7 +13,7 @@ MAX_PAGE = 20_000
 class RankedMatches:
     """The matching hits of a ranking from the first on, fetched in pages of doubling size.
 
-    `work` counts the records that were looked at for a residual, and bounds them.
+    `work` bounds what a residual may cost.
     """
 
     def __init__(self, ranking: Ranking, selection: Selection, work: Work) -> None:
@@ -38,12 +38,11 @@ class RankedMatches:
     async def _fetch_page(self) -> None:
         own, others = await self._ranking.fetch(self._fetched, self._limit)
         candidates = own + others if self._fetched == 0 else others
-        if self._selection.residual is not None:
-            self._work.add(len(candidates))
-        for hit in candidates:
-            # An approximate index may answer a hit again on a later page.
-            if hit.id not in self._ids and self._selection.matches(hit.record):
-                self._ids.add(hit.id)
-                self._hits.append(hit)
+        # An approximate index may answer a hit again on a later page.
+        fresh = [hit for hit in candidates if hit.id not in self._ids]
+        self._hits += await keep_matching(
+            self._selection, fresh, lambda hit: hit.record, self._work
+        )
+        self._ids.update(hit.id for hit in fresh)
         self._fetched += self._limit
         self.exhausted = len(others) < self._limit

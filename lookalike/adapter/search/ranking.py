@@ -17,13 +17,27 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.storage import search_params
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.engine_facts import MAX_LIMIT
+from lookalike.adapter.errors import InvalidRequest
 from lookalike.adapter.records.image_sources import Vector
+from lookalike.adapter.records.listing import RECORDS_AT_ONCE, Payload, read_payloads
 from lookalike.adapter.records.points import Record, point_id, stored_record
 from lookalike.adapter.records.selection import Selection
 
 ROUNDING = 1e-6
 DISTANCE_DECIMALS = 6
 """Distances are rounded to what 32-bit vectors can tell apart, so that equal images are at 0."""
+
+RANKINGS = 3
+"""How often a long ranking is tried whose records are deleted before they are read."""
+
+RANKED_AT_ONCE = 8
+"""Rankings of one search that are fetched side by side."""
+MAX_RANKS = 250_000
+"""Ranks that one search by several pictures may look at, of all of them together."""
+TOO_MANY_RANKS = (
+    f"a search by several pictures looks at {MAX_RANKS} ranks at the most, of all of them "
+    "together: name fewer pictures, or make k, from or radius smaller"
+)
 
 TIE_MARGIN, TIE_GROWTH = 4, 8
 """How far beyond a page ties are looked for, and how much farther if they go on."""
@@ -78,10 +92,51 @@ class SearchScope(msgspec.Struct, frozen=True):
             must.append(self.selection.filter)
         return models.Filter(must=must)
 
-    def hits(self, points: Sequence[models.ScoredPoint], scale: float = 1.0) -> list[Hit]:
-        """`scale`: the length that the query vector had before the engine made it 1."""
-        distance = self.collection.distance
-        hits = [Hit(value_of(p.score * scale, distance), stored_record(p.payload)) for p in points]
+    @property
+    def only_ids(self) -> SearchScope:
+        """The same without the records, but for their `_id`s."""
+        return msgspec.structs.replace(self, payload=["_id"])
+
+    async def read(self, points: Sequence[str]) -> dict[str, Payload]:
+        """What is needed of the payloads of these points, if they are there."""
+        return await read_payloads(self.engine, self.collection, points, self.payload)
+
+    async def rank(
+        self, request: models.QueryRequest, *, own: Sequence[models.QueryRequest] = (), scale: float
+    ) -> tuple[list[Hit], list[Hit]]:
+        """What `own` and `request` find, in one exchange unless there are very many.
+
+        `scale`: the length that the query vector had before the engine made it 1.
+        """
+        whole = bool(request.with_payload)
+        for attempt in range(1, RANKINGS + 1):
+            *of_own, answer = await self.engine.query_batch_points(
+                self.collection.physical, requests=[*own, request]
+            )
+            points = answer.points
+            payloads = {str(point.id): point.payload for point in points}
+            if not whole:
+                payloads = await self.read(list(payloads))
+            if len(payloads) == len(points) or attempt == RANKINGS:
+                break
+        found = [point for point in points if str(point.id) in payloads]
+        first = [Hit(0.0, stored_record(p.payload)) for answered in of_own for p in answered.points]
+        return first, self._hits(found, [payloads[str(point.id)] for point in found], scale)
+
+    async def rank_each(self, requests: Sequence[models.QueryRequest]) -> list[list[Hit]]:
+        """What each of several requests finds, in one exchange."""
+        if not requests:
+            return []
+        answers = await self.engine.query_batch_points(self.collection.physical, requests=requests)
+        return [self._hits(a.points, [point.payload for point in a.points]) for a in answers]
+
+    def _hits(
+        self, points: Sequence[models.ScoredPoint], payloads: Sequence[Any], scale: float = 1.0
+    ) -> list[Hit]:
+        hits = [
+            Hit(value_of(point.score * scale, self.collection.distance), stored_record(payload))
+            for point, payload in zip(points, payloads, strict=True)
+        ]
         return hits if self.radius is None else [h for h in hits if h.value <= self.radius]
 
 
@@ -132,12 +187,8 @@ class ByRecord:
             limit=1,
             with_payload=self._scope.payload,
         )
-        own, others = await self._scope.engine.query_batch_points(
-            self._scope.collection.physical,
-            requests=[own_request, _request(self._scope, self._point_id, offset, limit)],
-        )
-        hits = [Hit(0.0, stored_record(point.payload)) for point in own.points]
-        return hits, self._scope.hits(others.points)
+        request = vector_request(self._scope, self._point_id, offset, limit)
+        return await self._scope.rank(request, own=[own_request], scale=1.0)
 
 
 class ByVector:
@@ -153,35 +204,51 @@ class ByVector:
         self._length = length
 
     async def fetch(self, offset: int, limit: int) -> RankedPage:
-        (answer,) = await self._scope.engine.query_batch_points(
-            self._scope.collection.physical,
-            requests=[_request(self._scope, self._vector, offset, limit, self._length)],
-        )
-        return [], self._scope.hits(answer.points, self._length)
+        request = vector_request(self._scope, self._vector, offset, limit, self._length)
+        return await self._scope.rank(request, scale=self._length)
 
 
 class ByNearestOf:
     """Several rankings of the same records in one: a record has its smallest distance of them.
 
     All of them are in the same order, so that the first n together are among the first n of each.
+    They are of `scope.only_ids`: the records are read of those alone that are the nearest.
     """
 
-    def __init__(self, rankings: Sequence[Ranking], order: Order) -> None:
+    def __init__(self, scope: SearchScope, rankings: Sequence[Ranking], order: Order) -> None:
+        self._scope = scope
         self._rankings = rankings
         self._order = order
 
     async def fetch(self, offset: int, limit: int) -> RankedPage:
-        answers = await asyncio.gather(*(r.fetch(0, offset + limit) for r in self._rankings))
+        for _ in range(RANKINGS):
+            merged = (await self._merge(offset + limit))[offset:]
+            payloads = await self._scope.read([point_id(hit.id) for hit in merged])
+            hits = [
+                Hit(hit.value, stored_record(payloads[key]))
+                for hit in merged
+                if (key := point_id(hit.id)) in payloads
+            ]
+            if len(hits) == len(merged):
+                break
+        return [], hits
+
+    async def _merge(self, most: int) -> list[Hit]:
         nearest: dict[str, Hit] = {}
-        for _, hits in answers:
-            for hit in hits:
-                if hit.id not in nearest or hit.value < nearest[hit.id].value:
-                    nearest[hit.id] = hit
-        merged = sorted(nearest.values(), key=self._order)
-        return [], merged[offset : offset + limit]
+        ranks = 0
+        for begin in range(0, len(self._rankings), RANKED_AT_ONCE):
+            some = self._rankings[begin : begin + RANKED_AT_ONCE]
+            for _, hits in await asyncio.gather(*(r.fetch(0, most) for r in some)):
+                ranks += len(hits)
+                for hit in hits:
+                    if hit.id not in nearest or hit.value < nearest[hit.id].value:
+                        nearest[hit.id] = hit
+            if ranks > MAX_RANKS:
+                raise InvalidRequest(TOO_MANY_RANKS, place="$.query_records")
+        return sorted(nearest.values(), key=self._order)[:most]
 
 
-def _request(
+def vector_request(
     scope: SearchScope, query: Vector | str, offset: int, limit: int, length: float = 1.0
 ) -> models.QueryRequest:
     threshold = score_threshold(scope.radius, scope.collection.distance)
@@ -194,7 +261,7 @@ def _request(
         score_threshold=None if threshold is None else threshold / length,
         limit=limit,
         offset=offset,
-        with_payload=scope.payload,
+        with_payload=scope.payload if limit <= RECORDS_AT_ONCE else False,
     )
 
 

@@ -32,6 +32,7 @@ from lookalike.adapter.search.query_vectors import (
     shown_given,
     split_refused,
 )
+from lookalike.adapter.search.ranking import MAX_RANKS, TOO_MANY_RANKS
 from lookalike.adapter.search.request import (
     DEFAULT_FACET_VALUES,
     DEFAULT_K,
@@ -200,9 +201,16 @@ class SearchService:
             raise InvalidRequest(f"from must not be larger than {MAX_FROM}", place="$.from")
         check_radius(request.radius, greatest_distance(collection))
         check_looked_for(request, collection, self._limits)
+        ranks = min(k if request.k is None else request.k, self._limits.max_results)
+        offset = request.from_ or 0
+        # With weights they are one picture; within a radius it may be fewer, which is found later.
+        one = request.weights is not None or request.radius is not None
+        pictures = 1 if one else len(request.query_records or ())
+        if pictures * (ranks + offset) > MAX_RANKS:
+            raise InvalidRequest(TOO_MANY_RANKS, place="$.query_records")
         return Query(
-            k=min(k if request.k is None else request.k, self._limits.max_results),
-            offset=request.from_ or 0,
+            k=ranks,
+            offset=offset,
             radius=request.radius,
             selection=await select(self._engine, collection, request.filter),
             fields=shown_fields(request.fields_to_return),

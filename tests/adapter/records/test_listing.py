@@ -65,6 +65,6 @@ async def test_the_work_for_a_residual_is_bounded(
     await shelf.insert(*({"_id": str(n), "l": [n] * (n % 3)} for n in range(30)))
     selection = Selection.of({"l": {"$size": 2}}, shelf.collection)
     assert selection.residual is not None
-    monkeypatch.setattr("lookalike.adapter.records.selection.MAX_RESIDUAL_RECORDS", 5)
+    monkeypatch.setattr("lookalike.adapter.records.selection.MAX_RESIDUAL_WORK", 5 * 220)
     with pytest.raises(FilterTooExpensive):
         await listing.sample_records(shelf.engine, shelf.collection, 5, selection, IDS)

@@ -148,7 +148,7 @@ async def test_a_position_is_found_in_steps(
 ) -> None:
     """However far it is: the engine does nothing else while it passes over records."""
     monkeypatch.setattr(numbered_pages, "SKIPPED_AT_ONCE", at_once)
-    monkeypatch.setattr(numbered_pages, "SCAN_PAGE", 2)
+    monkeypatch.setattr(numbered_pages, "RECORDS_AT_ONCE", 2)
     await shelf.put(*numbers(20))
     whole = await everything(shelf)
     for number in range(7, 0, -1):
@@ -380,8 +380,9 @@ async def test_the_work_for_a_residual_is_bounded(
     selection = Selection.of({"l": {"$size": 2}}, shelf.collection)
     assert selection.residual is not None
     whole = await everything(shelf, selection)
-    monkeypatch.setattr(numbered_pages, "SCAN_PAGE", 1)
-    monkeypatch.setattr("lookalike.adapter.records.selection.MAX_RESIDUAL_RECORDS", 6)
+    monkeypatch.setattr(numbered_pages, "RECORDS_AT_ONCE", 1)
+    # A record has 20 characters and is put to one test: 6 of them and no more.
+    monkeypatch.setattr("lookalike.adapter.records.selection.MAX_RESIDUAL_WORK", 6 * 220)
     for number, size in ((1, 100), (2, 3)):
         with pytest.raises(FilterTooExpensive):
             await page(shelf, number, size, selection=selection)

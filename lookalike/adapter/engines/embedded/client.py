@@ -15,6 +15,7 @@ from qdrant_client.http.models import QueryResponse
 
 from lookalike.adapter.deadline import READ_TIMEOUT_S
 from lookalike.adapter.engines.base import (
+    AliasedCollection,
     Capabilities,
     PayloadWanted,
     PointId,
@@ -135,6 +136,10 @@ class EmbeddedEngine:
                 for alias, name in aliases.items()
             ]
         )
+
+    async def get_aliased(self) -> list[AliasedCollection]:
+        found = await self._read(messages.GetAliased())
+        return [AliasedCollection(alias, *collection) for alias, collection in found.items()]
 
     async def create_vector_name(
         self,

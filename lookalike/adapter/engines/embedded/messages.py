@@ -177,6 +177,10 @@ class GetAliases(WorkerRequest[dict[str, str]], tag="aliases"):
     """Alias -> collection."""
 
 
+class GetAliased(WorkerRequest[dict[str, tuple[str, dict[str, Any]]]], tag="aliased"):
+    """Alias -> collection and its metadata."""
+
+
 class GetCollection(WorkerRequest[CollectionState], tag="collection"):
     collection: str
 

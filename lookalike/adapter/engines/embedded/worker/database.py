@@ -107,6 +107,13 @@ class Database:
     def aliases(self, _: messages.GetAliases) -> dict[str, str]:
         return self.data_folder.aliases
 
+    def aliased(self, _: messages.GetAliased) -> dict[str, tuple[str, dict[str, Any]]]:
+        return {
+            alias: (name, self.shards[name].folder.manifest.metadata)
+            for alias, name in self.data_folder.aliases.items()
+            if name in self.shards
+        }
+
     # Administration
 
     def create_collection(self, request: messages.CreateCollection) -> Iterator[None]:
@@ -219,6 +226,7 @@ DATABASE_READS: dict[type[messages.WorkerRequest[Any]], Callable[[Database, Any]
     messages.GetHealth: Database.health,
     messages.GetCollections: Database.names,
     messages.GetAliases: Database.aliases,
+    messages.GetAliased: Database.aliased,
 }
 
 ADMINISTRATION: dict[
