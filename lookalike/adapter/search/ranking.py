@@ -30,8 +30,9 @@ DISTANCE_DECIMALS = 6
 RANKINGS = 3
 """How often a long ranking is tried whose records are deleted before they are read."""
 
-RANKED_AT_ONCE = 8
-"""Rankings of one search that are fetched side by side."""
+RANKS_SIDE_BY_SIDE = 1_000
+"""Of one search by several pictures. More at once would be so much work for the event loop that
+others wait between any two of their steps."""
 MAX_RANKS = 250_000
 """Ranks that one search by several pictures may look at, of all of them together."""
 TOO_MANY_RANKS = (
@@ -236,8 +237,9 @@ class ByNearestOf:
     async def _merge(self, most: int) -> list[Hit]:
         nearest: dict[str, Hit] = {}
         ranks = 0
-        for begin in range(0, len(self._rankings), RANKED_AT_ONCE):
-            some = self._rankings[begin : begin + RANKED_AT_ONCE]
+        at_once = max(1, RANKS_SIDE_BY_SIDE // most)
+        for begin in range(0, len(self._rankings), at_once):
+            some = self._rankings[begin : begin + at_once]
             for _, hits in await asyncio.gather(*(r.fetch(0, most) for r in some)):
                 ranks += len(hits)
                 for hit in hits:

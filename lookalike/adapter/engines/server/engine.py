@@ -30,9 +30,10 @@ from lookalike.adapter.engines.base import (
     PointId,
     VectorsWanted,
 )
+from lookalike.adapter.engines.server.catalogue import read_aliased
 from lookalike.adapter.engines.server.client_errors import CLIENT_ERRORS, NotSent, translated
 from lookalike.adapter.engines.server.server_settings import ServerSettings
-from lookalike.adapter.errors import CollectionNotFound, EngineFailed, EngineUnavailable
+from lookalike.adapter.errors import EngineFailed, EngineUnavailable
 
 MIN_VERSION = (1, 20)
 """`update_mode` (an `_id` is inserted once) came with 1.17, the match of a substring with 1.20."""
@@ -159,21 +160,7 @@ class ServerEngine:
         return await self._read(self._client.get_aliases)
 
     async def get_aliased(self) -> list[AliasedCollection]:
-        # A server has no call for several: as many at once as leave connections to others.
-        few = asyncio.Semaphore(max(1, self._settings.max_connections // 4))
-
-        async def read(alias: models.AliasDescription) -> AliasedCollection | None:
-            async with few:
-                try:
-                    info = await self.get_collection(alias.collection_name)
-                except CollectionNotFound:  # Deleted meanwhile.
-                    return None
-            metadata = info.config.metadata or {}
-            return AliasedCollection(alias.alias_name, alias.collection_name, metadata)
-
-        aliases = (await self.get_aliases()).aliases
-        found = await asyncio.gather(*map(read, aliases))
-        return [collection for collection in found if collection is not None]
+        return await read_aliased(self, side_by_side=max(1, self._settings.max_connections // 4))
 
     async def create_vector_name(
         self,

@@ -7,6 +7,7 @@ that are no nearer than the last one kept so far are not even answered.
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import numpy as np
@@ -14,9 +15,7 @@ import qdrant_edge as edge
 
 from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.condition_messages import (
-    Condition,
     Filter,
-    HasId,
     PlainPointId,
 )
 from lookalike.adapter.engines.embedded.worker.conditions import edge_filter
@@ -46,6 +45,8 @@ ELEMENTS_OF_RANK = 50_000
 """And each rank of the answer as long as so many: its candidates are compared once more."""
 RANKS_AT_ONCE = 1_100
 """Ranks that one call may answer: 8 ms. A thousand, and what is fetched around them for ties."""
+CANDIDATES_AT_ONCE = 2_000
+"""Candidates that one call may find for another: 10 ms."""
 SAMPLE, SAMPLES = 400, 8
 """Random points whose filter is decided in one step, and how often that is tried."""
 
@@ -85,12 +86,18 @@ def _elements(shard: Shard, query: messages.PointQuery) -> int:
 def _is_long(shard: Shard, query: messages.PointQuery) -> bool:
     """Whether one call would take too long, whatever it shares the call with."""
     if query.prefetch:
+        if max(prefetch.limit for prefetch in query.prefetch) > CANDIDATES_AT_ONCE:
+            return True
         filters = [query.filter, *(prefetch.filter for prefetch in query.prefetch)]
         return any(shard.is_long(filter_) for filter_ in filters)
-    dense = isinstance(query.query, messages.ByDenseVector | messages.ByPoint)
-    deep = query.query is None or (dense and query.using in shard.schema.vectors)
-    if deep and min(query.limit + query.offset, shard.points_count) > RANKS_AT_ONCE:
-        return True
+    dense = query.using in shard.schema.vectors and not isinstance(
+        query.query, messages.RandomSample | None
+    )
+    # Rankings by a sparse vector take little time, but much if each slice looks through its lists.
+    if dense or query.query is None:
+        ranks = min(query.limit + query.offset, shard.points_count)
+        if ranks > RANKS_AT_ONCE:
+            return True
     return shard.is_long(query.filter, graph=dense and shard.has_graph)
 
 
@@ -119,17 +126,20 @@ def _answer_in_steps(shard: Shard, query: messages.PointQuery) -> Steps[Hits]:
         return _list(shard, query)
     if isinstance(query.query, messages.RandomSample):
         return _sample(shard, query)
-    return _query_candidates(shard, query) if query.prefetch else _rank(shard, query)
+    if query.prefetch:
+        return _query_candidates(shard, query)
+    return _rank(shard, query, shard.parts(query.filter))
 
 
-def _rank(shard: Shard, query: messages.PointQuery) -> Steps[Hits]:
+def _rank(shard: Shard, query: messages.PointQuery, parts: Iterable[edge.Filter]) -> Steps[Hits]:
+    """The nearest of the parts, of which no two have a point in common."""
     asked, asked_with = edge_request(query, shard.schema, shard.vector)
     best = Best(asked.limit + asked.offset, shard.schema.less_is_nearer(query.using))
     nearest, params, payload, vectors = (
         *(asked.query, asked.params),
         *(asked.with_payload, asked.with_vector),
     )
-    for part in shard.parts(query.filter):
+    for part in parts:
         request = edge.QueryRequest(
             limit=min(best.most, 2 * SLICE_IDS),
             query=nearest,
@@ -172,18 +182,25 @@ class Best:
 
 def _query_candidates(shard: Shard, query: messages.PointQuery) -> Steps[Hits]:
     """A search among the answers to others: those are found first."""
-    found: set[PlainPointId] = set()
+    found: dict[PlainPointId, None] = {}
     for each in query.prefetch:
         alone = messages.PointQuery(
             *(each.query, each.using, [], each.filter, each.params, each.limit, 0),
             *(each.score_threshold, False, False),
         )
         (hits,) = yield from query_points(shard, messages.QueryPoints("", [alone]))
-        found.update(hit.id for hit in hits)
+        found |= dict.fromkeys(hit.id for hit in hits)
         yield
-    among: list[Condition] = [HasId(list(found)), *([query.filter] if query.filter else [])]
-    narrowed = msgspec.structs.replace(query, prefetch=[], filter=Filter(among, [], []))
-    return _ask(shard, [narrowed])[0]
+    among = msgspec.structs.replace(query, prefetch=[])
+    return (yield from _rank(shard, among, _parts_of(list(found), query.filter)))
+
+
+def _parts_of(ids: list[PlainPointId], filter_: Filter | None) -> Iterator[edge.Filter]:
+    """The filter for some of the ids after the other."""
+    condition = edge_filter(filter_)
+    for begin in range(0, len(ids), SLICE_IDS):
+        some = edge.HasIdCondition(set(ids[begin : begin + SLICE_IDS]))
+        yield edge.Filter(must=[some, *([condition] if condition else [])])
 
 
 def _hits_of(shard: Shard, ids: list[EdgeId], query: messages.PointQuery) -> Steps[Hits]:

@@ -38,7 +38,7 @@ SHARES = {Kind.READ: 4.0, Kind.LONG: 1.0, Kind.WRITE: 2.0}
 """Of the engine's time, where all of them wait."""
 
 
-class Work(msgspec.Struct, eq=False):
+class Task(msgspec.Struct, eq=False):
     """Runs in steps; `done` gets what they raised, or None."""
 
     steps: Iterator[None]
@@ -61,7 +61,7 @@ class Scheduler:
         self._loop = loop
         self._fatal = fatal
         self._clock = clock
-        self._queues: dict[Kind, dict[object, deque[Work]]] = {kind: {} for kind in Kind}
+        self._queues: dict[Kind, dict[object, deque[Task]]] = {kind: {} for kind in Kind}
         self._held: set[str] = set()
         self._scheduled = False
         self._stopped = False
@@ -72,11 +72,11 @@ class Scheduler:
 
     def read(self, client: object, steps: Iterator[None], done: OnDone) -> None:
         """Queue a read of a client."""
-        self._add(Kind.READ, client, Work(steps, done))
+        self._add(Kind.READ, client, Task(steps, done))
 
     def write(self, queue: str, steps: Iterator[None], done: OnDone) -> None:
         """Queue a write behind those of its queue."""
-        self._add(Kind.WRITE, queue, Work(steps, done))
+        self._add(Kind.WRITE, queue, Task(steps, done))
 
     async def run(self, queue: str, steps: Iterator[None]) -> None:
         """Run steps as a write of a queue and wait for their end; raises what they raise."""
@@ -107,10 +107,10 @@ class Scheduler:
         """Run nothing more: the engine is not to be touched again."""
         self._stopped = True
 
-    def _add(self, kind: Kind, queue: object, work: Work) -> None:
+    def _add(self, kind: Kind, queue: object, task: Task) -> None:
         if self._next_queue(kind) is None:
             self._begin_from_now(kind)
-        self._queues[kind].setdefault(queue, deque()).append(work)
+        self._queues[kind].setdefault(queue, deque()).append(task)
         self._schedule()
 
     def _begin_from_now(self, kind: Kind) -> None:
@@ -141,28 +141,28 @@ class Scheduler:
         self._schedule()
 
     def _run_one(self, kind: Kind) -> None:
-        """A turn of the first work of a queue, which then goes behind the others of its kind."""
+        """A turn of the first task of a queue, which then goes behind the others of its kind."""
         queue = self._next_queue(kind)
         waiting = self._queues[kind].pop(queue)
-        work = waiting.popleft()
-        over = self._step(work)
-        if not over and kind is Kind.WRITE:
-            waiting.appendleft(work)
-        elif not over:
-            # Each long read has a queue of its own, so that they take turns.
-            self._add(Kind.LONG, work, work)
+        task = waiting.popleft()
         if waiting:
             self._queues[kind][queue] = waiting
+        if self._is_over_after_turn(task):
+            return
+        if kind is Kind.WRITE:
+            self._queues[kind].setdefault(queue, deque()).appendleft(task)
+        else:
+            # Each long read has a queue of its own, so that they take turns.
+            self._add(Kind.LONG, task, task)
 
-    def _step(self, work: Work) -> bool:
-        """Whether the work is over."""
+    def _is_over_after_turn(self, task: Task) -> bool:
         end = self._clock() + STEP_SECONDS
         try:
-            next(work.steps)
+            next(task.steps)
             while self._clock() < end:
-                next(work.steps)
+                next(task.steps)
         except BaseException as error:
-            work.done(None if isinstance(error, StopIteration) else error)
+            task.done(None if isinstance(error, StopIteration) else error)
             if not isinstance(error, Exception):
                 self._fatal(error)
             return True
