@@ -28,7 +28,6 @@ RECORDS_AT_ONCE = 256
 engine, answer others."""
 
 Fields = frozenset[str] | None
-Payload = dict[str, Any] | None
 
 
 async def get_records(
@@ -37,21 +36,21 @@ async def get_records(
     """The stored records among `ids`, in their order, each once."""
     points = [point_id(id_) for id_ in dict.fromkeys(ids)]
     selector = payload_selector(collection, fields)
-    payloads = await read_payloads(engine, collection, points, selector)
-    return [shown(stored_record(payloads[id_]), fields) for id_ in points if id_ in payloads]
+    records = await read_records(engine, collection, points, selector)
+    return [shown(records[id_], fields) for id_ in points if id_ in records]
 
 
-async def read_payloads(
-    engine: Engine, collection: Collection, ids: Sequence[str], selector: PayloadSelector
-) -> dict[str, Payload]:
-    """What of the payloads is asked for, of those of the points that are there."""
-    payloads: dict[str, Payload] = {}
-    for begin in range(0, len(ids), RECORDS_AT_ONCE):
+async def read_records(
+    engine: Engine, collection: Collection, points: Sequence[str], selector: PayloadSelector
+) -> dict[str, Record]:
+    """The records of those of the points that are there, by the ids of the points."""
+    records: dict[str, Record] = {}
+    for begin in range(0, len(points), RECORDS_AT_ONCE):
         found = await engine.retrieve(
-            collection.physical, ids[begin : begin + RECORDS_AT_ONCE], with_payload=selector
+            collection.physical, points[begin : begin + RECORDS_AT_ONCE], with_payload=selector
         )
-        payloads |= {str(point.id): point.payload for point in found}
-    return payloads
+        records |= {str(point.id): stored_record(point.payload) for point in found}
+    return records
 
 
 class Listed(msgspec.Struct, frozen=True):
@@ -131,9 +130,8 @@ async def sample_records(
         )
         ids = [str(point.id) for point in answer.points]
         selector = payload_selector(collection, fields)
-        payloads = await read_payloads(engine, collection, ids, selector)
-        records = [stored_record(payloads[id_]) for id_ in ids if id_ in payloads]
-        return Sampled([shown(record, fields) for record in records])
+        records = await read_records(engine, collection, ids, selector)
+        return Sampled([shown(records[id_], fields) for id_ in ids if id_ in records])
     work = Work()
     found: list[Record] = []
     async for page in scan_records(engine, collection, selection, fields, work=work):

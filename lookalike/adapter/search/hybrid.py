@@ -25,7 +25,7 @@ from qdrant_client import models
 
 from lookalike.adapter.point_layout import TAGS_VECTOR
 from lookalike.adapter.records.image_sources import Vector
-from lookalike.adapter.records.points import point_id, stored_record
+from lookalike.adapter.records.points import point_id
 from lookalike.adapter.search.ranking import DISTANCE_DECIMALS, Hit, RankedPage, SearchScope
 
 MIN_IMAGES, MIN_TAGGED = 200, 100
@@ -292,5 +292,5 @@ class ByVectorAndTags:
         distances = {id_: distance for distance, id_ in page}
         if not distances:
             return []
-        payloads = await self._scope.read(list(distances))
-        return [Hit(d, stored_record(payloads[i])) for i, d in distances.items() if i in payloads]
+        records = await self._scope.read(list(distances))
+        return [Hit(d, records[id_]) for id_, d in distances.items() if id_ in records]

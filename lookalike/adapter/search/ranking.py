@@ -7,7 +7,7 @@ itself out, so it is asked for beside the search, in the same exchange.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -19,7 +19,7 @@ from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.engines.engine_facts import MAX_LIMIT
 from lookalike.adapter.errors import InvalidRequest
 from lookalike.adapter.records.image_sources import Vector
-from lookalike.adapter.records.listing import RECORDS_AT_ONCE, Payload, read_payloads
+from lookalike.adapter.records.listing import RECORDS_AT_ONCE, read_records
 from lookalike.adapter.records.points import Record, point_id, stored_record
 from lookalike.adapter.records.selection import Selection
 
@@ -98,9 +98,9 @@ class SearchScope(msgspec.Struct, frozen=True):
         """The same without the records, but for their `_id`s."""
         return msgspec.structs.replace(self, payload=["_id"])
 
-    async def read(self, points: Sequence[str]) -> dict[str, Payload]:
-        """What is needed of the payloads of these points, if they are there."""
-        return await read_payloads(self.engine, self.collection, points, self.payload)
+    async def read(self, points: Sequence[str]) -> dict[str, Record]:
+        """What is needed of the records of these points, if they are there."""
+        return await read_records(self.engine, self.collection, points, self.payload)
 
     async def rank(
         self, request: models.QueryRequest, *, own: Sequence[models.QueryRequest] = (), scale: float
@@ -115,28 +115,35 @@ class SearchScope(msgspec.Struct, frozen=True):
                 self.collection.physical, requests=[*own, request]
             )
             points = answer.points
-            payloads = {str(point.id): point.payload for point in points}
-            if not whole:
-                payloads = await self.read(list(payloads))
-            if len(payloads) == len(points) or attempt == RANKINGS:
+            if whole:
+                records = {str(point.id): stored_record(point.payload) for point in points}
+            else:
+                records = await self.read([str(point.id) for point in points])
+            if len(records) == len(points) or attempt == RANKINGS:
                 break
-        found = [point for point in points if str(point.id) in payloads]
         first = [Hit(0.0, stored_record(p.payload)) for answered in of_own for p in answered.points]
-        return first, self._hits(found, [payloads[str(point.id)] for point in found], scale)
+        return first, self._hits(points, records, scale)
 
     async def rank_each(self, requests: Sequence[models.QueryRequest]) -> list[list[Hit]]:
         """What each of several requests finds, in one exchange."""
         if not requests:
             return []
         answers = await self.engine.query_batch_points(self.collection.physical, requests=requests)
-        return [self._hits(a.points, [point.payload for point in a.points]) for a in answers]
+        return [
+            self._hits(a.points, {str(p.id): stored_record(p.payload) for p in a.points})
+            for a in answers
+        ]
 
     def _hits(
-        self, points: Sequence[models.ScoredPoint], payloads: Sequence[Any], scale: float = 1.0
+        self,
+        points: Sequence[models.ScoredPoint],
+        records: Mapping[str, Record],
+        scale: float = 1.0,
     ) -> list[Hit]:
         hits = [
-            Hit(value_of(point.score * scale, self.collection.distance), stored_record(payload))
-            for point, payload in zip(points, payloads, strict=True)
+            Hit(value_of(point.score * scale, self.collection.distance), record)
+            for point in points
+            if (record := records.get(str(point.id))) is not None
         ]
         return hits if self.radius is None else [h for h in hits if h.value <= self.radius]
 
@@ -224,11 +231,11 @@ class ByNearestOf:
     async def fetch(self, offset: int, limit: int) -> RankedPage:
         for _ in range(RANKINGS):
             merged = (await self._merge(offset + limit))[offset:]
-            payloads = await self._scope.read([point_id(hit.id) for hit in merged])
+            records = await self._scope.read([point_id(hit.id) for hit in merged])
             hits = [
-                Hit(hit.value, stored_record(payloads[key]))
+                Hit(hit.value, records[key])
                 for hit in merged
-                if (key := point_id(hit.id)) in payloads
+                if (key := point_id(hit.id)) in records
             ]
             if len(hits) == len(merged):
                 break

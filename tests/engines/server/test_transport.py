@@ -13,7 +13,8 @@ import pytest
 import trustme
 
 from lookalike.adapter import deadline
-from lookalike.adapter.engines.server.engine import ATTEMPTS, ServerEngine, wait_for_server
+from lookalike.adapter.engines.server.attempts import ATTEMPTS
+from lookalike.adapter.engines.server.engine import ServerEngine, wait_for_server
 from lookalike.adapter.engines.server.server_settings import ServerSettings
 from lookalike.adapter.errors import (
     CollectionNotFound,

@@ -13,7 +13,6 @@ from uuid import UUID
 
 import numpy as np
 from qdrant_client import models
-from qdrant_client.http.models import QueryResponse
 
 from lookalike.adapter.engines.base import (
     PayloadWanted,
@@ -335,18 +334,13 @@ def record(point: messages.FoundPoint) -> models.Record:
     )
 
 
-def query_response(hits: list[messages.ScoredHit]) -> QueryResponse:
-    return QueryResponse.model_construct(
-        points=[
-            _scored_point(
-                id=hit.id,
-                version=0,
-                score=hit.score,
-                payload=hit.payload,
-                vector=_model_vectors(hit.vectors),
-                shard_key=None,
-                order_value=None,
-            )
-            for hit in hits
-        ]
+def scored_point(hit: messages.ScoredHit) -> models.ScoredPoint:
+    return _scored_point(
+        id=hit.id,
+        version=0,
+        score=hit.score,
+        payload=hit.payload,
+        vector=_model_vectors(hit.vectors),
+        shard_key=None,
+        order_value=None,
     )

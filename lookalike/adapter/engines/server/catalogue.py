@@ -9,10 +9,13 @@ from qdrant_client import models
 from lookalike.adapter.engines.base import AliasedCollection, Engine
 from lookalike.adapter.errors import CollectionNotFound
 
+SIDE_BY_SIDE = 8
+"""Calls at once, which leave connections to others."""
 
-async def read_aliased(engine: Engine, side_by_side: int) -> list[AliasedCollection]:
-    """So many calls at once as leave connections to others."""
-    few = asyncio.Semaphore(side_by_side)
+
+async def list_aliased(engine: Engine) -> list[AliasedCollection]:
+    """All aliases, with the metadata of their collections."""
+    few = asyncio.Semaphore(SIDE_BY_SIDE)
 
     async def read(alias: models.AliasDescription) -> AliasedCollection | None:
         async with few:

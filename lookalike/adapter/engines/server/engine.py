@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 import httpx
-import tenacity
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.models import QueryResponse
 
@@ -30,8 +29,8 @@ from lookalike.adapter.engines.base import (
     PointId,
     VectorsWanted,
 )
-from lookalike.adapter.engines.server.catalogue import read_aliased
-from lookalike.adapter.engines.server.client_errors import CLIENT_ERRORS, NotSent, translated
+from lookalike.adapter.engines.server.attempts import attempt
+from lookalike.adapter.engines.server.catalogue import list_aliased
 from lookalike.adapter.engines.server.server_settings import ServerSettings
 from lookalike.adapter.errors import EngineFailed, EngineUnavailable
 
@@ -39,8 +38,6 @@ MIN_VERSION = (1, 20)
 """`update_mode` (an `_id` is inserted once) came with 1.17, the match of a substring with 1.20."""
 
 WRITE_TIMEOUT_S = 120.0
-ATTEMPTS = 4
-BACKOFF = tenacity.wait_exponential(multiplier=0.1, max=2.0) + tenacity.wait_random(0, 0.1)
 KEEPALIVE_SECONDS = 4.0
 """Less than the 5 s after which the server closes an idle connection: no race with its closing."""
 
@@ -99,8 +96,8 @@ class ServerEngine:
     async def health(self) -> dict[str, Any]:
         """`ready`, the server's `version` and its number of `collections`."""
         version = await self.read_version()
-        collections = (await self.get_collections()).collections
-        return {"ready": True, "version": version, "collections": len(collections)}
+        count = len((await self.get_collections()).collections)
+        return {"ready": True, "version": version, "collections": count}
 
     # Collections
 
@@ -160,7 +157,7 @@ class ServerEngine:
         return await self._read(self._client.get_aliases)
 
     async def get_aliased(self) -> list[AliasedCollection]:
-        return await read_aliased(self, side_by_side=max(1, self._settings.max_connections // 4))
+        return await list_aliased(self)
 
     async def create_vector_name(
         self,
@@ -318,7 +315,7 @@ class ServerEngine:
 
     async def _read(self, call: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
         seconds = self._settings.read_timeout_s
-        return await _attempt(seconds, True, lambda: call(*args, **options))
+        return await attempt(seconds, True, lambda: call(*args, **options))
 
     async def _write_points(
         self, call: Callable[..., Awaitable[T]], *args: Any, **options: Any
@@ -326,58 +323,16 @@ class ServerEngine:
         return await self._write(call, *args, ordering=ORDERING, **options)
 
     async def _write(self, call: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
-        return await _attempt(WRITE_TIMEOUT_S, True, lambda: call(*args, **options))
+        return await attempt(WRITE_TIMEOUT_S, True, lambda: call(*args, **options))
 
     async def _write_once(self, call: Callable[..., Awaitable[T]], *args: Any, **options: Any) -> T:
         """Repeated only where the first attempt cannot have reached the server."""
-        return await _attempt(WRITE_TIMEOUT_S, False, lambda: call(*args, **options))
+        return await attempt(WRITE_TIMEOUT_S, False, lambda: call(*args, **options))
 
 
 def _parts(items: Sequence[T]) -> list[Sequence[T]]:
     starts = range(0, max(len(items), 1), POINTS_IN_A_WRITE)
     return [items[start : start + POINTS_IN_A_WRITE] for start in starts]
-
-
-async def _attempt(seconds: float, repeatable: bool, call: Callable[[], Awaitable[T]]) -> T:
-    """The answer of `call`, after some attempts if need be, `seconds` at most for all of them."""
-    seconds = deadline.left(seconds)
-    ends = time.monotonic() + seconds
-
-    def again(error: BaseException) -> bool:
-        if not isinstance(error, EngineUnavailable if repeatable else NotSent):
-            return False
-        # Where the server says when, and that is past the deadline, the client hears of it now.
-        return time.monotonic() + _asked(error) < ends
-
-    attempts = tenacity.AsyncRetrying(
-        retry=tenacity.retry_if_exception(again),
-        stop=tenacity.stop_after_attempt(ATTEMPTS),
-        wait=_pause,
-        reraise=True,
-    )
-    try:
-        async with asyncio.timeout(seconds):
-            return await attempts(_translating, call)
-    except TimeoutError:
-        raise EngineUnavailable("The engine did not answer in time.") from None
-
-
-def _pause(state: tenacity.RetryCallState) -> float:
-    assert state.outcome is not None
-    return max(BACKOFF(state), _asked(state.outcome.exception()))
-
-
-def _asked(error: BaseException | None) -> float:
-    """The seconds that the server asks to wait; a single one is our own default."""
-    after = error.retry_after_s if isinstance(error, EngineUnavailable) else 1
-    return 0.0 if after == 1 else float(after)
-
-
-async def _translating(call: Callable[[], Awaitable[T]]) -> T:
-    try:
-        return await call()
-    except CLIENT_ERRORS as error:
-        raise translated(error) from error
 
 
 async def wait_for_server(
