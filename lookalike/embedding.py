@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 from PIL import Image
 
 from lookalike.adapter import deadline
+from lookalike.adapter.callers import SharedPlaces
 from lookalike.adapter.collections.collection_settings import Collection, EmbedderIdentity
 from lookalike.adapter.collections.fetch_headers import FetchHeaders
 from lookalike.adapter.errors import (
@@ -25,7 +26,7 @@ from lookalike.adapter.errors import (
     Unavailable,
 )
 from lookalike.adapter.records.image_sources import Embedded, ImageSource, Vector
-from lookalike.embedders.batching import BatchedEmbedder
+from lookalike.embedders.batching import MAX_WAITING, WINDOW, BatchedEmbedder
 from lookalike.embedders.dominant import dominant_colors
 from lookalike.embedders.embedder_errors import EmbedderError, NoTextTower, UnknownEmbedder
 from lookalike.embedders.images.crop import Box
@@ -48,11 +49,15 @@ class NewerRevision(NamedTuple):
 
 
 class Embedding:
-    """The embedders and the image reader of one process. Closes both at its end."""
+    """The embedders and the image reader of one process. Closes both at its end.
 
-    def __init__(self, embedders: Registry, images: ImageReader) -> None:
+    `share`: the part of the places for pictures that one caller may have.
+    """
+
+    def __init__(self, embedders: Registry, images: ImageReader, share: float = 1.0) -> None:
         self._embedders = embedders
         self._images = images
+        self._shared = SharedPlaces(MAX_WAITING, share)
 
     async def close(self) -> None:
         await self._images.close()
@@ -181,7 +186,10 @@ class Embedding:
     ) -> list[Embedded | RecordRefused]:
         """Holds the request's places while its images are fetched, decoded and embedded."""
         try:
-            with embedder.places(len(sources), query=query) as places:
+            with (
+                self._shared.take(min(len(sources), WINDOW), "the pictures under way"),
+                embedder.places(len(sources), query=query) as places,
+            ):
                 turns = asyncio.Semaphore(places)
 
                 async def one(source: ImageSource) -> Embedded | RecordRefused:

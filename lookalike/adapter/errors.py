@@ -16,7 +16,8 @@
     ├── EmbedderFailed          500  the embedder cannot be loaded, or broke its protocol
     ├── NotSupported            501  a method of the provider that this service does not have
     └── Unavailable             503  a retry helps
-        └── EngineUnavailable   503  the engine is starting, restarting or out of reach
+        ├── EngineUnavailable   503  the engine is starting, restarting or out of reach
+        └── TooManyRequests     429  one caller has its share of what all use
     RecordRefused                    one record of a batch is not taken; the others are
     ├── DuplicateRecord         211  its `_id` exists
     ├── NearDuplicate           211  another record is as good as the same
@@ -140,6 +141,10 @@ class Unavailable(LookalikeError):
 
 class EngineUnavailable(Unavailable):
     """The engine is starting, restarting or out of reach; nothing is known of a write in flight."""
+
+
+class TooManyRequests(Unavailable):
+    code = http_status = 429
 
 
 class RecordRefused(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ from litestar.types import (
 
 from lookalike import __version__
 from lookalike.adapter import deadline
+from lookalike.adapter.callers import SharedPlaces
 from lookalike.adapter.errors import LookalikeError
 from lookalike.api import error_responses, ignored_fields, request_paths
 from lookalike.api.auth import tokens_from
@@ -38,6 +40,10 @@ from lookalike.api.routes.record_methods import RecordMethods
 from lookalike.api.routes.run_log_methods import RunLogMethods
 from lookalike.api.routes.search_methods import SearchMethods
 from lookalike.api.settings import ENGINE_SOCKET, HttpSettings, Settings, from_environment
+
+REQUEST_PLACES = 128
+"""Requests under way in one process, of which one of several tokens has a share. More are taken:
+each token has its own."""
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -67,8 +73,11 @@ class LookalikeApp(Litestar):
             request["path"], prefix = request_paths.canonical(
                 asked, self.http_settings.any_prefix, self.own_prefixes
             )
-            request.setdefault("state", {}).update(asked_path=asked, prefix=prefix)
-        await super().__call__(scope, receive, send)
+            with contextlib.ExitStack() as held:
+                request.setdefault("state", {}).update(asked_path=asked, prefix=prefix, held=held)
+                await super().__call__(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def create_app(settings: Settings, engine_socket: Path | None = None) -> LookalikeApp:
@@ -106,6 +115,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
             {
                 "settings": settings,
                 "tokens": tokens_from(settings.access),
+                "request_places": SharedPlaces(REQUEST_PLACES, settings.access.token_share),
                 "collections_by_prefix": collections_by_prefix,
             }
         ),

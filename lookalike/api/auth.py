@@ -61,6 +61,10 @@ class Tokens:
     def configured(self) -> bool:
         return bool(self._grants)
 
+    @property
+    def several(self) -> bool:
+        return len(self._grants) > 1
+
     def grant(self, authorization: str | None) -> Grant:
         """What the `Authorization` header allows. Raises Unauthorized."""
         if not self._grants:

@@ -42,6 +42,7 @@ class Components:
         self.embedding = Embedding(
             Registry(settings.data.models_folder, options=settings.embedder_options),
             ImageReader(settings.images),
+            settings.access.token_share,
         )
         self.cache = CollectionCache(engine)
         self.collections = CollectionService(

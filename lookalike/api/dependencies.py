@@ -13,6 +13,7 @@ from litestar.di import Provide
 from litestar.handlers import BaseRouteHandler
 from litestar.params import HeaderParameter
 
+from lookalike.adapter import callers
 from lookalike.adapter.collections import second_vector
 from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.service import CollectionService
@@ -52,7 +53,13 @@ async def check_token(
     grant = connection.app.state.tokens.grant(connection.headers.get("authorization"))
     if scope is not None:
         grant.require(scope)
-    connection.scope["state"]["grant"] = grant
+    state = connection.scope["state"]
+    state["grant"] = grant
+    if connection.app.state.tokens.several:
+        callers.begin(grant.digest)
+        state["held"].enter_context(
+            connection.app.state.request_places.take(1, "the requests under way")
+        )
 
 
 async def find_collection(

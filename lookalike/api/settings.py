@@ -69,6 +69,8 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     tokens: tuple[str, ...] = ()
     """Tokens, each `token[:scopes[:collections]]`; scopes and collection ids are joined by `+`."""
+    token_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    """Part of the requests and pictures under way that one of several tokens may have."""
     tokens_file: str = ""
     """File with one token a line: SHA-256 of the token in hex, scopes, collection ids."""
 
