@@ -12,6 +12,7 @@ import click
 from lookalike import __version__
 from lookalike.cli.collection_commands import collections_group
 from lookalike.cli.demo_command import demo_command
+from lookalike.cli.doctor import doctor_command
 from lookalike.cli.embedder_commands import embedders_group
 from lookalike.cli.migrate import migrate_group
 from lookalike.cli.serve import serve
@@ -34,5 +35,6 @@ for command in (
     export_command,
     import_command,
     migrate_group,
+    doctor_command,
 ):
     main.add_command(command)

@@ -28,9 +28,8 @@ from lookalike.adapter.collections.collection_settings import (
 from lookalike.adapter.collections.indexes import change_indexes, ensure_indexes
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import CollectionNotFound
-from lookalike.adapter.point_layout import TAGS_VECTOR
+from lookalike.adapter.point_layout import METADATA_KEY, TAGS_VECTOR
 
-METADATA_KEY = "lookalike"
 VECTORS_KEY = "lookalike-vectors"
 """What vectors there are, once there is more than one. It wins over the settings, and stands apart
 from them, so that whoever saves the settings does not undo what a migration has done."""

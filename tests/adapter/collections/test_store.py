@@ -24,6 +24,7 @@ from lookalike.adapter.collections.indexes import indexed_fields, infer_index_ty
 from lookalike.adapter.collections.second_vector import SETTLE_SECONDS
 from lookalike.adapter.engines.embedded.client import EmbeddedEngine
 from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
+from lookalike.adapter.point_layout import METADATA_KEY
 from lookalike.api.lifespan import CACHE_REFRESH_SECONDS
 from tests.shelf import DIMENSION, described
 
@@ -129,7 +130,7 @@ async def test_headers_are_kept_apart_from_what_is_shown(engine: EmbeddedEngine)
     assert await CollectionCache(engine).find(made.id) == made
     info = await engine.get_collection(made.physical)
     assert info.config.metadata is not None
-    assert "s3cret" not in str(info.config.metadata[store.METADATA_KEY])
+    assert "s3cret" not in str(info.config.metadata[METADATA_KEY])
     # Whoever saves something else, even with an outdated state, leaves them.
     renamed = structs.replace(made, name="renamed")
     await store.save_collection(engine, made, renamed)

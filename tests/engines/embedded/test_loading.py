@@ -10,7 +10,13 @@ import numpy as np
 import pytest
 
 from lookalike.adapter.engines.embedded import messages
-from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder, DataFolder
+from lookalike.adapter.engines.embedded.worker import integrity
+from lookalike.adapter.engines.embedded.worker.data_folder import (
+    MAKING,
+    REMOVED,
+    CollectionFolder,
+    DataFolder,
+)
 from lookalike.adapter.engines.embedded.worker.database import ADMINISTRATION, Database
 from lookalike.adapter.engines.embedded.worker.loading import MAX_FAILURES, PASSING, load_shard
 from lookalike.adapter.engines.embedded.worker.read_plans import read
@@ -21,7 +27,7 @@ from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 def opened(data: Path) -> Database:
     database = Database(data, WorkerSettings())
-    database.load(faulted=False)
+    database.load()
     return database
 
 
@@ -69,7 +75,9 @@ def names(database: Database) -> list[str]:
 
 def collection_folder(data: Path, name: str) -> CollectionFolder:
     [found] = [
-        folder for folder in DataFolder(data).read_collections() if folder.manifest.name == name
+        folder
+        for folder in DataFolder(data).read_collections()
+        if isinstance(folder, CollectionFolder) and folder.manifest.name == name
     ]
     return found
 
@@ -87,6 +95,8 @@ def two(data: Path) -> Path:
 
 
 def damage(folder: CollectionFolder) -> None:
+    """So that only the engine finds it."""
+    integrity.remove_inventory(folder.shard_folder)
     for file in folder.shard_folder.glob("segments/*/segment.json"):
         file.write_text("{")
 
@@ -99,7 +109,9 @@ def test_a_damaged_collection_does_not_keep_the_others_down(two: Path) -> None:
             opened(two)
         assert collection_folder(two, "bad").read_load_failures() == failures
     database = opened(two)
-    assert database.health(messages.GetHealth()).broken == ["bad"]
+    assert database.health(messages.GetHealth()).broken == {
+        "bad": "the engine cannot load its files"
+    }
     assert count(database, "good") == 3
     with pytest.raises(Refused):
         database.shard("bad")
@@ -181,13 +193,17 @@ def test_a_full_disk_is_not_a_damaged_file(text: str, passing: bool) -> None:
 
 def test_what_no_manifest_names_is_removed_at_the_start(two: Path) -> None:
     good = collection_folder(two, "good")
-    abandoned = [good.path / "shard-7", good.path.parent / "never-finished" / "shard-1"]
+    unfinished, deleted = good.path.parent / "never-finished", good.path.parent / "deleted"
+    abandoned = [good.path / "shard-7", unfinished / "shard-1", deleted / "shard-1"]
     for folder in abandoned:
         folder.mkdir(parents=True)
         (folder / "file").touch()
+    (unfinished / MAKING).touch()
+    (deleted / REMOVED).touch()
+    (good.path / MAKING).touch()
     (good.shard_folder / "temp_segments" / "segment_builder_1").mkdir(parents=True)
     database = opened(two)
-    assert not any(folder.exists() for folder in abandoned)
+    assert not any(folder.exists() for folder in (*abandoned, unfinished, deleted))
     assert not (good.shard_folder / "temp_segments" / "segment_builder_1").exists()
     assert names(database) == ["bad", "good"]
     database.close()
@@ -200,7 +216,7 @@ def test_a_manifest_that_cannot_be_written_changes_nothing(
         raise OSError(28, "No space left on device")
 
     database = opened(two)
-    monkeypatch.setattr("lookalike.adapter.engines.embedded.worker.data_folder.os.replace", full)
+    monkeypatch.setattr("lookalike.adapter.engines.embedded.worker.files.os.replace", full)
     with pytest.raises(OSError, match="No space"):
         administer(database, messages.UpdateCollection("good", {"a": 1}))
     with pytest.raises(OSError, match="No space"):

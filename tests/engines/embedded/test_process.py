@@ -64,7 +64,7 @@ async def test_it_starts_quickly_and_ends_in_order(data: Path) -> None:
     assert time.process_time() - start < 2.0
     health = wait_ready(supervisor)
     assert health.ready
-    assert health.broken == []
+    assert health.broken == {}
     assert running_socket(data) == supervisor.socket_path
     worker = supervisor.worker_pid
     assert worker is not None

@@ -47,6 +47,7 @@ VACUUM = WorkerSettings(
 def collection_folder(data: Path) -> CollectionFolder:
     """The one collection of a folder, from its files; must not be called while it is rebuilt."""
     [found] = list(DataFolder(data).read_collections())
+    assert isinstance(found, CollectionFolder)
     return found
 
 
@@ -59,7 +60,7 @@ async def rebuilt(data: Path, times: int = 1) -> None:
 def due_on(data: Path, settings: WorkerSettings) -> str | None:
     """Why the one collection of a folder should be rebuilt; nobody else may have it open."""
     database = Database(data, settings)
-    database.load(faulted=False)
+    database.load()
     [shard] = database.shards.values()
     try:
         return find_rebuild_reason(shard, settings)
@@ -252,7 +253,7 @@ async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> Non
     assert shard.folder.manifest.shard == "shard-2"
     database.close()
     database = Database(data, GRAPH)
-    database.load(faulted=False)
+    database.load()
     assert database.shard("c").points_count == 100
     database.close()
 

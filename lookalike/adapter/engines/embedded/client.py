@@ -96,6 +96,10 @@ class EmbeddedEngine:
             return False
         return True
 
+    async def restore_collection(self, name: str) -> None:
+        """Serves a damaged collection again, of whose manifest there is a copy."""
+        await self._write(messages.RestoreCollection(name))
+
     async def update_collection(
         self,
         collection_name: str,

@@ -152,7 +152,8 @@ class EngineHealth(Struct, frozen=True):
 
     ready: bool
     collections: int
-    broken: list[str]
+    broken: dict[str, str]
+    """Collection -> what is wrong with its files."""
     rebuilding: list[str]
     logs_aside: dict[str, list[str]]
     """Collection -> logs that could not be read."""
@@ -226,6 +227,10 @@ class CreateCollection(WorkerRequest[None], tag="create_collection"):
 
 
 class DeleteCollection(WorkerRequest[None], tag="delete_collection"):
+    collection: str
+
+
+class RestoreCollection(WorkerRequest[None], tag="restore_collection"):
     collection: str
 
 

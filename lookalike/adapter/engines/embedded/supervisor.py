@@ -95,7 +95,7 @@ class Supervisor:
         self._listener.listen(BACKLOG)
         engine_json = {"socket": str(self.socket_path), "pid": os.getpid()}
         (self.data / "engine.json").write_bytes(msgspec.json.encode(engine_json))
-        self._spawn(faulted=False)
+        self._spawn("first")
         self._watch = threading.Thread(target=self._keep_running, name="engine", daemon=True)
         self._watch.start()
 
@@ -119,10 +119,10 @@ class Supervisor:
         shutil.rmtree(self._socket_folder, ignore_errors=True)
         os.close(self._lock)
 
-    def _spawn(self, *, faulted: bool) -> None:
+    def _spawn(self, start: str) -> None:
         reading, self._lifeline = os.pipe()
         listener = self._listener.fileno()
-        arguments = [str(self.data), str(listener), str(reading), str(int(faulted))]
+        arguments = [str(self.data), str(listener), str(reading), start]
         self._worker = subprocess.Popen(
             [
                 *(sys.executable, "-m", self.worker_module),
@@ -150,7 +150,7 @@ class Supervisor:
                     return
                 self._release_lifeline()
                 try:
-                    self._spawn(faulted=code in FAULTS)
+                    self._spawn("faulted" if code in FAULTS else "again")
                 except OSError as error:  # The old worker has ended still: wait, and try again.
                     log.error("the engine's worker cannot be started: %s", error)
 

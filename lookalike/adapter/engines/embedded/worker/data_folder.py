@@ -5,84 +5,64 @@
     aliases.json             alias -> collection
     collections/<directory>/
         manifest.json        name, schema, metadata, payload indexes, and which shard is current
+        manifest.copy.json   see `manifests`
+        making, removed      lies there while the collection is made, and since it was deleted
         shard-<n>/           the engine's files
+        integrity-shard-<n>.json   what they were like, see `integrity`
         wal-aside-<time>/    a log that could not be read, kept for whoever wants to try
 
 A collection exists from the moment its manifest does, and a shard is current from the moment the
 manifest names it. Each file is replaced by rename, so a process killed at any point leaves the old
-state or the new one; what no manifest names is removed at the next start.
+state or the new one.
+
+Only what is known to be rubbish is ever removed: a directory that says that it was being made and
+has no manifest, one that says that it was deleted, and shards that a readable manifest does not
+name. A directory whose manifest is lost or damaged is a damaged collection, and stays as it is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from lookalike.adapter.engines.embedded.worker.schema import Schema
+from lookalike.adapter.engines.embedded.worker.aliases import (
+    read_alias_file,
+    repair_aliases,
+    write_aliases,
+)
+from lookalike.adapter.engines.embedded.worker.files import remove_tree, sync_folder
+from lookalike.adapter.engines.embedded.worker.integrity import remove_other_inventories
+from lookalike.adapter.engines.embedded.worker.manifests import (
+    COPY,
+    MANIFEST,
+    Manifest,
+    ManifestDamaged,
+    read_manifest,
+    write_manifest,
+)
 
-MANIFEST = "manifest.json"
+log = logging.getLogger("lookalike.engine")
+
+MAKING, REMOVED = "making", "removed"
 LOADING = "loading"
 """Lies in a collection's directory while its shard is being loaded; holds the earlier failures."""
 
 
-class StorageFailed(BaseException):
-    """The disk took a file but not its name, so nobody knows what a restart would find.
+class DamagedCollection(msgspec.Struct, frozen=True):
+    """A collection that cannot be served. `reason`: in plain words, for whoever looks after it."""
 
-    Not an Exception: the process must end before it acknowledges anything on top of that.
-    """
-
-
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about a collection that is not a point."""
-
+    path: Path
     name: str
-    collection_schema: Schema
+    """Of the directory, where neither the manifest nor its copy tells that of the collection."""
+    reason: str
     metadata: dict[str, Any] = {}
-    payload_indexes: dict[str, str] = {}
-    """Path -> kind."""
-    new_vectors: list[str] = []
-    """Those added since the shard was built, which are not quantized yet."""
-    shard: str = "shard-1"
-    graph_indexes: list[str] | None = None
-    """The payload indexes that the HNSW graph has links for; None without a graph."""
-    format: int = 1
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Replace a file; afterwards it is there as a whole even if the machine loses power.
-
-    Raises OSError when the old file is still there, and StorageFailed when nobody knows.
-    """
-    temporary = path.with_name(path.name + ".new")
-    with open(temporary, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    try:
-        sync_folder(path.parent)
-    except OSError as error:
-        raise StorageFailed from error
-
-
-def sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove what nothing names any more; what cannot be removed now goes at the next start."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 class CollectionFolder:
@@ -99,9 +79,13 @@ class CollectionFolder:
     def save(self, **changes: Any) -> None:
         """Write the manifest with these changes; what fails to be written is not changed."""
         manifest = msgspec.structs.replace(self.manifest, **changes)
-        content = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
-        write_file(self.path / MANIFEST, content)
+        write_manifest(self.path, manifest)
         self.manifest = manifest
+
+    def finish(self) -> None:
+        """The manifest of a new collection is written: from now on it exists."""
+        self.save()
+        (self.path / MAKING).unlink()
 
     def discard(self) -> None:
         """Remove a directory that never became a collection."""
@@ -119,6 +103,9 @@ class CollectionFolder:
         for shard in self.path.glob("shard-*"):
             if shard != self.shard_folder:
                 remove_tree(shard)
+        remove_other_inventories(self.shard_folder)
+        # It was killed after the manifest was written.
+        (self.path / MAKING).unlink(missing_ok=True)
         # Each build that is killed leaves its copy of the segment, and no load removes it.
         remove_tree(self.shard_folder / "temp_segments")
 
@@ -147,37 +134,79 @@ class DataFolder:
         self._aliases_file = data / "aliases.json"
         self._root.mkdir(parents=True, exist_ok=True)
         self.aliases: dict[str, str] = {}
-        if self._aliases_file.exists():
-            self.aliases = msgspec.json.decode(self._aliases_file.read_bytes(), type=dict[str, str])
 
-    def read_collections(self) -> Iterator[CollectionFolder]:
-        """The folder of each collection; passes over what never became one."""
+    def read_collections(self) -> Iterator[CollectionFolder | DamagedCollection]:
+        """Each collection, whole or damaged; passes over what never became one or was deleted."""
         for path in sorted(self._root.iterdir()):
-            manifest_file = path / MANIFEST
-            if manifest_file.exists():
-                manifest = msgspec.json.decode(manifest_file.read_bytes(), type=Manifest)
-                yield CollectionFolder(path, manifest)
+            if is_rubbish(path):
+                continue
+            try:
+                yield CollectionFolder(path, read_manifest(path / MANIFEST))
+            except ManifestDamaged as damage:
+                yield _damaged(path, str(damage))
 
     def remove_leftovers(self) -> None:
         """Remove what a killed process left behind. No collection may be open."""
         for path in self._root.iterdir():
-            if not (path / MANIFEST).exists():
+            if is_rubbish(path):
                 remove_tree(path)
         for folder in self.read_collections():
-            folder.remove_leftovers()
+            if isinstance(folder, CollectionFolder):
+                folder.remove_leftovers()
+
+    def read_aliases(self, ids: Mapping[str, str | None]) -> None:
+        """`ids`: as of `repair_aliases`. What was wrong with them is written right."""
+        found = read_alias_file(self._aliases_file)
+        self.aliases = repair_aliases(found, ids)
+        if self.aliases != (found or {}):
+            log.error("aliases were lost or damaged; made again: %s", self.aliases)
+            with contextlib.suppress(OSError):  # Loading goes on where nothing can be written.
+                write_aliases(self._aliases_file, self.aliases)
 
     def create_folder(self, manifest: Manifest) -> CollectionFolder:
-        """Create a directory for a collection, which exists once its manifest is saved."""
+        """Create a directory for a collection, which exists once that is `finish`ed."""
         folder = CollectionFolder(self._root / uuid.uuid4().hex, manifest)
-        folder.shard_folder.mkdir(parents=True)
+        folder.path.mkdir()
+        (folder.path / MAKING).touch()
+        sync_folder(folder.path)
+        folder.shard_folder.mkdir()
         return folder
 
-    def remove(self, folder: CollectionFolder) -> None:
-        """Delete a collection: the manifest first, for that is what makes it one."""
-        (folder.path / MANIFEST).unlink()
-        sync_folder(folder.path)
-        remove_tree(folder.path)
+    def remove(self, path: Path) -> None:
+        """Delete a collection, which is gone as soon as its directory says so."""
+        # A rename takes no room on a full disk.
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path / MANIFEST, path / REMOVED)
+        (path / REMOVED).touch()
+        sync_folder(path)
+        remove_tree(path)
+
+    def restore_manifest(self, path: Path) -> CollectionFolder | None:
+        """Put the copy of a damaged manifest in its place; None where the copy is no better."""
+        with contextlib.suppress(ManifestDamaged):
+            return CollectionFolder(path, read_manifest(path / MANIFEST))
+        try:
+            copy = read_manifest(path / COPY)
+        except ManifestDamaged:
+            return None
+        write_manifest(path, copy)
+        return CollectionFolder(path, copy)
 
     def save_aliases(self, aliases: dict[str, str]) -> None:
-        write_file(self._aliases_file, msgspec.json.format(msgspec.json.encode(aliases), indent=1))
+        write_aliases(self._aliases_file, aliases)
         self.aliases = aliases
+
+
+def is_rubbish(path: Path) -> bool:
+    """Whether a directory never became a collection, or is none any more, by its own word."""
+    if (path / REMOVED).exists():
+        return True
+    return (path / MAKING).exists() and not (path / MANIFEST).exists()
+
+
+def _damaged(path: Path, reason: str) -> DamagedCollection:
+    try:
+        copy = read_manifest(path / COPY)
+    except ManifestDamaged:
+        return DamagedCollection(path, path.name, f"{reason}, and there is no copy of it")
+    return DamagedCollection(path, copy.name, f"{reason}; its copy is whole", copy.metadata)

@@ -5,22 +5,24 @@ Used by the worker, on its one thread. Administrative changes are writes of the 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import qdrant_edge as edge
 
 from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.messages import VectorParams
-from lookalike.adapter.engines.embedded.worker import residency, validation
+from lookalike.adapter.engines.embedded.worker import integrity, residency, validation
 from lookalike.adapter.engines.embedded.worker.data_folder import (
     CollectionFolder,
+    DamagedCollection,
     DataFolder,
-    Manifest,
 )
 from lookalike.adapter.engines.embedded.worker.loading import ShardDamaged, load_shard
+from lookalike.adapter.engines.embedded.worker.manifests import Manifest
 from lookalike.adapter.engines.embedded.worker.schema import (
     Schema,
     add_vector,
@@ -30,6 +32,13 @@ from lookalike.adapter.engines.embedded.worker.schema import (
 from lookalike.adapter.engines.embedded.worker.shard import Shard
 from lookalike.adapter.engines.embedded.worker.validation import Refused
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
+from lookalike.adapter.point_layout import METADATA_KEY
+
+log = logging.getLogger("lookalike.engine")
+
+
+Start = Literal["first", "again", "faulted"]
+"""Of a service; of a worker that follows another; of one that follows one that died of a fault."""
 
 
 class NoCollection(Exception):
@@ -46,30 +55,70 @@ class Database:
         self.settings = settings
         self.data_folder = DataFolder(data)
         self.shards: dict[str, Shard] = {}
-        self.broken: dict[str, CollectionFolder] = {}
+        self.broken: dict[str, DamagedCollection] = {}
 
-    def load(self, *, faulted: bool) -> None:
-        """Load every collection; `faulted` when the last worker died of a fault of its own."""
+    def load(self, start: Start = "first") -> None:
+        """Load every collection."""
         self.data_folder.remove_leftovers()
-        for folder in self.data_folder.read_collections():
-            name = folder.manifest.name
-            try:
-                loaded = load_shard(folder, faulted=faulted)
-            except ShardDamaged:
-                self.broken[name] = folder
-                continue
-            self.shards[name] = Shard(folder, loaded)
-            elements = (
-                loaded.info().points_count * folder.manifest.collection_schema.elements_per_point
-            )
-            if elements * BYTES_PER_ELEMENT < residency.SMALL_BYTES:
-                residency.release_pages(folder.shard_folder)
+        ids: dict[str, str | None] = {}
+        for found in self.data_folder.read_collections():
+            if isinstance(found, CollectionFolder):
+                self._load_collection(found, faulted=start == "faulted")
+                ids[found.manifest.name] = _id_of(found.manifest.metadata)
+            else:
+                self._note_broken(found)
+                ids[found.name] = _id_of(found.metadata)
+        self.data_folder.read_aliases(ids)
+        if start == "first":
+            self._remove_unfinished(ids)
+
+    def _remove_unfinished(self, ids: dict[str, str | None]) -> None:
+        """Remove collections whose making was cut off before they had their alias.
+
+        One that is being imported looks the same until it has points, so this is for the start of a
+        service only, when nobody can be importing: not for that of a worker that follows another.
+        """
+        aliased = set(self.data_folder.aliases.values())
+        for name in ids.keys() - aliased:
+            shard = self.shards.get(name)
+            if ids[name] is not None and shard is not None and shard.points_count == 0:
+                log.warning("removed the collection %s: its making was cut off", name)
+                self._remove(name)
+
+    def _load_collection(self, folder: CollectionFolder, *, faulted: bool) -> None:
+        name, metadata = folder.manifest.name, folder.manifest.metadata
+        try:
+            loaded = load_shard(folder, faulted=faulted)
+        except ShardDamaged as damage:
+            self._note_broken(DamagedCollection(folder.path, name, str(damage), metadata))
+            return
+        self.shards[name] = Shard(folder, loaded)
+        elements = loaded.info().points_count * folder.manifest.collection_schema.elements_per_point
+        if elements * BYTES_PER_ELEMENT < residency.SMALL_BYTES:
+            residency.release_pages(folder.shard_folder)
+
+    def _remove(self, name: str) -> None:
+        if name in self.broken:
+            path = self.broken.pop(name).path
+        else:
+            shard = self.shard(name)
+            path = shard.folder.path
+            del self.shards[name]
+            shard.edge_shard.close()
+        self.data_folder.remove(path)
+
+    def _note_broken(self, collection: DamagedCollection) -> None:
+        log.error(
+            "the collection %s in %s is damaged: %s. Others are served; nothing of it is deleted. "
+            "`lookalike doctor` says what can be done",
+            *(collection.name, collection.path, collection.reason),
+        )
+        self.broken[collection.name] = collection
 
     def close(self) -> None:
         """Bring everything to the files."""
         for shard in self.shards.values():
-            shard.flush()
-            shard.edge_shard.close()
+            shard.close()
 
     def resolve(self, name: str) -> str:
         return self.data_folder.aliases.get(name, name)
@@ -77,8 +126,11 @@ class Database:
     def shard(self, name: str) -> Shard:
         """A collection by name or alias; raises NoCollection."""
         name = self.resolve(name)
-        if name in self.broken:
-            raise Refused("the files of the collection are damaged")
+        if (broken := self.broken.get(name)) is not None:
+            raise Refused(
+                f"The files of the collection {name} are damaged: {broken.reason}. "
+                "`lookalike doctor` says what can be done."
+            )
         try:
             return self.shards[name]
         except KeyError:
@@ -90,7 +142,7 @@ class Database:
         return messages.EngineHealth(
             ready=True,
             collections=len(self.shards),
-            broken=sorted(self.broken),
+            broken={name: self.broken[name].reason for name in sorted(self.broken)},
             rebuilding=sorted(
                 name for name, shard in self.shards.items() if shard.touched is not None
             ),
@@ -108,10 +160,11 @@ class Database:
         return self.data_folder.aliases
 
     def aliased(self, _: messages.GetAliased) -> dict[str, tuple[str, dict[str, Any]]]:
+        metadata = {name: shard.folder.manifest.metadata for name, shard in self.shards.items()}
+        metadata |= {name: damaged.metadata for name, damaged in self.broken.items()}
+        aliases = self.data_folder.aliases
         return {
-            alias: (name, self.shards[name].folder.manifest.metadata)
-            for alias, name in self.data_folder.aliases.items()
-            if name in self.shards
+            alias: (name, metadata[name]) for alias, name in aliases.items() if name in metadata
         }
 
     # Administration
@@ -129,7 +182,7 @@ class Database:
         try:
             made = edge.EdgeShard.create(str(folder.shard_folder), config)
             made.flush()
-            folder.save()
+            folder.finish()
         except Exception:
             folder.discard()
             raise
@@ -138,17 +191,25 @@ class Database:
 
     def delete_collection(self, request: messages.DeleteCollection) -> Iterator[None]:
         name = self.resolve(request.collection)
-        if name in self.broken:
-            folder = self.broken.pop(name)
-        else:
-            shard = self.shard(name)
-            folder = shard.folder
-            del self.shards[name]
-            shard.edge_shard.close()
-        self.data_folder.remove(folder)
+        self._remove(name)
         kept = {alias: of for alias, of in self.data_folder.aliases.items() if of != name}
         if kept != self.data_folder.aliases:
             self.data_folder.save_aliases(kept)
+        yield
+
+    def restore_collection(self, request: messages.RestoreCollection) -> Iterator[None]:
+        """Serve a damaged collection again: by the copy of its manifest, or with what its files
+        still have."""
+        name = self.resolve(request.collection)
+        damaged = self.broken.get(name)
+        if damaged is None:
+            raise Refused("no damaged collection has this name")
+        folder = self.data_folder.restore_manifest(damaged.path)
+        if folder is None:
+            raise Refused("there is nothing to restore it from")
+        del self.broken[name]
+        integrity.remove_inventory(folder.shard_folder)
+        self._load_collection(folder, faulted=False)
         yield
 
     def update_collection(self, request: messages.UpdateCollection) -> Iterator[None]:
@@ -218,6 +279,13 @@ class Database:
         yield
 
 
+def _id_of(metadata: dict[str, Any]) -> str | None:
+    """The id of a collection of ours, which its alias is."""
+    kept = metadata.get(METADATA_KEY)
+    id_ = kept.get("id") if isinstance(kept, dict) else None
+    return id_ if isinstance(id_, str) else None
+
+
 def _with_vectors(schema: Schema, vectors: dict[str, VectorParams]) -> Schema:
     return msgspec.structs.replace(schema, vectors=vectors)
 
@@ -234,6 +302,7 @@ ADMINISTRATION: dict[
 ] = {
     messages.CreateCollection: Database.create_collection,
     messages.DeleteCollection: Database.delete_collection,
+    messages.RestoreCollection: Database.restore_collection,
     messages.UpdateCollection: Database.update_collection,
     messages.CreateVectorName: Database.create_vector_name,
     messages.DeleteVectorName: Database.delete_vector_name,

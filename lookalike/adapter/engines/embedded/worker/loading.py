@@ -17,7 +17,13 @@ from typing import Any
 import msgspec
 import qdrant_edge as edge
 
-from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder, remove_tree
+from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder
+from lookalike.adapter.engines.embedded.worker.files import remove_tree
+from lookalike.adapter.engines.embedded.worker.integrity import (
+    find_damage,
+    read_inventory,
+    remove_inventory,
+)
 from lookalike.adapter.engines.embedded.worker.schema import edge_config, index_params
 
 log = logging.getLogger("lookalike.engine")
@@ -30,7 +36,8 @@ open files, disk full, read-only, over quota."""
 
 
 class ShardDamaged(Exception):
-    """The shard does not load, with its log or without."""
+    """The shard does not load, with its log or without, or its files are not what they were. The
+    text says which, in plain words."""
 
 
 def load_shard(folder: CollectionFolder, *, faulted: bool) -> edge.EdgeShard:
@@ -40,13 +47,21 @@ def load_shard(folder: CollectionFolder, *, faulted: bool) -> edge.EdgeShard:
     then). Raises ShardDamaged when the collection cannot be loaded at all; anything else that is
     raised deserves another try in a new process.
     """
+    inventory = read_inventory(folder.shard_folder)
+    if (
+        inventory is not None
+        and (damage := find_damage(folder.shard_folder, inventory)) is not None
+    ):
+        raise ShardDamaged(f"{damage}; {inventory.points} records were in its files")
     before = folder.read_load_failures()
     failures = (before or 0) + (faulted and before is not None)
     if failures > MAX_FAILURES:
-        raise ShardDamaged
+        raise ShardDamaged("the engine cannot load its files")
     if failures == MAX_FAILURES:
         _put_log_aside(folder)
     folder.note_loading(failures)
+    # Loading changes files.
+    remove_inventory(folder.shard_folder)
     try:
         shard = edge.EdgeShard.load(str(folder.shard_folder))
         _match_vectors(folder, shard)

@@ -1,14 +1,14 @@
 """The worker process of the embedded engine: it alone opens the data folder and calls the engine.
 
     python -m lookalike.adapter.engines.embedded.worker.main \\
-        <data> <listener> <lifeline> <faulted> <settings>
+        <data> <listener> <lifeline> <start> <settings>
 
-(two file descriptors, 0 or 1, JSON). Every call of the binding holds the interpreter lock, so the
-engine has a process of its own, which any number of API processes share through a Unix socket. It
-does one thing at a time. After a panic of the engine its state is unknown: the worker answers with
-an error that says "try again" and ends itself; the supervisor starts another, which reads the log.
-It also ends when the supervisor does (the lifeline reaches its end). It does not import
-qdrant-client, which costs 0.7 s and 90 MB.
+(two file descriptors, `database.Start`, JSON). Every call of the binding holds the interpreter
+lock, so the engine has a process of its own, which any number of API processes share through a
+Unix socket. It does one thing at a time. After a panic of the engine its state is unknown: the
+worker answers with an error that says "try again" and ends itself; the supervisor starts another,
+which reads the log. It also ends when the supervisor does (the lifeline reaches its end). It does
+not import qdrant-client, which costs 0.7 s and 90 MB.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from lookalike.adapter.engines.embedded.worker.database import (
     DATABASE_READS,
     Database,
     NoCollection,
+    Start,
 )
 from lookalike.adapter.engines.embedded.worker.maintenance import Maintenance
 from lookalike.adapter.engines.embedded.worker.read_plans import READ_PLANS, read
@@ -91,7 +92,7 @@ class Worker:
 
         def done(error: BaseException | None) -> None:
             if error is not None:
-                reply(failure(error))
+                reply(failure(error, request))
 
         self.scheduler.read(client, steps(), done)
 
@@ -120,7 +121,7 @@ class Worker:
                 yield from ADMINISTRATION[kind](self.database, request)
 
         def done(error: BaseException | None) -> None:
-            reply(DONE if error is None else failure(error))
+            reply(DONE if error is None else failure(error, request))
 
         # Aliases have a queue of their own.
         queue = self.database.resolve(getattr(request, "collection", ""))
@@ -135,7 +136,7 @@ def _failed(kind: messages.ErrorKind, text: str) -> bytes:
     return messages.encode_answer(messages.Failed(kind, text))
 
 
-def failure(error: BaseException) -> bytes:
+def failure(error: BaseException, request: Any) -> bytes:
     """The answer to a request that failed."""
     if isinstance(error, NoCollection):
         return _failed("CollectionNotFound", "no such collection")
@@ -147,8 +148,10 @@ def failure(error: BaseException) -> bytes:
         return _failed("EngineUnavailable", "the engine failed and is being restarted")
     # The binding raises Exception itself; of its subclasses, the disk raises OSError.
     if type(error) is Exception or isinstance(error, OSError):
-        log.error("the engine refused a request: %s", error)
-        return _failed("EngineFailed", "the engine refused the request")
+        name = getattr(request, "collection", "")
+        log.error("the engine refused a request about the collection %s: %s", name, error)
+        text = f"The engine refused the request. Are the files of the collection {name} damaged?"
+        return _failed("EngineFailed", text)
     log.error("the worker has a fault: %s", type(error).__name__, exc_info=error)
     return _failed("EngineFailed", "the engine's worker has a fault; its log tells which")
 
@@ -254,13 +257,13 @@ async def serve_requests(database: Database, listener: socket.socket, lifeline: 
 
 
 def run_worker() -> None:
-    data, listener_fd, lifeline_fd, faulted, settings = sys.argv[1:]
+    data, listener_fd, lifeline_fd, start, settings = sys.argv[1:]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     # A Ctrl-C reaches the whole process group; the supervisor decides when the worker ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     database = Database(Path(data), msgspec.json.decode(settings, type=WorkerSettings))
     try:
-        database.load(faulted=faulted == "1")
+        database.load(msgspec.convert(start, Start))
     except BaseException as error:
         log.critical("a collection cannot be loaded: %s", error)
         os._exit(EXIT_LOAD_FAILED)

@@ -29,7 +29,7 @@ from pathlib import Path
 import msgspec
 import qdrant_edge as edge
 
-from lookalike.adapter.engines.embedded.worker.data_folder import remove_tree
+from lookalike.adapter.engines.embedded.worker.files import remove_tree
 from lookalike.adapter.engines.embedded.worker.index_builder import Job
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
 from lookalike.adapter.engines.embedded.worker.shard import Shard, plain_id

@@ -16,6 +16,7 @@ import qdrant_edge as edge
 
 from lookalike.adapter.engines.embedded import messages
 from lookalike.adapter.engines.embedded.condition_messages import Filter, PlainPointId
+from lookalike.adapter.engines.embedded.worker import integrity
 from lookalike.adapter.engines.embedded.worker.conditions import edge_filter
 from lookalike.adapter.engines.embedded.worker.data_folder import CollectionFolder
 from lookalike.adapter.engines.embedded.worker.facet_values import FacetValues
@@ -69,8 +70,20 @@ class Shard:
         self.facet_values.note(payloads)
 
     def flush(self) -> None:
+        """Bring everything to the files."""
+        files = self.folder.shard_folder
+        integrity.remove_inventory(files)
         self.edge_shard.flush()
         self.unflushed = 0
+        integrity.take_inventory(files, "flushed", self.points_count)
+
+    def close(self) -> None:
+        """Flush, and let go of the files."""
+        files, points = self.folder.shard_folder, self.points_count
+        integrity.remove_inventory(files)
+        self.edge_shard.flush()
+        self.edge_shard.close()
+        integrity.take_inventory(files, "closed", points)
 
     def existing(self, ids: list[EdgeId]) -> list[EdgeId]:
         """Those of the ids that are there."""
