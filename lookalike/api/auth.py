@@ -23,6 +23,9 @@ TokenScope = Literal["read", "write", "admin"]
 SCOPES: tuple[TokenScope, ...] = get_args(TokenScope)
 ALL_SCOPES: frozenset[TokenScope] = frozenset(SCOPES)
 
+PLACEHOLDERS = {"change-me", "change-me-too", "changeme"}
+"""What examples have in place of a token."""
+
 _HEADER = re.compile(r"\s*(?:token|jwt|bearer)\s+(\S+)\s*", re.IGNORECASE)
 
 
@@ -37,6 +40,11 @@ class Grant(msgspec.Struct, frozen=True):
         """Raises Forbidden."""
         if scope not in self.scopes:
             raise Forbidden("You do not have permission to perform this action.")
+
+    def require_all_collections(self, what: str) -> None:
+        """Raises Forbidden for a token that is bound to collections."""
+        if self.collections is not None:
+            raise Forbidden(f"A token that is bound to collections cannot {what}.")
 
     def allows_collection(self, collection_id: str) -> bool:
         return self.collections is None or collection_id in self.collections
@@ -105,6 +113,8 @@ def tokens_from(settings: AccessSettings) -> Tokens:
 
 def _entry(entry: str, place: str) -> Grant:
     token, *rest = entry.split(":")
+    if token.lower() in PLACEHOLDERS:
+        raise SettingsError(f"{place}: a token that everybody knows from an example")
     if not token or len(rest) > 2:
         raise SettingsError(f"{place}: token[:scopes[:collections]] is needed")
     return Grant(token_digest(token), *_rights([part.replace("+", ",") for part in rest], place))

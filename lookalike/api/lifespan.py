@@ -17,13 +17,15 @@ from litestar import Litestar
 from lookalike.adapter.collections import defaults
 from lookalike.adapter.collections.cache import CollectionCache
 from lookalike.adapter.errors import LookalikeError, Unavailable
+from lookalike.api.auth import tokens_from
 from lookalike.api.components import Components, connect_engine
-from lookalike.api.settings import MAIN_PID, Settings
+from lookalike.api.settings import MAIN_PID, AccessSettings, Settings, SettingsError
 
 log = logging.getLogger("lookalike")
 
 CACHE_REFRESH_SECONDS = 2.0
 EMBEDDER_RETRY_SECONDS = 2.0
+TOKENS_REREAD_SECONDS = 2.0
 START_FAILED = signal.SIGUSR1
 """Tells the main process that an API process cannot do its work, nor would the next one."""
 MAIN_PROCESS_SECONDS = 0.5
@@ -52,6 +54,7 @@ def lifespan_of(
             asyncio.create_task(readiness.prepare()),
             asyncio.create_task(keep_refreshing(components.cache)),
             asyncio.create_task(end_with_main_process()),
+            asyncio.create_task(keep_reading_tokens(app, settings.access)),
         ]
         try:
             yield
@@ -113,6 +116,40 @@ async def keep_refreshing(cache: CollectionCache) -> None:
         with contextlib.suppress(LookalikeError):
             await cache.refresh()
         await asyncio.sleep(CACHE_REFRESH_SECONDS)
+
+
+async def keep_reading_tokens(app: Litestar, settings: AccessSettings) -> None:
+    """The file of tokens may change at any time, and SIGHUP says that it has. What cannot be read
+    is logged, and the tokens of before stay."""
+    if not settings.tokens_file:
+        return
+    file = Path(settings.tokens_file)
+    asked = asyncio.Event()
+    # A process of several gets none: their main process takes it, and starts them anew.
+    with contextlib.suppress(ValueError, NotImplementedError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    seen = _state_of(file)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asked.wait(), TOKENS_REREAD_SECONDS)
+        now = _state_of(file)
+        if now == seen and not asked.is_set():
+            continue
+        asked.clear()
+        seen = now
+        try:
+            app.state.tokens = tokens_from(settings)
+            log.warning("the tokens were read again")
+        except SettingsError as error:
+            log.error("the tokens of before stay: %s", error)
+
+
+def _state_of(file: Path) -> tuple[int, ...] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 async def end_with_main_process() -> None:

@@ -7,6 +7,8 @@ this one. What takes long to import is imported by the command that needs it.
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from lookalike import __version__
@@ -24,6 +26,8 @@ from lookalike.cli.transfer import export_command, import_command
 @click.version_option(__version__)
 def main() -> None:
     """Self-hosted visual similarity search. Settings are environment variables, LOOKALIKE_…"""
+    # What is written is for whoever runs the command, and for nobody else on the machine.
+    os.umask(0o077)
 
 
 for command in (

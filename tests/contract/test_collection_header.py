@@ -78,7 +78,8 @@ def test_a_name_that_an_older_version_gave_twice(new_server: NewServer, connect:
             (bound, {"collection": "shop"}),
         ):
             assert service.http.post(path, headers=header).status_code == 200
-    refused = bound.http.post("/similarity/v2/collection/", json={"name": "shop"})
+    assert bound.http.post("/similarity/v2/collection/", json={"name": "shop"}).status_code == 403
+    refused = client.http.post("/similarity/v2/collection/", json={"name": "shop"})
     assert refused.status_code == 409
     assert refused.json()["detail"] == "A collection of this name exists, or is being made."
     assert client.change(other, name="other").status_code == 200

@@ -40,9 +40,13 @@ class CollectionMethods(Controller):
 
     @post("/", status_code=201, opt=NEEDS_ADMIN, dto=JsonBody[CollectionSettings])
     async def create(
-        self, data: CollectionSettings, collections: CollectionService
+        self, data: CollectionSettings, collections: CollectionService, grant: Grant
     ) -> CollectionView:
-        """Makes a collection, with its payload indexes, ready for records."""
+        """Makes a collection, with its payload indexes, ready for records.
+
+        A token that is bound to collections cannot: it could not use the new one.
+        """
+        grant.require_all_collections("make collections")
         return await collections.make_view(await collections.create(data))
 
     @get("/{collection_id:str}", opt=NEEDS_READ)
@@ -67,6 +71,9 @@ class CollectionMethods(Controller):
     ) -> CollectionView:
         """Sets the given settings; PUT is as PATCH: a collection has no other state to replace."""
         collection = await find_collection(collections, collection_id, grant)
+        if data.given.get("name", collection.name) != collection.name:
+            # That a name is taken would tell of collections that do not exist for the token.
+            grant.require_all_collections("rename collections")
         return await collections.make_view(await collections.change(collection, data))
 
     @http_delete("/{collection_id:str}", status_code=204, opt=NEEDS_ADMIN)

@@ -13,6 +13,7 @@ then msgpack. The end of its input ends the process, so that none outlives the s
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -101,6 +102,8 @@ class IsolatedDecoder:
             stderr=subprocess.DEVNULL,
             # Ctrl-C in a terminal reaches the service, which ends this process in order.
             start_new_session=True,
+            # A decoder that is taken over by a picture finds no token and no key.
+            env={k: v for k, v in os.environ.items() if not k.startswith("LOOKALIKE_")},
         )
 
     def _failure(self, code: int) -> Exception:

@@ -7,6 +7,7 @@ loaded. Needs no event loop; a thread watches the worker.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import logging
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -84,6 +86,9 @@ class Supervisor:
         OSError where the folder cannot be made or written to.
         """
         self.data.mkdir(parents=True, exist_ok=True)
+        # One of an older version may be open to others. A file system without rights has none.
+        with contextlib.suppress(PermissionError):
+            self.data.chmod(0o700)
         self._lock = _lock_folder(self.data)
         stale, _ = _read_engine_file(self.data)
         if stale is not None and stale.parent.name.startswith(TEMPORARY):
@@ -132,6 +137,7 @@ class Supervisor:
             # The worker inherits the lock, which keeps a second supervisor out until it has closed.
             pass_fds=[listener, reading, self._lock],
             stdin=subprocess.DEVNULL,
+            env=without_settings(os.environ),
         )
         os.close(reading)
 
@@ -158,6 +164,11 @@ class Supervisor:
         lifeline, self._lifeline = self._lifeline, None
         if lifeline is not None:
             os.close(lifeline)
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """For processes that are told all they need to know: settings hold tokens and keys."""
+    return {name: text for name, text in environment.items() if not name.startswith("LOOKALIKE_")}
 
 
 def is_data_folder(data: Path) -> bool:
