@@ -11,6 +11,7 @@
     ├── RunLogNotFound          404  no run log has this id
     ├── RecordsNotFound         404  an outcome of the engine: in the envelope, with HTTP 200
     ├── CollectionConflict      409  what is asked does not fit the collection, or its name is taken
+    ├── BodyTooSlow             408  the body of the request does not arrive
     ├── BodyTooLarge            413  more bytes than a request may have
     ├── EngineFailed            500  the engine refused what we believed to be valid: a bug of ours
     ├── EmbedderFailed          500  the embedder cannot be loaded, or broke its protocol
@@ -110,6 +111,10 @@ class RecordsNotFound(LookalikeError):
 
 class CollectionConflict(LookalikeError):
     code = http_status = 409
+
+
+class BodyTooSlow(LookalikeError):
+    code = http_status = 408
 
 
 class BodyTooLarge(LookalikeError):

@@ -27,6 +27,7 @@ from lookalike.adapter import deadline
 from lookalike.adapter.callers import SharedPlaces
 from lookalike.adapter.errors import LookalikeError
 from lookalike.api import error_responses, ignored_fields, request_paths
+from lookalike.api.arriving_bodies import ArrivingBodies
 from lookalike.api.auth import tokens_from
 from lookalike.api.dependencies import DEPENDENCIES, check_token
 from lookalike.api.envelopes import mirror_status
@@ -58,6 +59,7 @@ class LookalikeApp(Litestar):
 
     http_settings = HttpSettings()
     own_prefixes: frozenset[str] = frozenset()
+    bodies = ArrivingBodies(http_settings.max_body_bytes)
 
     async def __call__(
         self,
@@ -75,7 +77,8 @@ class LookalikeApp(Litestar):
             )
             with contextlib.ExitStack() as held:
                 request.setdefault("state", {}).update(asked_path=asked, prefix=prefix, held=held)
-                await super().__call__(scope, receive, send)
+                watched = self.bodies.watched(request, receive, held)
+                await super().__call__(scope, watched, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -121,6 +124,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
         ),
     )
     app.http_settings, app.own_prefixes = settings.http, frozenset(collections_by_prefix)
+    app.bodies = ArrivingBodies(settings.http.max_body_bytes)
     return app
 
 

@@ -8,14 +8,13 @@ size and work are judged by the header, before anything is decoded; and whatever
 from __future__ import annotations
 
 import io
-import threading
 import warnings
-from contextlib import nullcontext
 
 from PIL import Image, UnidentifiedImageError
 
 from lookalike.embedders.images.color_profiles import to_srgb
 from lookalike.embedders.images.crop import Box
+from lookalike.embedders.images.decoding_cost import check_cost
 from lookalike.embedders.images.formats import (
     FORMATS,
     is_svg,
@@ -35,8 +34,8 @@ DECODINGS = ("decode-2", "decode-1")
 # A progressive JPEG passes over the whole image once a scan. Cameras and tools write about ten;
 # a file of 32 MiB can hold 300,000 empty ones, an hour of work.
 MAX_JPEG_SCANS = 100
-# An image of more pixels is decoded alone: 64 Mpx with transparency take half a gigabyte.
-LARGE_PIXELS = 16_000_000
+# What decoding one image may need, where nobody says more.
+MAX_BYTES = 400_000_000
 
 _EXIF_ORIENTATION = 0x0112
 _TURNS = {
@@ -48,7 +47,6 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_large = threading.Lock()
 
 # Pillow remarks on damaged metadata and on large images, once per place in its code: noise that
 # any stranger could write into the log. What matters comes back as an error.
@@ -56,7 +54,12 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode_image(
-    data: bytes, *, max_pixels: int, image_px: int, crop: Box | None = None
+    data: bytes,
+    *,
+    max_pixels: int,
+    image_px: int,
+    crop: Box | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Image.Image:
     """An RGB image in sRGB, upright, the first frame of several.
 
@@ -69,7 +72,7 @@ def decode_image(
     try:
         data = without_icon_directory(data, max_pixels)
         with Image.open(io.BytesIO(data), formats=tuple(FORMATS)) as image:
-            return _decode_opened(image, data, max_pixels, image_px, crop)
+            return _decode_opened(image, data, (max_pixels, max_bytes), image_px, crop)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -83,10 +86,10 @@ def decode_image(
 
 
 def _decode_opened(
-    image: Image.Image, data: bytes, max_pixels: int, image_px: int, crop: Box | None
+    image: Image.Image, data: bytes, most: tuple[int, int], image_px: int, crop: Box | None
 ) -> Image.Image:
-    pixels = image.width * image.height
-    if pixels > max_pixels:
+    max_pixels, max_bytes = most
+    if image.width * image.height > max_pixels:
         raise ImageTooLarge(f"the image has more than {max_pixels} pixels")
     part, least_px = None, 2 * image_px
     if crop is not None:
@@ -96,13 +99,13 @@ def _decode_opened(
         _refuse_many_scans(data)
         # Decodes at 1/2, 1/4 or 1/8 straight from the frequencies: 2 to 9 times faster.
         image.draft("RGB", (least_px, least_px))
+    check_cost(image, least_px, max_bytes)
     profile = image.info.get("icc_profile")
     if image.format == "JPEG2000":
         profile = profile_of_jpeg2000(data)
     scale_transparent_color(image)
-    with _large if pixels > LARGE_PIXELS else nullcontext():
-        image.load()
-        upright = _upright(to_8_bits(image, least_px), _orientation(image))
+    image.load()
+    upright = _upright(to_8_bits(image, least_px), _orientation(image))
     wanted = upright if part is None else part.cut(upright)
     return put_on_ground(to_srgb(wanted, profile))
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import msgspec
 
 from lookalike.embedders.images.decoding import decode_image
-from lookalike.embedders.images.image_errors import ImageError, ImageTooLarge
+from lookalike.embedders.images.image_errors import ImageError
 from lookalike.embedders.images.isolation import (
+    ERRORS,
     DecodingAnswer,
     DecodingRequest,
     read_frame,
@@ -42,9 +43,11 @@ def answer_request(request: DecodingRequest) -> DecodingAnswer:
             max_pixels=request.max_pixels,
             image_px=request.image_px,
             crop=request.crop,
+            max_bytes=request.max_bytes,
         )
     except ImageError as error:
-        return DecodingAnswer(refusal=error.text, too_large=isinstance(error, ImageTooLarge))
+        kind = next(kind for kind, of in reversed(ERRORS.items()) if isinstance(error, of))
+        return DecodingAnswer(refusal=error.text, error=kind)
     return DecodingAnswer(image.size, image.tobytes())
 
 

@@ -20,6 +20,7 @@ import tenacity
 
 from lookalike import __version__
 from lookalike.embedders.images.addresses import AddressRules
+from lookalike.embedders.images.byte_budget import Hold
 from lookalike.embedders.images.connecting import Names, Resolver, make_backend
 from lookalike.embedders.images.formats import ACCEPT
 from lookalike.embedders.images.image_errors import (
@@ -72,6 +73,7 @@ class _Errand:
     query: bool
     deadline: FetchDeadline
     pool: httpcore.AsyncConnectionPool
+    hold: Hold | None
 
 
 class Fetcher:
@@ -99,9 +101,16 @@ class Fetcher:
         self._headers = _HEADERS | {"User-Agent": f"lookalike/{__version__}{contact}"}
 
     async def fetch(
-        self, url: str, terms: FetchTerms | None = None, *, query: bool = False
+        self,
+        url: str,
+        terms: FetchTerms | None = None,
+        *,
+        query: bool = False,
+        hold: Hold | None = None,
     ) -> bytes:
         """The bytes behind `url`, redirects followed; `query`: somebody waits for a search.
+
+        `hold`: has what a large one takes of the bytes that may wait, until it is given back.
 
         A server that is busy or breaks off is asked again, when it says so and while there is time.
         Raises `UrlRefused`, `ImageNotFetched` (also for a status other than 200, and when
@@ -113,7 +122,7 @@ class Fetcher:
         try:
             target, pool = _parse(url), await self._connections()
             async with FetchDeadline.of(limit_s) as deadline:
-                return await self._follow(target, _Errand(terms, query, deadline, pool))
+                return await self._follow(target, _Errand(terms, query, deadline, pool, hold))
         except TimeoutError:
             raise ImageNotFetched(f"`_url` gave no image within {limit_s:g} s") from None
         except ImageError:
@@ -162,7 +171,7 @@ class Fetcher:
                 "GET", target, headers=headers, extensions={"timeout": timeouts}
             ) as response,
         ):
-            return await self._read(url, response)
+            return await self._read(url, response, errand)
 
     def _headers_for(self, url: httpx.URL, terms: FetchTerms) -> dict[bytes | str, bytes | str]:
         """Ours, and in place of them those that the request has for exactly this origin."""
@@ -173,7 +182,9 @@ class Fetcher:
         sent.update(own.items())
         return sent
 
-    async def _read(self, url: httpx.URL, response: httpcore.Response) -> bytes | httpx.URL:
+    async def _read(
+        self, url: httpx.URL, response: httpcore.Response, errand: _Errand
+    ) -> bytes | httpx.URL:
         fields = {name.lower(): value for name, value in response.headers}
         if response.status in REDIRECTS and b"location" in fields:
             return _join(url, fields[b"location"])
@@ -183,7 +194,14 @@ class Fetcher:
         if length.isdigit() and int(length) > most:
             raise ImageTooLarge(f"`_url` has more than {most} bytes")
         codings = b",".join(v for name, v in response.headers if name.lower() == _CODING)
-        return await read_body(response.aiter_stream(), codings, most)
+        expected = int(length) if length.isdigit() and not codings else most
+
+        async def make_room(bytes_so_far: int) -> None:
+            if errand.hold is not None and errand.hold.needs_more(bytes_so_far):
+                with errand.deadline.paused():
+                    await errand.hold.take(expected)
+
+        return await read_body(response.aiter_stream(), codings, most, make_room)
 
     async def _connections(self) -> httpcore.AsyncConnectionPool:
         async with self._opening:

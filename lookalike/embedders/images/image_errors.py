@@ -3,6 +3,7 @@
     ImageError
     ├── ImageUnreadable   422  not base64, not an image of a known format, broken, cut short
     │   └── ImageTooLarge 422  more bytes or pixels than are allowed, or too much work
+    │       └── ImageTooCostly 422  decoding it would take more memory than is allowed
     ├── UrlRefused        422  not a URL that we would ever fetch
     └── ImageNotFetched   504  the URL did not give an image in time; a retry may help
         ├── ImageGone     410  its server has no such image (404, 410)
@@ -35,6 +36,10 @@ class ImageUnreadable(ImageError):
 
 class ImageTooLarge(ImageUnreadable):
     """The image passes a limit of `ImageSettings`."""
+
+
+class ImageTooCostly(ImageTooLarge):
+    """By its header, and by `decoding_memory_mb` or what is allowed beside others."""
 
 
 class UrlRefused(ImageError):

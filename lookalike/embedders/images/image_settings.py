@@ -23,6 +23,8 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Largest picture, as a file."""
     max_pixels: Annotated[int, Meta(ge=1)] = field(default=64_000_000, name="max_image_pixels")
     """Largest picture, decoded."""
+    decoding_memory_mb: Annotated[int, Meta(ge=64)] = 400
+    """Most memory that decoding one picture may need, in MB."""
     fetch_timeout_s: Annotated[float, Meta(gt=0)] = 20.0
     """Seconds to fetch one `_url`, redirects included."""
     allowed_hosts: tuple[str, ...] = field(default=(), name="fetch_allow")

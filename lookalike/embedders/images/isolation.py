@@ -17,13 +17,26 @@ import os
 import signal
 import subprocess
 import sys
-from typing import IO
+from typing import IO, Literal
 
 import msgspec
 from PIL import Image
 
 from lookalike.embedders.images.crop import Box
-from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.decoding import MAX_BYTES
+from lookalike.embedders.images.image_errors import (
+    ImageError,
+    ImageTooCostly,
+    ImageTooLarge,
+    ImageUnreadable,
+)
+
+ErrorKind = Literal["unreadable", "large", "costly"]
+ERRORS: dict[ErrorKind, type[ImageError]] = {
+    "unreadable": ImageUnreadable,
+    "large": ImageTooLarge,
+    "costly": ImageTooCostly,
+}
 
 
 class DecodingRequest(msgspec.Struct, array_like=True):
@@ -33,6 +46,7 @@ class DecodingRequest(msgspec.Struct, array_like=True):
     max_pixels: int
     image_px: int
     crop: Box | None
+    max_bytes: int
 
 
 class DecodingAnswer(msgspec.Struct, array_like=True):
@@ -41,7 +55,7 @@ class DecodingAnswer(msgspec.Struct, array_like=True):
     size: tuple[int, int] = (0, 0)
     pixels: bytes = b""
     refusal: str | None = None
-    too_large: bool = False
+    error: ErrorKind = "unreadable"
 
 
 class IsolatedDecoder:
@@ -59,13 +73,19 @@ class IsolatedDecoder:
         self._idle: list[subprocess.Popen[bytes]] = []
 
     def decode(
-        self, data: bytes, *, max_pixels: int, image_px: int, crop: Box | None = None
+        self,
+        data: bytes,
+        *,
+        max_pixels: int,
+        image_px: int,
+        crop: Box | None = None,
+        max_bytes: int = MAX_BYTES,
     ) -> Image.Image:
         """As `decoding.decode_image`; also raises RuntimeError where no process can be had."""
         process = self._take()
         assert process.stdin is not None
         assert process.stdout is not None
-        request = DecodingRequest(data, max_pixels, image_px, crop)
+        request = DecodingRequest(data, max_pixels, image_px, crop, max_bytes)
         try:
             write_frame(process.stdin, msgspec.msgpack.encode(request))
             frame = read_frame(process.stdout)
@@ -77,7 +97,7 @@ class IsolatedDecoder:
         self._idle.append(process)
         answer = msgspec.msgpack.decode(frame, type=DecodingAnswer)
         if answer.refusal is not None:
-            raise (ImageTooLarge if answer.too_large else ImageUnreadable)(answer.refusal)
+            raise ERRORS[answer.error](answer.refusal)
         return Image.frombytes("RGB", answer.size, answer.pixels)
 
     def close(self) -> None:

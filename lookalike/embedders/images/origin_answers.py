@@ -6,7 +6,7 @@ import datetime as dt
 import email.utils
 import re
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 import httpx
@@ -72,8 +72,16 @@ def read_location(url: httpx.URL, location: bytes) -> str:
     return str(url.join(text))
 
 
-async def read_body(chunks: AsyncIterator[bytes], codings: bytes, max_bytes: int) -> bytes:
-    """The decoded body. The limit counts what comes out, so that a gzip bomb ends early."""
+async def read_body(
+    chunks: AsyncIterator[bytes],
+    codings: bytes,
+    max_bytes: int,
+    make_room: Callable[[int], Awaitable[None]] | None = None,
+) -> bytes:
+    """The decoded body. The limit counts what comes out, so that a gzip bomb ends early.
+
+    `make_room` is told how many bytes there are, and may wait.
+    """
     unpack: Callable[[bytes], bytes]
     match [one for part in codings.lower().split(b",") if (one := part.strip()) not in _NO_CODINGS]:
         case []:
@@ -92,4 +100,6 @@ async def read_body(chunks: AsyncIterator[bytes], codings: bytes, max_bytes: int
             raise ImageNotFetched("the server of `_url` breaks its own coding") from error
         if len(body) > max_bytes:
             raise ImageTooLarge(f"`_url` has more than {max_bytes} bytes")
+        if make_room is not None:
+            await make_room(len(body))
     return bytes(body)

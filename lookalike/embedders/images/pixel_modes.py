@@ -54,10 +54,16 @@ def _shrunk(image: Image.Image, least_px: int) -> Image.Image:
 
     Images wait in memory between here and the model, so none may keep 64 million pixels.
     """
-    factor = 1
-    while min(image.size) >= 2 * factor * least_px:
-        factor *= 2
+    factor = shrink_factor(image.size, least_px)
     return image.reduce(factor) if factor > 1 else image
+
+
+def shrink_factor(size: tuple[int, int], least_px: int) -> int:
+    """The power of two by which an image of this size is shrunk."""
+    factor = 1
+    while min(size) >= 2 * factor * least_px:
+        factor *= 2
+    return factor
 
 
 def _stretched(image: Image.Image) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,13 +13,25 @@ from typing import NamedTuple, TypeVar
 from PIL import Image
 
 from lookalike.embedders.images.base64_field import decode_base64, decode_data_url, is_data_url
+from lookalike.embedders.images.byte_budget import ByteBudget, Hold
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decoding import decode_image
+from lookalike.embedders.images.decoding_cost import is_costly
 from lookalike.embedders.images.fetch import Fetcher, FetchTerms
 from lookalike.embedders.images.formats import may_outgrow_its_header
-from lookalike.embedders.images.image_errors import ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.image_errors import ImageTooCostly, ImageTooLarge, ImageUnreadable
 from lookalike.embedders.images.image_settings import ImageSettings
 from lookalike.embedders.images.isolation import IsolatedDecoder
+
+SMALL_BYTES = 64_000_000
+"""What decoding an image may need that is decoded beside others: 14 Mpx of PNG, 3 of WebP, any JPEG
+that is not progressive."""
+SLACK_BYTES = 48_000_000
+"""What a process that decodes may take beyond: its buffers, and what was told of no image."""
+
+FREE_BYTES, FETCHED_BYTES = 1_000_000, 128_000_000
+"""What each picture may have fetched without asking, and what larger ones may have together until
+they are decoded; searches half as much once more."""
 
 T = TypeVar("T")
 
@@ -35,11 +48,18 @@ class ImageReader:
 
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
+        self._max_bytes = settings.decoding_memory_mb * 1_000_000
         # The images of an import wait by the hundred; that of a search must not wait behind them.
         self._fetcher = Fetcher(settings)
         self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-query")
-        self._isolated = IsolatedDecoder(settings.decode_timeout_s)
+        # Those that take much memory are decoded one at a time, and no other waits for them.
+        self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-large")
+        # Searches have bytes of their own, as they have threads and connections.
+        self._bytes, self._query_bytes = ByteBudget(FETCHED_BYTES), ByteBudget(FETCHED_BYTES // 2)
+        limit_s = settings.decode_timeout_s
+        self._isolated = IsolatedDecoder(limit_s, SMALL_BYTES + SLACK_BYTES)
+        self._isolated_large = IsolatedDecoder(limit_s, self._max_bytes + SLACK_BYTES)
 
     async def read(
         self,
@@ -57,25 +77,40 @@ class ImageReader:
         it; `terms`: those of its request. Raises an `ImageError`, for a record without either too.
         """
         most = self._settings.max_bytes
-        if base64 is not None:
-            find = partial(decode_base64, base64, most)
-        elif url is None:
-            raise ImageUnreadable("the record has no image: neither `_base64` nor `_url`")
-        elif is_data_url(url):
-            find = partial(decode_data_url, url, most)
-        else:
-            data = await self._fetcher.fetch(url, terms, query=query)
-            find = partial(bytes, data)
-        return await self._decode(lambda: self._from_bytes(find(), image_px, crop), query)
+        budget = self._query_bytes if query else self._bytes
+        with contextlib.closing(Hold(budget, FREE_BYTES)) as hold:
+            if base64 is not None:
+                find = partial(decode_base64, base64, most)
+            elif url is None:
+                raise ImageUnreadable("the record has no image: neither `_base64` nor `_url`")
+            elif is_data_url(url):
+                find = partial(decode_data_url, url, most)
+            else:
+                data = await self._fetcher.fetch(url, terms, query=query, hold=hold)
+                find = partial(bytes, data)
+            return await self._decode_found(find, image_px, crop, query)
+
+    async def _decode_found(
+        self, find: Callable[[], bytes], image_px: int, crop: Box | None, query: bool
+    ) -> ReadImage:
+        small = self._query_thread if query else self._threads
+        found = await self._decode(lambda: self._decode_small(find(), image_px, crop), small)
+        if isinstance(found, ReadImage):
+            return found
+        return await self._decode(
+            lambda: self._read_image(self._isolated_large.decode, found, image_px, crop),
+            self._large_thread,
+        )
 
     async def close(self) -> None:
         """Closes connections; images that wait for their decoding are dropped."""
         await self._fetcher.close()
-        for threads in (self._threads, self._query_thread):
+        for threads in (self._threads, self._query_thread, self._large_thread):
             await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
-        await asyncio.to_thread(self._isolated.close)
+        for decoder in (self._isolated, self._isolated_large):
+            await asyncio.to_thread(decoder.close)
 
-    async def _decode(self, work: Callable[[], T], query: bool) -> T:
+    async def _decode(self, work: Callable[[], T], threads: ThreadPoolExecutor) -> T:
         loop, limit_s = asyncio.get_running_loop(), self._settings.decode_timeout_s
         its_turn = asyncio.Event()
 
@@ -83,7 +118,7 @@ class ImageReader:
             loop.call_soon_threadsafe(its_turn.set)
             return work()
 
-        decoded = loop.run_in_executor(self._query_thread if query else self._threads, timed)
+        decoded = loop.run_in_executor(threads, timed)
         try:
             # How long others take before it says nothing of this image.
             await its_turn.wait()
@@ -94,10 +129,32 @@ class ImageReader:
         finally:
             decoded.cancel()
 
-    def _from_bytes(self, data: bytes, image_px: int, crop: Box | None) -> ReadImage:
-        limit = self._settings.max_pixels
-        decode = self._isolated.decode if may_outgrow_its_header(data) else decode_image
-        image = decode(data, max_pixels=limit, image_px=image_px, crop=crop)
+    def _decode_small(self, data: bytes, image_px: int, crop: Box | None) -> ReadImage | bytes:
+        """The image, or its bytes where it takes more than a small one may."""
+        if may_outgrow_its_header(data):
+            try:
+                return self._read_image(self._isolated.decode, data, image_px, crop, SMALL_BYTES)
+            except ImageTooCostly:
+                return data
+        if is_costly(data, image_px, SMALL_BYTES):
+            return data
+        return self._read_image(decode_image, data, image_px, crop)
+
+    def _read_image(
+        self,
+        decode: Callable[..., Image.Image],
+        data: bytes,
+        image_px: int,
+        crop: Box | None,
+        max_bytes: int | None = None,
+    ) -> ReadImage:
+        image = decode(
+            data,
+            max_pixels=self._settings.max_pixels,
+            image_px=image_px,
+            crop=crop,
+            max_bytes=max_bytes or self._max_bytes,
+        )
         content = hashlib.blake2b(data, digest_size=16)
         if crop is not None:
             content.update(repr(tuple(crop)).encode())

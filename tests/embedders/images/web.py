@@ -127,7 +127,7 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.fetcher.close()
 
-    async def fetch(self, url: str, terms: FetchTerms | None = None, **options: bool) -> bytes:
+    async def fetch(self, url: str, terms: FetchTerms | None = None, **options: Any) -> bytes:
         return await self.fetcher.fetch(url, terms, **options)
 
 
