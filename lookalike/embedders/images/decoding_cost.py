@@ -32,7 +32,11 @@ def check_cost(image: Image.Image, least_px: int, most_bytes: int) -> None:
     """Of an image that was opened and not loaded, of a JPEG after `draft`. Raises ImageTooLarge."""
     if max(image.size) > MAX_SIDE_PX:
         raise ImageTooLarge(f"a side of the image is longer than {MAX_SIDE_PX} pixels")
-    needed = needed_bytes(image, least_px)
+    refuse_costly(needed_bytes(image, least_px), most_bytes)
+
+
+def refuse_costly(needed: int, most_bytes: int) -> None:
+    """Raises ImageTooCostly."""
     if needed > most_bytes:
         raise ImageTooCostly(
             f"to decode the image takes {needed / 1e6:.0f} MB of memory; "
@@ -78,13 +82,13 @@ def _full_pixels(image: Image.Image) -> int:
     return image.width * image.height * factor * factor
 
 
-def is_costly(data: bytes, image_px: int, small_bytes: int) -> bool:
-    """Whether an image should not be decoded beside small ones. What cannot be opened costs
-    nothing."""
+def cost_of(data: bytes, image_px: int) -> int:
+    """What decoding all of an image needs at the least, in bytes, for lanes and for early refusals.
+    What cannot be opened costs nothing: whoever decodes it says why."""
     with suppress(Exception), Image.open(io.BytesIO(data)) as image:
-        if image.format in ("JPEG", "MPO"):
-            full_px = image.width * image.height
-            image.draft("RGB", (2 * image_px, 2 * image_px))
-            return needed_bytes(image, 2 * image_px, full_px) > small_bytes
-        return needed_bytes(image, 2 * image_px) > small_bytes
-    return False
+        if image.format not in ("JPEG", "MPO"):
+            return needed_bytes(image, 2 * image_px)
+        full_px = image.width * image.height
+        image.draft("RGB", (2 * image_px, 2 * image_px))
+        return needed_bytes(image, 2 * image_px, full_px)
+    return 0

@@ -16,7 +16,7 @@ from lookalike.embedders.images.base64_field import decode_base64, decode_data_u
 from lookalike.embedders.images.byte_budget import ByteBudget, Hold
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decoding import decode_image
-from lookalike.embedders.images.decoding_cost import is_costly
+from lookalike.embedders.images.decoding_cost import cost_of, refuse_costly
 from lookalike.embedders.images.fetch import Fetcher, FetchTerms
 from lookalike.embedders.images.formats import may_outgrow_its_header
 from lookalike.embedders.images.image_errors import ImageTooCostly, ImageTooLarge, ImageUnreadable
@@ -136,7 +136,10 @@ class ImageReader:
                 return self._read_image(self._isolated.decode, data, image_px, crop, SMALL_BYTES)
             except ImageTooCostly:
                 return data
-        if is_costly(data, image_px, SMALL_BYTES):
+        cost = cost_of(data, image_px)
+        # Some decoders ask for the memory as soon as they open an image.
+        refuse_costly(cost, self._max_bytes)
+        if cost > SMALL_BYTES:
             return data
         return self._read_image(decode_image, data, image_px, crop)
 
