@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -101,6 +102,30 @@ async def test_a_second_supervisor_is_told_who_the_first_is(data: Path) -> None:
             Supervisor(data).start()
         assert refusal.value.pid == os.getpid()
     with running(data):
+        pass
+
+
+def test_a_worker_that_outlives_its_supervisor_is_named(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It holds the lock until it has closed; stopped, it does not."""
+    monkeypatch.setattr("lookalike.adapter.engines.embedded.supervisor.LOCK_WAIT_SECONDS", 0.2)
+    with killable(data, WorkerSettings()) as process:
+        gone, worker = map(int, (data / "lock").read_text().split())
+        assert gone == process.pid
+        os.kill(worker, signal.SIGSTOP)
+        try:
+            kill(process.pid)
+            process.wait()
+            with pytest.raises(DataFolderLocked) as refusal:
+                Supervisor(data).start()
+            assert refusal.value.pid == worker
+            assert f"in use by process {worker}" in str(refusal.value)
+            assert f"process {gone}, which is gone" in str(refusal.value)
+        finally:
+            os.kill(worker, signal.SIGCONT)
+    monkeypatch.undo()
+    with running(data):  # It has ended in order meanwhile, or is waited for.
         pass
 
 

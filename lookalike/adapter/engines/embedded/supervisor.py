@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,7 +29,7 @@ from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 log = logging.getLogger("lookalike.engine")
 
-LOCK_WAIT_SECONDS = 5.0
+LOCK_WAIT_SECONDS = 10.0
 """A worker whose supervisor was killed writes its last points to disk before it frees the lock."""
 STOP_SECONDS = 30.0
 LOCK = "lock"
@@ -42,14 +42,23 @@ FAULTS = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -sig
 
 
 class DataFolderLocked(RuntimeError):
-    """Another process has locked the data folder; `pid` is its id, or None when it left none."""
+    """Another process has locked the data folder; `pid` is its id, or None when it left none.
 
-    def __init__(self, data: Path, pid: int | None) -> None:
+    A service that was killed leaves its worker, which holds the lock until it has closed.
+    """
+
+    def __init__(self, data: Path, pids: Sequence[int]) -> None:
+        alive = [pid for pid in pids if _is_alive(pid)]
+        self.pid = alive[0] if alive else None
+        what = "stop that process, or choose another folder"
+        if alive and alive[0] != pids[0]:
+            what = (
+                f"it is the engine of process {pids[0]}, which is gone, and ends when it has "
+                "written everything: start again in a moment; if it stays, end it"
+            )
         super().__init__(
-            f"the data folder {data} is in use by process {pid or 'unknown'}: "
-            "stop that process, or choose another folder"
+            f"the data folder {data} is in use by process {self.pid or 'unknown'}: {what}"
         )
-        self.pid = pid
 
 
 class Supervisor:
@@ -140,6 +149,7 @@ class Supervisor:
             env=without_settings(os.environ),
         )
         os.close(reading)
+        _name_holders(self._lock, os.getpid(), self._worker.pid)
 
     def _keep_running(self) -> None:
         backoff, started = FIRST_BACKOFF_SECONDS, time.monotonic()
@@ -224,10 +234,14 @@ def _lock_folder(data: Path) -> int:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise
         if time.monotonic() > deadline:
-            pid = os.read(descriptor, 32)
+            pids = [int(word) for word in os.read(descriptor, 64).split() if word.isdigit()]
             os.close(descriptor)
-            raise DataFolderLocked(data, int(pid) if pid.strip().isdigit() else None)
+            raise DataFolderLocked(data, pids)
         time.sleep(0.05)
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    _name_holders(descriptor, os.getpid())
     return descriptor
+
+
+def _name_holders(descriptor: int, *pids: int) -> None:
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, " ".join(map(str, pids)).encode(), 0)

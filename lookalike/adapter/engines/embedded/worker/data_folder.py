@@ -1,6 +1,6 @@
 """The data folder: what lies where, and how it changes without ever being half changed.
 
-    lock                     flock of the supervisor; holds its process id
+    lock                     flock of the supervisor; holds its process id and the worker's
     engine.json              the socket of the running engine
     aliases.json             alias -> collection
     collections/<directory>/
