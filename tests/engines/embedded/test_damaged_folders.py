@@ -156,12 +156,16 @@ def test_every_byte_of_a_manifest(copied: Path) -> None:
 def test_a_manifest_without_a_checksum_is_read(copied: Path) -> None:
     """As an older version has written it."""
     file = folder_of(copied, "shop-1") / "manifest.json"
+    (file.parent / "manifest.copy.json").unlink()
     lines = file.read_text().splitlines()
     file.write_text("\n".join([lines[0], *lines[2:]]))
     database = opened(copied)
     assert health(database).broken == {}
     assert database.shard("shop-1").points_count == 3
     database.close()
+    # From now on it has both.
+    assert "checksum" in file.read_text()
+    assert (file.parent / "manifest.copy.json").read_text() == file.read_text()
 
 
 def test_a_damaged_collection_can_be_deleted(copied: Path) -> None:

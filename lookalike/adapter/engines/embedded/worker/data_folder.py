@@ -82,6 +82,12 @@ class CollectionFolder:
         write_manifest(self.path, manifest)
         self.manifest = manifest
 
+    def ensure_copy(self) -> None:
+        """An older version has written the manifest alone."""
+        if not (self.path / COPY).exists():
+            with contextlib.suppress(OSError):  # Loading goes on where nothing can be written.
+                write_manifest(self.path, self.manifest)
+
     def finish(self) -> None:
         """The manifest of a new collection is written: from now on it exists."""
         self.save()

@@ -92,6 +92,7 @@ class Database:
         except ShardDamaged as damage:
             self._note_broken(DamagedCollection(folder.path, name, str(damage), metadata))
             return
+        folder.ensure_copy()
         self.shards[name] = Shard(folder, loaded)
         elements = loaded.info().points_count * folder.manifest.collection_schema.elements_per_point
         if elements * BYTES_PER_ELEMENT < residency.SMALL_BYTES:
