@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from lookalike.adapter.engines.embedded.worker.manifests import (
+    MANIFEST,
+    read_manifest,
+    write_manifest,
+)
 from lookalike.embedders.colors import Colors
 from tests.contract.answers import ids, search
 from tests.contract.images import base64_of
@@ -21,11 +27,13 @@ ALLOW = {"LOOKALIKE_FETCH_ALLOW": "127.0.0.1"}
 def rename_revision(data: Path, revision: str) -> None:
     """As if another version had made the collections. The service must not run."""
     found = 0
-    for file in data.rglob("*.json"):
-        text = file.read_text()
-        if Colors.revision in text:
-            file.write_text(text.replace(Colors.revision, revision))
-            found += 1
+    for file in data.rglob(MANIFEST):
+        manifest = read_manifest(file)
+        encoded = msgspec.json.encode(manifest.metadata).decode()
+        renamed = encoded.replace(Colors.revision, revision)
+        metadata = msgspec.json.decode(renamed)
+        write_manifest(file.parent, msgspec.structs.replace(manifest, metadata=metadata))
+        found += renamed != encoded
     assert found
 
 
