@@ -7,6 +7,7 @@ replaces one that is there, and a change is applied only to the state that was r
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,10 +38,18 @@ async def put_note(engine: Engine, id_: str, note: Note, *, only_new: bool = Fal
 
 async def replace_note(engine: Engine, id_: str, token: object, note: Note) -> None:
     """Replaces a note as long as it has this token; otherwise it stays."""
-    condition = models.Filter(must=[models.HasIdCondition(has_id=[id_]), equals(TOKEN, str(token))])
-    change = models.SetPayload(payload=note, filter=condition)
+    change = models.SetPayload(payload=note, filter=_with_token(id_, token))
     operation = models.OverwritePayloadOperation(overwrite_payload=change)
     await engine.batch_update_points(LEDGER, update_operations=[operation])
+
+
+async def delete_note(engine: Engine, id_: str, token: object) -> None:
+    """Deletes a note as long as it has this token; otherwise it stays."""
+    selector = models.FilterSelector(filter=_with_token(id_, token))
+    operation = models.DeleteOperation(delete=selector)
+    # There is no ledger where there is no note.
+    with contextlib.suppress(CollectionNotFound):
+        await engine.batch_update_points(LEDGER, update_operations=[operation])
 
 
 async def read_note(engine: Engine, id_: str) -> Note | None:
@@ -67,6 +76,10 @@ async def find_notes(
 async def delete_notes(engine: Engine, ids: Sequence[str]) -> None:
     if ids:
         await engine.delete(LEDGER, list(ids))
+
+
+def _with_token(id_: str, token: object) -> models.Filter:
+    return models.Filter(must=[models.HasIdCondition(has_id=[id_]), equals(TOKEN, str(token))])
 
 
 def equals(field: str, value: str) -> models.FieldCondition:

@@ -21,6 +21,7 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import (
     CollectionConflict,
+    DiskFull,
     InvalidRequest,
     LookalikeError,
     Unavailable,
@@ -29,9 +30,6 @@ from lookalike.adapter.errors import (
 CLAIM_SECONDS = 600
 """A claim is younger than this while the collection is being made or renamed, which takes less: so
 long is nobody's what a process that died has claimed."""
-FREE = ""
-"""Stands for the collection in the note of a name that was given up."""
-
 _NAMESPACE = uuid.UUID("0b7c1d0e-5a3f-5d86-9b51-2f4f0c6a7d11")
 
 
@@ -88,11 +86,11 @@ async def claimed(engine: Engine, name: str, collection_id: str) -> AsyncIterato
     await claim_name(engine, name, collection_id)
     try:
         yield
-    except Unavailable:
-        # Nobody knows what arrived. If nothing did, the claim lapses.
-        raise
-    except LookalikeError:
-        await release_name(engine, name, collection_id)
+    except LookalikeError as error:
+        # Where the engine is not available nobody knows what arrived; if nothing did, the claim
+        # lapses.
+        if isinstance(error, DiskFull) or not isinstance(error, Unavailable):
+            await release_name(engine, name, collection_id)
         raise
 
 
@@ -112,15 +110,11 @@ async def claim_name(engine: Engine, name: str, collection_id: str) -> None:
 
 
 async def release_name(engine: Engine, name: str, collection_id: str) -> None:
-    """Gives the name up, if it is the collection's.
-
-    The note stays and says so: it can be changed only in the state that was read, but deleted in
-    any, and by now another collection may have claimed it.
-    """
+    """Gives the name up, if it is the collection's."""
     id_ = _note_id(name)
     kept = await ledger.read_note(engine, id_)
     if kept is not None and kept.get("collection") == collection_id:
-        await ledger.replace_note(engine, id_, kept.get(ledger.TOKEN), _note(name, FREE))
+        await ledger.delete_note(engine, id_, kept.get(ledger.TOKEN))
 
 
 def _note_id(name: str) -> str:
@@ -138,5 +132,4 @@ def _note(name: str, collection_id: str) -> ledger.Note:
 
 
 def _has_lapsed(note: ledger.Note) -> bool:
-    age_s = time.time() - float(note.get("since", 0))
-    return note.get("collection") == FREE or age_s > CLAIM_SECONDS
+    return time.time() - float(note.get("since", 0)) > CLAIM_SECONDS
