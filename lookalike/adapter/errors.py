@@ -18,6 +18,7 @@
     ├── NotSupported            501  a method of the provider that this service does not have
     └── Unavailable             503  a retry helps
         ├── EngineUnavailable   503  the engine is starting, restarting or out of reach
+        ├── DiskFull            507  nothing can be added until the disk has room again
         └── TooManyRequests     429  one caller has its share of what all use
     RecordRefused                    one record of a batch is not taken; the others are
     ├── DuplicateRecord         211  its `_id` exists
@@ -146,6 +147,15 @@ class Unavailable(LookalikeError):
 
 class EngineUnavailable(Unavailable):
     """The engine is starting, restarting or out of reach; nothing is known of a write in flight."""
+
+
+class DiskFull(Unavailable):
+    """Searches and deletes go on."""
+
+    code = http_status = 507
+
+    def __init__(self, text: str, *, place: str | None = None, retry_after_s: int = 30) -> None:
+        super().__init__(text, place=place, retry_after_s=retry_after_s)
 
 
 class TooManyRequests(Unavailable):

@@ -42,7 +42,8 @@ class Engine(Protocol):
 
     Every method raises CollectionNotFound, RecordsNotFound (a point that a query or a change names
     is not there), EngineFailed (the engine cannot take the request) and EngineUnavailable (try
-    again; nothing is known of a write), and waits no longer than `adapter.deadline` leaves.
+    again; nothing is known of a write), and waits no longer than `adapter.deadline` leaves. What
+    adds raises DiskFull too.
     """
 
     @property
@@ -56,6 +57,10 @@ class Engine(Protocol):
 
     async def health(self) -> dict[str, Any]:
         """`ready`, the number of `collections`, and what the engine tells besides."""
+        ...
+
+    async def check_room(self) -> None:
+        """Raises DiskFull where it is known already that nothing can be added."""
         ...
 
     # Collections

@@ -41,6 +41,8 @@ class Inserter:
         near_duplicates: FindNearDuplicates | None,
     ) -> Outcome[Record]:
         """As `Writer.insert`."""
+        # Before the work of embedding, which would be for nothing.
+        await self._engine.check_room()
         candidates = [Incoming.of(record) for record in records]
         await self._refuse_existing(collection, candidates)
         await embed_incoming(candidates, embed)

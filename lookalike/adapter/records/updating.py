@@ -114,6 +114,7 @@ class Updater:
         read: ReadImages | None,
     ) -> Updated:
         """As `Writer.update`."""
+        await self._engine.check_room()
         changes, refusals = _read_changes(records)
         images = None if read is None else _Images(self._writes, collection, read)
         done: dict[str, _Target] = {}

@@ -239,7 +239,8 @@ async def test_what_is_called_off_after_the_swap_has_happened(data: Path) -> Non
     new = [messages.NewPoint(n, {"visual": row}, {}) for n, row in enumerate(rows)]
     for _ in write(shard, messages.UpsertPoints("c", new, insert_only=False)):
         pass
-    rebuild = Rebuild(shard, Scheduler(asyncio.get_running_loop(), print), GRAPH)
+    scheduler = Scheduler(asyncio.get_running_loop(), print)
+    rebuild = Rebuild(shard, scheduler, GRAPH, database.disk_space)
     swap = rebuild._swap
 
     def swap_and_call_off() -> Iterator[None]:

@@ -18,6 +18,7 @@ from lookalike.adapter.engines.server.engine import ServerEngine, wait_for_serve
 from lookalike.adapter.engines.server.server_settings import ServerSettings
 from lookalike.adapter.errors import (
     CollectionNotFound,
+    DiskFull,
     EngineFailed,
     EngineUnavailable,
     RecordsNotFound,
@@ -56,6 +57,8 @@ async def test_the_key_is_sent_and_connections_to_localhost_are_kept(
         (fault(422, "secret value"), EngineFailed),
         (fault(500, "Service internal error: secret value"), EngineUnavailable),
         (fault(503, "unavailable"), EngineUnavailable),
+        (fault(500, "Service internal error: No space left on device: secret"), DiskFull),
+        (fault(507, "secret"), DiskFull),
         ((200, {}, {"result": "secret value"}), EngineFailed),
     ],
 )

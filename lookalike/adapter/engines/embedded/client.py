@@ -62,9 +62,12 @@ class EmbeddedEngine:
         self._writes.close()
 
     async def health(self) -> dict[str, Any]:
-        """`ready`, the number of `collections`, those `broken` and `rebuilding`, `logs_aside`."""
+        """`ready`, the number of `collections`, and the rest of `messages.EngineHealth`."""
         health = await self._read(messages.GetHealth())
         return msgspec.structs.asdict(health)
+
+    async def check_room(self) -> None:
+        await self._read(messages.CheckRoom())
 
     # Collections
 

@@ -24,6 +24,7 @@ _KINDS: dict[messages.ErrorKind, type[errors.LookalikeError]] = {
     "RecordsNotFound": errors.RecordsNotFound,
     "EngineFailed": errors.EngineFailed,
     "EngineUnavailable": errors.EngineUnavailable,
+    "DiskFull": errors.DiskFull,
 }
 
 

@@ -154,9 +154,14 @@ class EngineHealth(Struct, frozen=True):
     collections: int
     broken: dict[str, str]
     """Collection -> what is wrong with its files."""
+    postponed: dict[str, str]
+    """Collection -> why it cannot be loaded now, though its files are whole."""
     rebuilding: list[str]
     logs_aside: dict[str, list[str]]
     """Collection -> logs that could not be read."""
+    disk_full: bool
+    """Whether nothing is added, so that the disk keeps its reserve."""
+    disk_free_mb: int
 
 
 # Requests
@@ -164,6 +169,10 @@ class EngineHealth(Struct, frozen=True):
 
 class WorkerRequest(Struct, Generic[R], array_like=True):
     """A request whose result is an R."""
+
+
+class CheckRoom(WorkerRequest[None], tag="check_room"):
+    """Fails with DiskFull where nothing may be added now."""
 
 
 class GetHealth(WorkerRequest[EngineHealth], tag="health"):
@@ -339,7 +348,9 @@ def decode_request(body: bytes) -> WorkerRequest[Any]:
 # Answers
 
 
-ErrorKind = Literal["CollectionNotFound", "RecordsNotFound", "EngineFailed", "EngineUnavailable"]
+ErrorKind = Literal[
+    "CollectionNotFound", "RecordsNotFound", "EngineFailed", "EngineUnavailable", "DiskFull"
+]
 """The classes of `adapter.errors` that an answer stands for."""
 
 

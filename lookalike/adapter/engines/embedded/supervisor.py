@@ -25,6 +25,7 @@ from pathlib import Path
 
 import msgspec
 
+from lookalike.adapter.engines.embedded.disk_space import DiskSpace
 from lookalike.adapter.engines.embedded.worker_settings import WorkerSettings
 
 log = logging.getLogger("lookalike.engine")
@@ -99,6 +100,8 @@ class Supervisor:
         with contextlib.suppress(PermissionError):
             self.data.chmod(0o700)
         self._lock = _lock_folder(self.data)
+        # What follows writes, and so does loading.
+        DiskSpace(self.data, self.settings.disk_reserve_mb << 20).make_room()
         stale, _ = _read_engine_file(self.data)
         if stale is not None and stale.parent.name.startswith(TEMPORARY):
             shutil.rmtree(stale.parent, ignore_errors=True)
@@ -243,5 +246,6 @@ def _lock_folder(data: Path) -> int:
 
 
 def _name_holders(descriptor: int, *pids: int) -> None:
-    os.truncate(descriptor, 0)
-    os.pwrite(descriptor, " ".join(map(str, pids)).encode(), 0)
+    with contextlib.suppress(OSError):  # For people; a full disk is no reason to stay down.
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, " ".join(map(str, pids)).encode(), 0)

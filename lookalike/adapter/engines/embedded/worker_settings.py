@@ -23,6 +23,9 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Written points reach the segment files at the latest after this time (a lost machine, not a
     lost process, loses what was not flushed)."""
 
+    disk_reserve_mb: Annotated[int, Meta(ge=0)] = 256
+    """Megabytes that inserts leave free on the disk of the embedded engine; 0: none are left."""
+
     hnsw_threshold_elements: Annotated[int, Meta(ge=0)] = 30_000_000
     """Vectors x dimensions beyond which the embedded engine builds an HNSW index; 0: never."""
 

@@ -18,6 +18,7 @@ from qdrant_client.http.exceptions import (
 
 from lookalike.adapter.errors import (
     CollectionNotFound,
+    DiskFull,
     EngineFailed,
     EngineUnavailable,
     LookalikeError,
@@ -62,6 +63,8 @@ def _of_status(error: UnexpectedResponse) -> LookalikeError:
     status = error.status_code or 0
     if status == _REFUSED_BEFORE_WORK:
         return NotSent("The engine is overloaded.")
+    if status == 507 or (status == 500 and b"No space left on device" in error.content):
+        return DiskFull("The disk of the Qdrant server is full.")
     if status == 408 or status >= 500:
         return EngineUnavailable("The engine is not available.", retry_after_s=_after(error))
     if status in (401, 403):

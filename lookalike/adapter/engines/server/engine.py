@@ -99,6 +99,9 @@ class ServerEngine:
         count = len((await self.get_collections()).collections)
         return {"ready": True, "version": version, "collections": count}
 
+    async def check_room(self) -> None:
+        """The server tells with each write."""
+
     # Collections
 
     async def create_collection(

@@ -14,6 +14,7 @@ import msgspec
 import qdrant_edge as edge
 
 from lookalike.adapter.engines.embedded import messages
+from lookalike.adapter.engines.embedded.disk_space import DiskSpace
 from lookalike.adapter.engines.embedded.messages import VectorParams
 from lookalike.adapter.engines.embedded.worker import integrity, residency, validation
 from lookalike.adapter.engines.embedded.worker.data_folder import (
@@ -21,7 +22,11 @@ from lookalike.adapter.engines.embedded.worker.data_folder import (
     DamagedCollection,
     DataFolder,
 )
-from lookalike.adapter.engines.embedded.worker.loading import ShardDamaged, load_shard
+from lookalike.adapter.engines.embedded.worker.loading import (
+    LoadPostponed,
+    ShardDamaged,
+    load_shard,
+)
 from lookalike.adapter.engines.embedded.worker.manifests import Manifest
 from lookalike.adapter.engines.embedded.worker.schema import (
     Schema,
@@ -45,6 +50,10 @@ class NoCollection(Exception):
     """No collection has this name, nor an alias."""
 
 
+class NotLoaded(Exception):
+    """The collection is there and whole, and cannot be loaded now. The text says why."""
+
+
 BYTES_PER_ELEMENT = 4
 
 
@@ -53,9 +62,12 @@ class Database:
 
     def __init__(self, data: Path, settings: WorkerSettings) -> None:
         self.settings = settings
+        self.disk_space = DiskSpace(data, settings.disk_reserve_mb << 20)
         self.data_folder = DataFolder(data)
         self.shards: dict[str, Shard] = {}
         self.broken: dict[str, DamagedCollection] = {}
+        self.postponed: dict[str, tuple[CollectionFolder, str]] = {}
+        """Those that cannot be loaded now, and why; they are tried again."""
 
     def load(self, start: Start = "first") -> None:
         """Load every collection."""
@@ -88,19 +100,35 @@ class Database:
     def _load_collection(self, folder: CollectionFolder, *, faulted: bool) -> None:
         name, metadata = folder.manifest.name, folder.manifest.metadata
         try:
+            # The engine writes some blocks before it reads, and dies where there are none.
+            if self.disk_space.exhausted:
+                raise LoadPostponed("the disk is full")
             loaded = load_shard(folder, faulted=faulted)
+        except LoadPostponed as why:
+            if name not in self.postponed:
+                log.error("the collection %s is not loaded, and tried again: %s", name, why)
+            self.postponed[name] = folder, str(why)
+            return
         except ShardDamaged as damage:
             self._note_broken(DamagedCollection(folder.path, name, str(damage), metadata))
             return
+        self.postponed.pop(name, None)
         folder.ensure_copy()
         self.shards[name] = Shard(folder, loaded)
         elements = loaded.info().points_count * folder.manifest.collection_schema.elements_per_point
         if elements * BYTES_PER_ELEMENT < residency.SMALL_BYTES:
             residency.release_pages(folder.shard_folder)
 
+    def load_postponed(self) -> None:
+        """Try those again that could not be loaded."""
+        for folder, _ in list(self.postponed.values()):
+            self._load_collection(folder, faulted=False)
+
     def _remove(self, name: str) -> None:
         if name in self.broken:
             path = self.broken.pop(name).path
+        elif name in self.postponed:
+            path = self.postponed.pop(name)[0].path
         else:
             shard = self.shard(name)
             path = shard.folder.path
@@ -116,10 +144,14 @@ class Database:
         )
         self.broken[collection.name] = collection
 
-    def close(self) -> None:
-        """Bring everything to the files."""
+    def close(self) -> bool:
+        """Bring everything to the files; False where there is no room. The logs have it all."""
+        if not self.disk_space.steady:
+            log.error("the disk is full: what was written last stays in the logs")
+            return False
         for shard in self.shards.values():
             shard.close()
+        return True
 
     def resolve(self, name: str) -> str:
         return self.data_folder.aliases.get(name, name)
@@ -132,18 +164,31 @@ class Database:
                 f"The files of the collection {name} are damaged: {broken.reason}. "
                 "`lookalike doctor` says what can be done."
             )
+        if name in self.postponed:
+            raise NotLoaded(f"The collection cannot be loaded now: {self.postponed[name][1]}.")
         try:
             return self.shards[name]
         except KeyError:
             raise NoCollection from None
 
+    def check_room(self, request: messages.WorkerRequest[Any], sent_bytes: int) -> None:
+        """Raises NoRoom where the disk has no room for a write of this size."""
+        if _adds(request):
+            self.disk_space.check_adding(sent_bytes)
+        elif not isinstance(request, messages.DeleteCollection):  # Which makes room.
+            self.disk_space.check_writing()
+
     # Reads
+
+    def check_room_now(self, _: messages.CheckRoom) -> None:
+        self.disk_space.check_adding(0)
 
     def health(self, _: messages.GetHealth) -> messages.EngineHealth:
         return messages.EngineHealth(
             ready=True,
             collections=len(self.shards),
             broken={name: self.broken[name].reason for name in sorted(self.broken)},
+            postponed={name: self.postponed[name][1] for name in sorted(self.postponed)},
             rebuilding=sorted(
                 name for name, shard in self.shards.items() if shard.touched is not None
             ),
@@ -152,10 +197,12 @@ class Database:
                 for name, shard in self.shards.items()
                 if (aside := shard.folder.find_logs_aside())
             },
+            disk_full=self.disk_space.full,
+            disk_free_mb=self.disk_space.free_bytes >> 20,
         )
 
-    def names(self, _: messages.GetCollections) -> list[str]:
-        return [*self.shards, *self.broken]
+    def names(self, _: messages.GetCollections | None = None) -> list[str]:
+        return [*self.shards, *self.broken, *self.postponed]
 
     def aliases(self, _: messages.GetAliases) -> dict[str, str]:
         return self.data_folder.aliases
@@ -163,6 +210,7 @@ class Database:
     def aliased(self, _: messages.GetAliased) -> dict[str, tuple[str, dict[str, Any]]]:
         metadata = {name: shard.folder.manifest.metadata for name, shard in self.shards.items()}
         metadata |= {name: damaged.metadata for name, damaged in self.broken.items()}
+        metadata |= {name: each.manifest.metadata for name, (each, _) in self.postponed.items()}
         aliases = self.data_folder.aliases
         return {
             alias: (name, metadata[name]) for alias, name in aliases.items() if name in metadata
@@ -172,7 +220,7 @@ class Database:
 
     def create_collection(self, request: messages.CreateCollection) -> Iterator[None]:
         name = request.collection
-        if not name or name in self.shards or name in self.broken:
+        if not name or name in self.names():
             raise Refused("a collection of this name exists")
         schema = Schema(request.vectors, {vector: {} for vector in request.sparse_vectors})
         config = edge_config(schema)
@@ -291,7 +339,20 @@ def _with_vectors(schema: Schema, vectors: dict[str, VectorParams]) -> Schema:
     return msgspec.structs.replace(schema, vectors=vectors)
 
 
+def _adds(request: messages.WorkerRequest[Any]) -> bool:
+    """Whether a write takes room on the disk; settings and aliases count for nothing."""
+    if isinstance(request, messages.ChangePoints):
+        return not all(isinstance(each, messages.DeleteMatching) for each in request.changes)
+    return isinstance(request, ADDING)
+
+
+ADDING = (
+    *(messages.UpsertPoints, messages.CreateCollection),
+    *(messages.CreateVectorName, messages.CreatePayloadIndex),
+)
+
 DATABASE_READS: dict[type[messages.WorkerRequest[Any]], Callable[[Database, Any], Any]] = {
+    messages.CheckRoom: Database.check_room_now,
     messages.GetHealth: Database.health,
     messages.GetCollections: Database.names,
     messages.GetAliases: Database.aliases,

@@ -10,6 +10,7 @@ log.
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
 from typing import Any
@@ -30,9 +31,16 @@ log = logging.getLogger("lookalike.engine")
 
 MAX_FAILURES = 2
 SALVAGE_PAGE = 512
-PASSING = re.compile(r"WouldBlock|os error (?:11|12|13|23|24|28|30|122)\b")
+PASSING = re.compile(r"WouldBlock|(?:os error |\[Errno )(?:11|12|13|23|24|28|30|122)\b")
 """In the text of failures that are not the files' fault: locked, no memory, no permission, too many
 open files, disk full, read-only, over quota."""
+
+
+DISK_FULL = re.compile(r"\bos error (?:28|122)\b|\[Errno (?:28|122)\]")
+
+
+class LoadPostponed(Exception):
+    """The shard does not load now, and its files are not to blame. The text says why."""
 
 
 class ShardDamaged(Exception):
@@ -44,8 +52,8 @@ def load_shard(folder: CollectionFolder, *, faulted: bool) -> edge.EdgeShard:
     """Load the current shard of a collection.
 
     `faulted`: the last worker died of a fault (a segmentation fault leaves no chance to count it
-    then). Raises ShardDamaged when the collection cannot be loaded at all; anything else that is
-    raised deserves another try in a new process.
+    then). Raises ShardDamaged when the collection cannot be loaded at all, and LoadPostponed when
+    it cannot be loaded now; anything else that is raised deserves another try in a new process.
     """
     inventory = read_inventory(folder.shard_folder)
     if (
@@ -59,17 +67,18 @@ def load_shard(folder: CollectionFolder, *, faulted: bool) -> edge.EdgeShard:
         raise ShardDamaged("the engine cannot load its files")
     if failures == MAX_FAILURES:
         _put_log_aside(folder)
-    folder.note_loading(failures)
-    # Loading changes files.
-    remove_inventory(folder.shard_folder)
     try:
+        folder.note_loading(failures)
+        # Loading changes files.
+        remove_inventory(folder.shard_folder)
         shard = edge.EdgeShard.load(str(folder.shard_folder))
         _match_vectors(folder, shard)
         if failures == MAX_FAILURES:
             shard = _salvage(folder, shard)
     except BaseException as error:
-        if not PASSING.search(str(error)):
-            folder.note_loading(failures + 1)
+        if PASSING.search(str(error)):
+            raise LoadPostponed(_in_plain_words(error)) from None
+        folder.note_loading(failures + 1)
         raise
     folder.note_loaded()
     return shard
@@ -128,3 +137,9 @@ def create_indexes(folder: CollectionFolder, shard: edge.EdgeShard) -> None:
     for path, params in folder.manifest.payload_indexes.items():
         if path not in there:
             shard.update(edge.UpdateOperation.create_field_index(path, index_params(params)))
+
+
+def _in_plain_words(error: BaseException) -> str:
+    """The system's own words, without paths and the engine's."""
+    number = re.search(r"(?:os error |\[Errno )(\d+)", str(error))
+    return os.strerror(int(number[1])) if number else "its files are locked"

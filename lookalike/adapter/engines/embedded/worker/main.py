@@ -27,13 +27,16 @@ from typing import Any
 import msgspec
 
 from lookalike.adapter.engines.embedded import messages, wire
+from lookalike.adapter.engines.embedded.disk_space import NoRoom
 from lookalike.adapter.engines.embedded.worker.database import (
     ADMINISTRATION,
     DATABASE_READS,
     Database,
     NoCollection,
+    NotLoaded,
     Start,
 )
+from lookalike.adapter.engines.embedded.worker.loading import DISK_FULL
 from lookalike.adapter.engines.embedded.worker.maintenance import Maintenance
 from lookalike.adapter.engines.embedded.worker.read_plans import READ_PLANS, read
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
@@ -51,6 +54,7 @@ MAX_PENDING = 512
 """Requests of a client that may wait here; further ones wait in its socket."""
 EXIT_PANIC = 70
 EXIT_LOAD_FAILED = 71
+EXIT_NOT_CLOSED = 72
 
 
 class Worker:
@@ -76,7 +80,7 @@ class Worker:
         if kind in DATABASE_READS or kind in READ_PLANS:
             self._read(client, request_number, request, reply)
         else:
-            self._write(request, reply)
+            self._write(request, len(body), reply)
 
     def _read(self, client: Client, number: int, request: Any, reply: Reply) -> None:
         def steps() -> Iterator[None]:
@@ -111,8 +115,9 @@ class Worker:
             yield
         raise NoCollection  # It was deleted between two steps.
 
-    def _write(self, request: Any, reply: Reply) -> None:
+    def _write(self, request: Any, sent_bytes: int, reply: Reply) -> None:
         def steps() -> Iterator[None]:
+            self.database.check_room(request, sent_bytes)
             # The collection is looked up when the write's turn comes: one before it may make it.
             kind = type(request)
             if kind in WRITE_PLANS:
@@ -144,8 +149,12 @@ def failure(error: BaseException, request: Any) -> bytes:
         return _failed("RecordsNotFound", "records not found")
     if isinstance(error, Refused):
         return _failed("EngineFailed", str(error))
+    if isinstance(error, NotLoaded):
+        return _failed("EngineUnavailable", str(error))
     if not isinstance(error, Exception):
         return _failed("EngineUnavailable", "the engine failed and is being restarted")
+    if isinstance(error, NoRoom) or DISK_FULL.search(str(error)):
+        return _failed("DiskFull", str(NoRoom()))
     # The binding raises Exception itself; of its subclasses, the disk raises OSError.
     if type(error) is Exception or isinstance(error, OSError):
         name = getattr(request, "collection", "")
@@ -268,8 +277,16 @@ def run_worker() -> None:
         log.critical("a collection cannot be loaded: %s", error)
         os._exit(EXIT_LOAD_FAILED)
     with socket.socket(fileno=int(listener_fd)) as listener:
-        asyncio.run(serve_requests(database, listener, int(lifeline_fd)))
-        database.close()
+        try:
+            asyncio.run(serve_requests(database, listener, int(lifeline_fd)))
+            closed = database.close()
+        except BaseException as error:
+            log.critical("the worker ends by a fault", exc_info=error)
+            closed = False
+    if not closed:
+        # An engine that goes with the interpreter flushes what it has, unasked: perhaps where there
+        # is no room, and past the inventory of its files.
+        os._exit(EXIT_NOT_CLOSED)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from pathlib import Path
 import msgspec
 import qdrant_edge as edge
 
+from lookalike.adapter.engines.embedded.disk_space import DiskSpace
 from lookalike.adapter.engines.embedded.worker.files import remove_tree
 from lookalike.adapter.engines.embedded.worker.index_builder import Job
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
@@ -100,8 +101,15 @@ class Rebuild:
 
     builder_module = "lookalike.adapter.engines.embedded.worker.index_builder"
 
-    def __init__(self, shard: Shard, scheduler: Scheduler, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        scheduler: Scheduler,
+        settings: WorkerSettings,
+        disk_space: DiskSpace,
+    ) -> None:
         self._shard = shard
+        self._disk_space = disk_space
         self._scheduler = scheduler
         self._queue = shard.name
         self._indexes = shard.folder.manifest.payload_indexes
@@ -231,6 +239,7 @@ class Rebuild:
         return self._shard.touched
 
     def _catch_up_page(self, new: edge.EdgeShard) -> None:
+        self._disk_space.check_writing()
         page = list(itertools.islice(self._touched, PAGE))
         records = self._shard.edge_shard.retrieve(list(page), True, True)
         there = {plain_id(record.id) for record in records}
