@@ -28,7 +28,12 @@ from lookalike.adapter.errors import (
 from lookalike.adapter.records.image_sources import Embedded, ImageSource, Vector
 from lookalike.embedders.batching import MAX_WAITING, WINDOW, BatchedEmbedder
 from lookalike.embedders.dominant import dominant_colors
-from lookalike.embedders.embedder_errors import EmbedderError, NoTextTower, UnknownEmbedder
+from lookalike.embedders.embedder_errors import (
+    EmbedderError,
+    EmbedderNotSetUp,
+    NoTextTower,
+    UnknownEmbedder,
+)
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.fetch import FetchTerms
 from lookalike.embedders.images.image_errors import ImageError
@@ -68,7 +73,8 @@ class Embedding:
         await self._embedder_named(name, "$")
 
     async def identify_embedder(self, name: str, place: str) -> EmbedderIdentity:
-        """Raises InvalidRequest at `place` for an unknown name."""
+        """Raises InvalidRequest at `place` for an unknown name, and for an embedder that lacks its
+        settings."""
         embedder = await self._embedder_named(name, place)
         return EmbedderIdentity(name, embedder.revision, embedder.dimension, embedder.distance)
 
@@ -149,7 +155,7 @@ class Embedding:
     async def _embedder_named(self, name: str, place: str) -> BatchedEmbedder:
         try:
             return await self._embedders.get(name)
-        except UnknownEmbedder as error:
+        except (UnknownEmbedder, EmbedderNotSetUp) as error:
             raise InvalidRequest(error.text, place=place) from None
         except EmbedderError as error:
             raise _translated(error) from error

@@ -21,6 +21,7 @@ from lookalike.adapter.errors import CollectionNotFound, InvalidRequest
 from lookalike.api import request_paths
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import decode_body, named_in_headers
+from lookalike.api.ignored_fields import MAX_NAME_CHARACTERS
 from lookalike.api.schemas import OfCollection
 
 log = logging.getLogger("lookalike")
@@ -62,16 +63,25 @@ async def check_token(
         )
 
 
+async def check_query(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Raises InvalidRequest for a parameter of the query that the handler does not name in
+    `opt["query"]`: a misspelt one would answer something else than was asked.
+
+    Clients of the provider name their `workspace`; there is one only.
+    """
+    for name in connection.query_params.keys() - handler.opt.get("query", set()) - {"workspace"}:
+        raise InvalidRequest("there is no such parameter", place=f"?{name[:MAX_NAME_CHARACTERS]}")
+
+
 async def find_collection(
     collections: CollectionService, id_or_name: str, grant: Grant
 ) -> Collection:
     """Raises CollectionNotFound, also for one that the token may not use: for it there is none.
     And AmbiguousName for a name that several have of those that it may use.
     """
-    collection = await collections.find(id_or_name, grant.collections)
-    if not grant.allows_collection(collection.id):
-        raise CollectionNotFound
-    return collection
+    return await collections.find(id_or_name, grant.collections)
 
 
 async def find_named_collection(

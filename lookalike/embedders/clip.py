@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lookalike.embedders.embedder_errors import EmbedderBroken
+from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderNotSetUp
 from lookalike.embedders.embedder_settings import ClipPrecision, ClipSettings
 from lookalike.embedders.exported import ExportedClip, ExportedClipWithText, file_name
 from lookalike.embedders.images.decoding import DECODINGS
@@ -98,7 +98,7 @@ def load(cache_folder: Path, **options: Any) -> Clip | ExportedClip:
     settings = ClipSettings(**options)
     device, precision = settings.device, settings.precision
     if not settings.model:
-        raise EmbedderBroken(
+        raise EmbedderNotSetUp(
             f"the embedder {NAME} needs {SETTING}: a model's folder, or its name on the Hugging "
             "Face hub such as clip-ViT-B-32"
         )

@@ -3,6 +3,7 @@
     EmbedderError
     ├── UnknownEmbedder      no installed plug-in has this name; the text lists those that exist
     ├── EmbedderBroken       a plug-in cannot be loaded, raises, or answers what is no vector
+    │   └── EmbedderNotSetUp   it needs settings that this installation does not have
     ├── NoTextTower          a text was given to an embedder that knows images only
     ├── EmbedderUnreachable  the server that embeds does not answer; a retry helps
     ├── Overloaded           too many images wait already; a retry helps
@@ -32,6 +33,10 @@ class UnknownEmbedder(EmbedderError):
 
 class EmbedderBroken(EmbedderError):
     """The fault is the plug-in's, not the request's. The cause, where there is one, is chained."""
+
+
+class EmbedderNotSetUp(EmbedderBroken):
+    """The text names the setting that is missing."""
 
 
 class NoTextTower(EmbedderError):

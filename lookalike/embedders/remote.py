@@ -25,7 +25,11 @@ import numpy as np
 import tenacity
 from PIL import Image
 
-from lookalike.embedders.embedder_errors import EmbedderBroken, EmbedderUnreachable
+from lookalike.embedders.embedder_errors import (
+    EmbedderBroken,
+    EmbedderNotSetUp,
+    EmbedderUnreachable,
+)
 from lookalike.embedders.embedder_settings import RemoteApi, RemoteSettings
 from lookalike.embedders.images.decoding import DECODINGS
 from lookalike.embedders.protocol import Distance, Vectors, fingerprint
@@ -167,7 +171,7 @@ def load(cache_folder: Path, **options: Any) -> Remote:
     """
     settings = RemoteSettings(**options)
     if not settings.url:
-        raise EmbedderBroken(
+        raise EmbedderNotSetUp(
             f"the embedder {NAME} needs {SETTING}: the address of an embedding server such as "
             "http://127.0.0.1:7997"
         )

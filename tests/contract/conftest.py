@@ -120,6 +120,7 @@ class Bound(NamedTuple):
     collection: str
     writer: str
     reader: str
+    administrator: str
     line: str
     """That of the file of tokens, for the reader."""
 
@@ -138,7 +139,7 @@ def bound(guarded_folder: Path) -> Bound:
     assert shown.returncode == 0
     ((token, line),) = re.findall(r"^.*: (\S+)\n.*\n(.*)$", shown.stdout, re.MULTILINE)
     assert line.split() == [hashlib.sha256(token.encode()).hexdigest(), "read", collection]
-    return Bound(collection, "bound-to-write", token, line)
+    return Bound(collection, "bound-to-write", token, "bound-to-administer", line)
 
 
 @pytest.fixture(scope="session")
@@ -150,6 +151,7 @@ def guarded(guarded_folder: Path, bound: Bound) -> Iterator[LiveServer]:
     (folder / "tokens").write_text("\n".join(lines) + "\n")
     inline = [ADMIN_TOKEN, LONG_TOKEN, f"{READ_TOKEN}:read", f"{WRITE_TOKEN}:read+write"]
     inline.append(f"{bound.writer}:read+write:{bound.collection}")
+    inline.append(f"{bound.administrator}::{bound.collection}")
     environment = {
         "LOOKALIKE_TOKENS": ",".join(inline),
         "LOOKALIKE_TOKENS_FILE": str(folder / "tokens"),

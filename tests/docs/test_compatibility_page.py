@@ -12,8 +12,6 @@ from lookalike.adapter.filters.operators.table import OPERATORS, REFUSED
 from lookalike.adapter.filters.reading import (
     MAX_DEPTH,
     MAX_NODES,
-    MAX_PATH_CHARS,
-    MAX_STEPS,
     MAX_VALUES,
 )
 from lookalike.adapter.filters.translate import MAX_CONDITIONS
@@ -42,7 +40,7 @@ def test_each_difference_has_a_row_with_its_number_of_cases() -> None:
 
 def test_the_limits_are_named() -> None:
     refused = PAGE.partition("### Refused")[2].partition("###")[0]
-    limits = [MAX_NODES, MAX_VALUES, MAX_DEPTH, MAX_PATH_CHARS, MAX_STEPS]
+    limits = [MAX_NODES, MAX_VALUES, MAX_DEPTH, field_paths.MAX_PATH_CHARS, field_paths.MAX_STEPS]
     limits += [patterns.MAX_PATTERN_CHARS, patterns.MAX_PATTERN_COST]
     assert [limit for limit in limits if f"{limit:,}" not in refused] == []
     filters = PAGE.partition("## Filters")[2].partition("### Refused")[0]

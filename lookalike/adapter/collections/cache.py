@@ -45,12 +45,15 @@ class CollectionCache:
     async def find(self, id_or_name: str, usable: frozenset[str] | None = None) -> Collection:
         """The collection of this id, or the one of the `usable` collections that has this name.
 
-        Raises CollectionNotFound, and AmbiguousName with the ids of the usable ones.
+        Raises CollectionNotFound, and AmbiguousName with the ids of the usable ones. One that is
+        not usable is as one that is not there, in the work that it makes too.
         """
+        if usable is not None and id_or_name not in usable and names_an_id(id_or_name):
+            raise CollectionNotFound
         found = self._lookup(id_or_name, usable)
         if len(found) == 1:
             return found[0]
-        if not found and store.COLLECTION_ID.fullmatch(id_or_name):
+        if not found and names_an_id(id_or_name):
             read = await store.read_collection(self._engine, id_or_name)
             if read is not None:
                 self.put(read)
@@ -95,3 +98,8 @@ class CollectionCache:
         started = time.monotonic()
         self._by_id = {c.id: c for c in await store.read_all(self._engine)}
         self._refreshed = started
+
+
+def names_an_id(id_or_name: str) -> bool:
+    """No collection has a name of this form."""
+    return store.COLLECTION_ID.fullmatch(id_or_name) is not None

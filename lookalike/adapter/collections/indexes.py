@@ -11,8 +11,7 @@ from qdrant_client import models
 from lookalike.adapter.collections.collection_settings import Collection, IndexedField, IndexType
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest
-from lookalike.adapter.filters import SHADOW_PATH, engine_key, split_path
-from lookalike.adapter.point_layout import RESERVED_KEY
+from lookalike.adapter.filters import SHADOW_PATH, check_field, engine_key, split_path
 
 # Numbers are indexed as floats, never as integers: an integer index silently drops 1.5 from ranges.
 _ENGINE_INDEX = {
@@ -40,8 +39,9 @@ def indexed_fields(
 
 
 def _check_path(field: str, place: str) -> None:
+    check_field(field, place)
     path = split_path(field)
-    if "" in path or path[0] == RESERVED_KEY or engine_key(path) is None:
+    if "" in path or engine_key(path) is None:
         raise InvalidRequest("this field cannot be indexed", place=place)
 
 

@@ -8,7 +8,13 @@ Imports: `adapter.errors` and `adapter.point_layout` of ours, `qdrant_client.mod
 from __future__ import annotations
 
 from lookalike.adapter.filters.engine_numbers import engine_value, may_be_misread
-from lookalike.adapter.filters.field_paths import engine_key, split_path
+from lookalike.adapter.filters.field_paths import (
+    RESERVED,
+    check_field,
+    engine_key,
+    is_reserved,
+    split_path,
+)
 from lookalike.adapter.filters.match import match
 from lookalike.adapter.filters.parse import parse
 from lookalike.adapter.filters.shadow import SHADOW_KEY, SHADOW_PATH, shadow_tokens
@@ -16,14 +22,17 @@ from lookalike.adapter.filters.translate import TRUNCATED_FILTER, Translation, t
 from lookalike.adapter.filters.tree import Node, count_tests
 
 __all__ = [
+    "RESERVED",
     "SHADOW_KEY",
     "SHADOW_PATH",
     "TRUNCATED_FILTER",
     "Node",
     "Translation",
+    "check_field",
     "count_tests",
     "engine_key",
     "engine_value",
+    "is_reserved",
     "match",
     "may_be_misread",
     "parse",

@@ -11,18 +11,43 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from lookalike.adapter.errors import InvalidRequest
 from lookalike.adapter.filters.json_values import MISSING
 from lookalike.adapter.filters.tree import Path
+from lookalike.adapter.point_layout import RESERVED_KEY
 
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 _INDEX: Final = re.compile(r"[0-9]+")
 
+RESERVED: Final = f"the field {RESERVED_KEY} is reserved"
+MAX_PATH_CHARS: Final = 512
+MAX_STEPS: Final = 32
 MAX_VARIANTS: Final = 16
 """A path of n steps has 2**(n - 1) spellings. Deeper paths are left to `match`."""
 
 
 def split_path(dotted: str) -> Path:
     return tuple(dotted.split("."))
+
+
+def fault_of_path(dotted: str) -> str | None:
+    """Why no request may name the field at this path, or None."""
+    if len(dotted) > MAX_PATH_CHARS:
+        return f"a path of more than {MAX_PATH_CHARS} characters"
+    if dotted.count(".") >= MAX_STEPS:
+        return f"a path of more than {MAX_STEPS} steps"
+    return RESERVED if is_reserved(dotted) else None
+
+
+def is_reserved(dotted: str) -> bool:
+    """Whether a field, or the one at a path, is our own."""
+    return dotted.partition(".")[0] == RESERVED_KEY
+
+
+def check_field(dotted: str, place: str) -> None:
+    """Raises InvalidRequest for a field that no request may name."""
+    if (fault := fault_of_path(dotted)) is not None:
+        raise InvalidRequest(fault, place=place)
 
 
 def is_index(step: str) -> bool:

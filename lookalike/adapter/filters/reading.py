@@ -17,10 +17,9 @@ from typing import Final, Protocol
 from lookalike.adapter.errors import InvalidFilter
 from lookalike.adapter.filters import patterns
 from lookalike.adapter.filters.extended_json import refusal_inside_value
-from lookalike.adapter.filters.field_paths import split_path
+from lookalike.adapter.filters.field_paths import fault_of_path, split_path
 from lookalike.adapter.filters.json_values import Frozen, freeze
 from lookalike.adapter.filters.tree import Node, Path
-from lookalike.adapter.point_layout import RESERVED_KEY
 
 MAX_DEPTH: Final = 16
 """Objects and lists inside one another, the filter itself included."""
@@ -31,8 +30,6 @@ MAX_VALUES: Final = 10_000
 CONTAINER_VALUES: Final = 4
 """A list or a sub-document counts as this many values: it takes as long to read."""
 MAX_LIST: Final = 10_000
-MAX_PATH_CHARS: Final = 512
-MAX_STEPS: Final = 32
 MAX_PLACE_CHARS: Final = 200
 
 RECORD_ID: Final = ("_id",)
@@ -69,14 +66,9 @@ class Location:
 
     def of_field(self, dotted: str) -> Location:
         """The same place, of the field at this path. Refuses paths that no filter may have."""
-        if len(dotted) > MAX_PATH_CHARS:
-            raise self.refuse(f"a path of more than {MAX_PATH_CHARS} characters")
-        path = split_path(dotted)
-        if len(path) > MAX_STEPS:
-            raise self.refuse(f"a path of more than {MAX_STEPS} steps")
-        if path[0] == RESERVED_KEY:
-            raise self.refuse("a path to a reserved key")
-        return replace(self, path=path)
+        if (fault := fault_of_path(dotted)) is not None:
+            raise self.refuse(fault)
+        return replace(self, path=split_path(dotted))
 
     def of_element(self) -> Location:
         return replace(self, path=(), in_element=True)

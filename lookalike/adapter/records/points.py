@@ -21,6 +21,7 @@ import msgspec
 
 from lookalike.adapter.collections.collection_settings import RECORD_TEXT_SINCE, Collection
 from lookalike.adapter.errors import InvalidRequest, RecordRefused
+from lookalike.adapter.filters import RESERVED, is_reserved
 from lookalike.adapter.point_layout import RESERVED_KEY
 
 POINT_ID_NAMESPACE = uuid.UUID("6f3b1c1e-9a55-5d0e-8d2b-0c6f3e1f7a44")
@@ -101,7 +102,7 @@ def metadata(record: Mapping[str, Any]) -> Record:
     """
     kept = without_pixels(record)
     if RESERVED_KEY in kept:
-        raise RecordRefused(400, f"the field {RESERVED_KEY} is reserved")
+        raise RecordRefused(400, RESERVED)
     _check_values(kept)
     if len(msgspec.json.encode(kept)) > MAX_METADATA_BYTES:
         raise RecordRefused(400, f"the metadata is larger than {MAX_METADATA_BYTES} bytes")
@@ -144,9 +145,15 @@ class _Place:
 
 
 def shown_fields(fields_to_return: Sequence[str] | None) -> frozenset[str] | None:
-    """The fields that an answer shows; None stands for all of them (`*`)."""
+    """The fields that an answer shows; None stands for all of them (`*`).
+
+    Raises InvalidRequest for our reserved field.
+    """
     if fields_to_return is None:
         return frozenset({"_id"})
+    for number, field in enumerate(fields_to_return):
+        if is_reserved(field):
+            raise InvalidRequest(RESERVED, place=f"$.fields_to_return[{number}]")
     return None if "*" in fields_to_return else frozenset(fields_to_return) | {"_id"}
 
 

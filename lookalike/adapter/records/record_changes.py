@@ -14,6 +14,7 @@ from typing import Any, Self
 import msgspec
 
 from lookalike.adapter.errors import RecordRefused
+from lookalike.adapter.filters import RESERVED
 from lookalike.adapter.point_layout import RESERVED_KEY
 from lookalike.adapter.records.bookkeeping import crop_of_image
 from lookalike.adapter.records.image_sources import Crop, ImageSource, crop_of
@@ -131,8 +132,10 @@ def _removed(record: Record) -> frozenset[str]:
     if not isinstance(named, list | dict) or not all(isinstance(name, str) for name in named):
         raise RecordRefused(400, f"{UNSET} must be a list of field names, or an object of them")
     for name in named:
-        if name == "_id" or name == RESERVED_KEY:
-            raise RecordRefused(400, f"the field {name} cannot be removed")
+        if name == RESERVED_KEY:
+            raise RecordRefused(400, RESERVED)
+        if name == "_id":
+            raise RecordRefused(400, "the field _id cannot be removed")
         if name in UNSTORED_FIELDS and name != _CROP:
             raise RecordRefused(400, f"the field {name} is never stored, and cannot be removed")
         if name in record:

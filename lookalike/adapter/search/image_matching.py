@@ -80,14 +80,14 @@ class ImageMatchingService:
     ) -> Matched:
         """The given images by Hamming distance of their hashes from the query's."""
         self._limits.check_batch(len(records), "$.records")
+        # The given fields without being asked: callers look for their `_url` in the answer.
+        fields = shown_fields(["*"] if fields_to_return is None else fields_to_return)
         query, unreadable = split_refused(await self._hash([query_record]))
         if unreadable:
             raise ImageRefused.of(unreadable[0][1], QUERY_RECORD)
         known, refused = split_refused(await self._hash(records))
         apart = distances(query[0][1], [bits for _, bits in known], HASH_DISTANCE)
         order = sorted(range(len(known)), key=lambda index: (apart[index], index))
-        # The given fields without being asked: callers look for their `_url` in the answer.
-        fields = shown_fields(["*"] if fields_to_return is None else fields_to_return)
         return Matched(
             [shown_given(known[index][0], fields) for index in order],
             refused,

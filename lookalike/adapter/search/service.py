@@ -15,7 +15,7 @@ from lookalike.adapter.collections.collection_settings import Collection
 from lookalike.adapter.collections.defaults import near_duplicate_radius
 from lookalike.adapter.engines.base import Engine
 from lookalike.adapter.errors import InvalidRequest, RecordRefused, RecordsNotFound
-from lookalike.adapter.filters import match, parse
+from lookalike.adapter.filters import check_field, match, parse
 from lookalike.adapter.limits import Limits
 from lookalike.adapter.records.image_sources import EmbeddingPort
 from lookalike.adapter.records.points import Record, shown_fields
@@ -150,6 +150,8 @@ class SearchService:
         self._limits.check_batch(len(request.records), "$.records")
         collection = second_vector.share_out(collection, looked_for(request))
         check_radius(request.radius, greatest_distance(collection))
+        named = request.fields_to_return
+        fields = shown_fields(RANK_FIELDS if named is None else named)
         selected = parse(request.filter or {})
         query = await self._vectors.find_example(collection, request.query_record, QUERY_RECORD)
         described = await self._vectors.describe(collection, request.records, query=True)
@@ -159,10 +161,8 @@ class SearchService:
         ranked = sorted(zip(apart, range(len(known)), strict=True))
         radius = request.radius
         kept = [(d, i) for d, i in ranked if radius is None or d <= radius][: request.k]
-        fields = request.fields_to_return
-        shown_of_each = shown_fields(RANK_FIELDS if fields is None else fields)
         return RankedRecords(
-            records=[shown_given(known[index][0], shown_of_each) for _, index in kept],
+            records=[shown_given(known[index][0], fields) for _, index in kept],
             distances=[max(0.0, value) for value, _ in kept],
             refused=refused,
             collection=collection,
@@ -178,6 +178,7 @@ class SearchService:
 
     async def count_facets(self, collection: Collection, request: FacetRequest) -> Facets:
         """How many of the matching records have each value of a field."""
+        check_field(request.field, "$.field")
         selection = await select(self._engine, collection, request.filter)
         limit = min(request.limit or DEFAULT_FACET_VALUES, self._limits.max_results)
         return await count_values(self._engine, collection, request.field, limit, selection)
@@ -282,6 +283,7 @@ def grouping_of(request: SearchRequest, collection: Collection) -> Grouping | No
         return None
     field = collection.product_id_field if request.group_by is None else request.group_by
     if field:
+        check_field(field, "$.group_by")
         return Grouping(field, request.group_size or 1)
     if request.group_size is not None:
         raise InvalidRequest("group_size needs a field to group by", place="$.group_by")

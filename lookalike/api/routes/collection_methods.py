@@ -14,7 +14,7 @@ from lookalike.adapter.collections.names import name_key
 from lookalike.adapter.collections.service import CollectionService
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
-from lookalike.api.dependencies import find_collection
+from lookalike.api.dependencies import check_query, find_collection
 from lookalike.api.schemas import CollectionPage
 
 NEEDS_ADMIN = {"scope": "admin"}
@@ -24,8 +24,9 @@ NEEDS_READ = {"scope": "read"}
 class CollectionMethods(Controller):
     path = "/similarity/v2/collection"
     tags = ("collections",)
+    guards = (check_query,)
 
-    @get("/", opt=NEEDS_READ)
+    @get("/", opt=NEEDS_READ | {"query": {"name"}})
     async def list_all(
         self, collections: CollectionService, grant: Grant, name: str | None = None
     ) -> CollectionPage:

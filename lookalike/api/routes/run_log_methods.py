@@ -14,7 +14,7 @@ from lookalike.adapter.collections.service import CollectionService
 from lookalike.adapter.errors import CollectionNotFound, RunLogNotFound
 from lookalike.api.auth import Grant
 from lookalike.api.bodies import JsonBody
-from lookalike.api.dependencies import AnyRequest, find_collection
+from lookalike.api.dependencies import AnyRequest, check_query, find_collection
 from lookalike.api.schemas import NewRunLog, RunLogChange, RunLogPage
 
 PAGE_SIZE = 100
@@ -25,8 +25,9 @@ NEEDS_WRITE = {"scope": "write"}
 class RunLogMethods(Controller):
     path = "/similarity/v2/run-log"
     tags = ("run logs",)
+    guards = (check_query,)
 
-    @get("/", opt=NEEDS_READ)
+    @get("/", opt=NEEDS_READ | {"query": {"collection", "page"}})
     async def list_all(
         self,
         request: AnyRequest,

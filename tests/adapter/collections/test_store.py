@@ -28,6 +28,22 @@ from lookalike.adapter.point_layout import METADATA_KEY
 from lookalike.api.lifespan import CACHE_REFRESH_SECONDS
 from tests.shelf import DIMENSION, described
 
+
+async def test_an_id_that_a_token_may_not_use_is_looked_for_nowhere(
+    engine: EmbeddedEngine,
+) -> None:
+    """So that nobody can tell, by the time that it takes, whether there is a collection."""
+    there = described()
+    await store.create_collection(engine, there)
+    cache = CollectionCache(engine)
+    await cache.refresh()
+    await engine.close()
+    for id_ in (there.id, store.new_collection_id()):
+        with pytest.raises(CollectionNotFound):
+            await cache.find(id_, frozenset({store.new_collection_id()}))
+    assert await cache.find(there.id, frozenset({there.id})) == there
+
+
 # Fields to index
 
 
