@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class LiveServer:
         self.wait_ready()
 
     def launch(self, *options: str) -> None:
+        _share_models(self.data)
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "lookalike", "serve"),
@@ -76,6 +78,16 @@ class LiveServer:
         self.process.kill()
         self.process.communicate()
         self.process = None
+
+
+_MODELS = tempfile.TemporaryDirectory(prefix="lookalike-models-")
+
+
+def _share_models(data: Path) -> None:
+    """What embedders prepare in a new data folder takes seconds, and is the same in each."""
+    data.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (data / "models").symlink_to(_MODELS.name)
 
 
 @contextlib.contextmanager
