@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# As many processes as there are cores; each has services of its own, so not more than four.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 DEMO_WHEEL := .demo/saleor-2.10.1-py3-none-any.whl
 
 .PHONY: run test coverage lint package bench clean
@@ -37,13 +39,13 @@ run: $(VENV)/.installed | $(DEMO_WHEEL)
 	$(BIN)/lookalike serve
 
 test: $(VENV)/.installed-test | $(DEMO_WHEEL)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
 
 # The whole suite again, half as long once more: a tracer runs in the tests, in the service and in
 # the engine's processes. Branches count as lines do.
 coverage: $(VENV)/.installed-test | $(DEMO_WHEEL)
 	$(BIN)/python -m coverage erase
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest $(PARALLEL)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 	$(BIN)/python -m coverage report --include 'lookalike/adapter/*' --fail-under 97.5

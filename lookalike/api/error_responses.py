@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 from litestar import MediaType, Response
 from litestar.exceptions import HTTPException, ValidationException
@@ -34,7 +35,7 @@ def on_error(request: AnyRequest, error: LookalikeError) -> Response[Any]:
     if error.http_status >= 500:
         # A cause that is not told to the client is a fault of ours, and its traceback is for us.
         ours = error.__cause__ if isinstance(error, EngineFailed | EmbedderFailed) else None
-        log.warning("%s %s: %s", request.method, request.url.path, error, exc_info=ours)
+        log.warning("%s: %s", _asked(request), error, exc_info=ours)
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Unavailable) else {}
     if error.http_status == 401:
         headers["WWW-Authenticate"] = "Token"
@@ -54,8 +55,13 @@ def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any
 
 def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
     """A bug of ours: the traceback is for the log, never for the client."""
-    log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    log.error("%s failed", _asked(request), exc_info=error)
     return _response(request, 500, 500, "Internal error.", None, {})
+
+
+def _asked(request: AnyRequest) -> str:
+    """Verb and path as the client has sent them; quoted, so that they stay on their line."""
+    return f"{request.method} {quote(request.scope['state']['asked_path'])}"
 
 
 def _outcome(request: AnyRequest, error: LookalikeError) -> Response[Any]:

@@ -37,7 +37,8 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
     max_leaves=20,
 )
-RECORDS = st.dictionaries(TEXT | st.sampled_from(sorted(UNSTORED_FIELDS)), JSON, max_size=6)
+NAMES = TEXT.filter(lambda name: name != RESERVED_KEY) | st.sampled_from(sorted(UNSTORED_FIELDS))
+RECORDS = st.dictionaries(NAMES, JSON, max_size=6)
 
 
 # Ids
