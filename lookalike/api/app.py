@@ -41,6 +41,7 @@ from lookalike.api.routes.record_methods import RecordMethods
 from lookalike.api.routes.run_log_methods import RunLogMethods
 from lookalike.api.routes.search_methods import SearchMethods
 from lookalike.api.settings import ENGINE_SOCKET, HttpSettings, Settings, from_environment
+from lookalike.api.time_limit import TimeLimit
 
 REQUEST_PLACES = 128
 """Requests under way in one process, of which one of several tokens has a share. More are taken:
@@ -108,6 +109,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
         },
         lifespan=[lifespan_of(settings, engine_socket)],
         after_request=mirror_status if settings.http.mirror_status else None,
+        middleware=[TimeLimit(settings.http.request_timeout_s)],
         request_class=JsonRequest,
         request_max_body_size=settings.http.max_body_bytes,
         openapi_config=OpenAPIConfig(

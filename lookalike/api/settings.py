@@ -49,7 +49,7 @@ class HttpSettings(msgspec.Struct, frozen=True, kw_only=True):
     workers: Positive = 1
     """API processes. All of them share one engine."""
     request_timeout_s: Annotated[float, Meta(gt=0)] = 300.0
-    """Seconds after which a request no longer waits for the engine."""
+    """Seconds after which a request is given up, whatever it waits for."""
     strict: bool = False
     """Act as the provider where we are more lenient: 10 records a batch, prefix fits the type."""
     any_prefix: bool = False
