@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from tests.openapi_contract import check_described
 from tests.waiting import PATIENCE_SECONDS
 
 Record = dict[str, Any]
@@ -102,6 +103,7 @@ def check_answer(response: httpx.Response) -> None:
     response.read()
     assert "Traceback" not in response.text
     assert 'File "' not in response.text
+    check_described(response)
     if response.status_code == 204:
         return
     assert response.headers["content-type"].partition(";")[0] in MEDIA_TYPES

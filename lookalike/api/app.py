@@ -32,6 +32,7 @@ from lookalike.api.auth import tokens_from
 from lookalike.api.dependencies import DEPENDENCIES, check_token
 from lookalike.api.envelopes import mirror_status
 from lookalike.api.lifespan import lifespan_of
+from lookalike.api.openapi_document import ContractDocument
 from lookalike.api.routes.account import Account
 from lookalike.api.routes.collection_methods import CollectionMethods
 from lookalike.api.routes.health import healthz, readyz
@@ -113,7 +114,10 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
         request_class=JsonRequest,
         request_max_body_size=settings.http.max_body_bytes,
         openapi_config=OpenAPIConfig(
-            title="Lookalike", version=__version__, use_handler_docstrings=True
+            title="Lookalike",
+            version=__version__,
+            use_handler_docstrings=True,
+            render_plugins=[ContractDocument()],
         ),
         logging_config=None,
         state=State(

@@ -19,7 +19,7 @@ from lookalike.adapter.search.nearest import Hits
 from lookalike.adapter.search.query_vectors import Described
 from lookalike.adapter.search.service import RankedRecords
 from lookalike.api import ignored_fields
-from lookalike.api.schemas import Answer, Status
+from lookalike.api.schemas import Answer, ModelAnswer, Status
 
 OK = (200, "OK")
 OK_STATUS = {"code": 200, "text": "OK"}
@@ -140,13 +140,10 @@ def _status(vector: Vector | RecordRefused) -> dict[str, Any]:
     return OK_STATUS
 
 
-def of_model(records: list[Record], clock: Clock, **statistics: Any) -> dict[str, Any]:
-    """The envelope of the provider's model services, which have no collection."""
-    return {
-        "records": records,
-        "status": OK_STATUS,
-        "statistics": clock.statistics(**statistics),
-    }
+def of_model(records: list[Record], clock: Clock, **statistics: Any) -> ModelAnswer:
+    return ModelAnswer(
+        records=records, status=Status(*OK), statistics=clock.statistics(**statistics)
+    )
 
 
 def answered_by(collection: Collection | None) -> dict[str, Any]:

@@ -61,7 +61,8 @@ def on_exception(request: AnyRequest, error: Exception) -> Response[Any]:
 
 def _asked(request: AnyRequest) -> str:
     """Verb and path as the client has sent them; quoted, so that they stay on their line."""
-    return f"{request.method} {quote(request.scope['state']['asked_path'])}"
+    path = request.scope["state"].get("asked_path", request.url.path)
+    return f"{request.method} {quote(path)}"
 
 
 def _outcome(request: AnyRequest, error: LookalikeError) -> Response[Any]:

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, UnsetType
 from lookalike.adapter.collections.collection_settings import CollectionView
 from lookalike.adapter.collections.run_logs import RunLog
 from lookalike.adapter.records.points import Record
+from lookalike.adapter.search.facets import ValueCount
 from lookalike.adapter.search.request import Count, Radius, Seconds
 
 
@@ -155,6 +156,23 @@ class Answer(msgspec.Struct, kw_only=True):
     skipped_records: list[Record] | UnsetType = UNSET
     next: str | UnsetType = UNSET
     """Only where another page exists; its presence alone is what clients test."""
+
+
+class ModelAnswer(msgspec.Struct, kw_only=True):
+    """The envelope of the provider's model services, which have no collection. Each record has a
+    `_status` of its own."""
+
+    records: list[Record]
+    status: Status
+    statistics: dict[str, Any]
+
+
+class FacetAnswer(msgspec.Struct, kw_only=True):
+    """Values of a field, and how many records have each."""
+
+    status: Status
+    statistics: dict[str, Any]
+    facets: list[ValueCount]
 
 
 class Pong(msgspec.Struct, kw_only=True):

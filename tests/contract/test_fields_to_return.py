@@ -39,7 +39,7 @@ def fields_answered(service: Service, collection: str, fields: Any) -> list[dict
     ]
 
 
-@pytest.mark.parametrize("fields", [..., None, [], ["_id"], ["unknown"], ["_lookalike"]])
+@pytest.mark.parametrize("fields", [..., None, [], ["_id"], ["unknown"]])
 def test_the_id_always_comes_along(
     fields: Any, service: Service, odd: tuple[str, dict[str, Any]]
 ) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from litestar import Controller, post
 
@@ -15,7 +13,7 @@ from lookalike.api.bodies import JsonBody
 from lookalike.api.dependencies import READ
 from lookalike.api.envelopes import Clock
 from lookalike.api.request_paths import METHODS_ROOT
-from lookalike.api.schemas import Answer, Hash, RankImages, RemoveDuplicates
+from lookalike.api.schemas import Answer, Hash, ModelAnswer, RankImages, RemoveDuplicates
 
 HASH_TYPE = "bmh1"
 """The provider's name of a hash, under which that of `embedders.phash` is answered."""
@@ -26,7 +24,7 @@ class ImageMatching(Controller):
     tags = ("image matching",)
 
     @post("/visual_hash", dto=JsonBody[Hash], **READ)
-    async def visual_hash(self, data: Hash, matching: ImageMatchingService) -> dict[str, Any]:
+    async def visual_hash(self, data: Hash, matching: ImageMatchingService) -> ModelAnswer:
         """The perceptual hash of each image, 128 bits in hex, under `_visual_hash`."""
         clock = Clock()
         check_hash_type(data.hash_type)

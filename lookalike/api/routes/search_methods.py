@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Controller, post
 
 from lookalike.adapter.collections.collection_settings import Collection
@@ -21,7 +19,13 @@ from lookalike.api.bodies import JsonBody
 from lookalike.api.dependencies import READ, SEARCH, WRITE
 from lookalike.api.envelopes import Clock
 from lookalike.api.request_paths import METHODS_ROOT
-from lookalike.api.schemas import Answer, NearDuplicatesInsert
+from lookalike.api.schemas import (
+    Answer,
+    FacetAnswer,
+    ModelAnswer,
+    NearDuplicatesInsert,
+    Status,
+)
 
 
 class SearchMethods(Controller):
@@ -97,7 +101,7 @@ class SearchMethods(Controller):
     @post("/descriptor", dto=JsonBody[DescriptorRequest], **SEARCH)
     async def descriptor(
         self, data: DescriptorRequest, collection: Collection, searches: SearchService
-    ) -> dict[str, Any]:
+    ) -> ModelAnswer:
         """The vector of each image, as `_descriptor`, in a collection's own space."""
         clock = Clock()
         found = await searches.describe_images(collection, data)
@@ -107,12 +111,12 @@ class SearchMethods(Controller):
     @post("/facets", dto=JsonBody[FacetRequest], **READ)
     async def facets(
         self, data: FacetRequest, collection: Collection, searches: SearchService
-    ) -> dict[str, Any]:
+    ) -> FacetAnswer:
         """How many of the matching records have each value of a field."""
         clock = Clock()
         found = await searches.count_facets(collection, data)
-        return {
-            "status": envelopes.OK_STATUS,
-            "statistics": clock.statistics(**envelopes.residual(found.residual_records)),
-            "facets": found.values,
-        }
+        return FacetAnswer(
+            status=Status(*envelopes.OK),
+            statistics=clock.statistics(**envelopes.residual(found.residual_records)),
+            facets=found.values,
+        )

@@ -1,0 +1,307 @@
+"""The OpenAPI document: what Litestar knows of the routes, completed to what is really answered.
+
+The schemas are msgspec's, which have every bound of the types that requests are decoded into.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.routes import HTTPRoute
+
+from lookalike.adapter.collections import collection_settings
+from lookalike.adapter.search import request as searches
+from lookalike.api import schemas
+from lookalike.api.openapi_texts import (
+    DESCRIPTION,
+    ERRORS,
+    EXAMPLES,
+    FIELDS,
+    TAGS,
+    TOKEN_TEXT,
+    UUID,
+)
+from lookalike.api.request_paths import METHODS_ROOT
+
+Json = dict[str, Any]
+
+REF = "#/components/schemas/{name}"
+OWN_ROOT = "/similarity/v2/"
+
+OPERATION_IDS = {
+    ("get", f"{METHODS_ROOT}/ping"): "pingGet",
+    ("get", "/similarity/v2/collection"): "listCollections",
+    ("post", "/similarity/v2/collection"): "createCollection",
+    ("get", "/similarity/v2/collection/{collection_id}"): "getCollection",
+    ("put", "/similarity/v2/collection/{collection_id}"): "putCollection",
+    ("patch", "/similarity/v2/collection/{collection_id}"): "changeCollection",
+    ("delete", "/similarity/v2/collection/{collection_id}"): "deleteCollection",
+    ("get", "/similarity/v2/run-log"): "listRunLogs",
+    ("post", "/similarity/v2/run-log"): "createRunLog",
+    ("get", "/similarity/v2/run-log/{log_id}"): "getRunLog",
+    ("put", "/similarity/v2/run-log/{log_id}"): "changeRunLog",
+    ("delete", "/similarity/v2/run-log/{log_id}"): "deleteRunLog",
+    ("post", "/account/v2/request"): "submitRequest",
+    ("get", "/account/v2/request"): "listRequests",
+    ("get", "/account/v2/request/{request_id}"): "getRequest",
+    ("get", "/account/v2/request/{request_id}/status"): "getRequestStatus",
+    ("get", "/account/v2/config/{kind}"): "getConfig",
+    ("get", "/account/v2/user"): "getUser",
+    ("get", "/account/v2/details"): "getDetails",
+    ("get", "/account/v2/workspace"): "listWorkspaces",
+    ("get", "/account/v2/resource"): "listResources",
+    ("get", "/account/v2/reports"): "listReports",
+}
+"""Those of other operations are the last part of their path, which the provider calls them by."""
+
+STREAMED = (f"{METHODS_ROOT}/allRecords", f"{METHODS_ROOT}/allIDs")
+"""An answer that is written while it is read is an answer like the others."""
+
+SUCCESS = {"200": "The answer.", "201": "It was made.", "204": "It is gone."}
+
+
+class ContractDocument(JsonRenderPlugin):
+    """Answers the completed document."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:
+        return self.render_json(request, complete(openapi_schema, request.app))
+
+
+def make_document(app: Litestar) -> Json:
+    """The document of an application."""
+    return complete(app.openapi_schema.to_schema(), app)
+
+
+def complete(document: Json, app: Litestar) -> Json:
+    """A new document; that of Litestar stays as it is."""
+    options = {(verb.lower(), path): handler.opt for path, verb, handler in _handlers_of(app)}
+    components = _schemas()
+    paths = {
+        path: {
+            verb: _operation(verb, path, operation, options.get((verb, path), {}), components)
+            for verb, operation in operations.items()
+        }
+        for path, operations in document["paths"].items()
+    }
+    return {
+        "openapi": document["openapi"],
+        "info": document["info"]
+        | {
+            "description": DESCRIPTION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "servers": document["servers"],
+        "security": [{"token": []}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": paths,
+        "components": {
+            "schemas": {name: components[name] for name in sorted(_named(paths, components))},
+            "securitySchemes": {
+                "token": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": TOKEN_TEXT,
+                }
+            },
+        },
+    }
+
+
+def _handlers_of(app: Litestar) -> Iterator[tuple[str, str, Any]]:
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for verb, (handler, _) in route.route_handler_map.items():
+                yield route.path_format, verb, handler
+
+
+def _named(content: object, components: Mapping[str, Json]) -> set[str]:
+    """The schemas that are referred to, and those that these refer to."""
+    left, named = [content], set[str]()
+    while left:
+        part = left.pop()
+        if isinstance(part, list):
+            left += part
+        elif isinstance(part, dict):
+            left += part.values()
+            ref = part.get("$ref")
+            if isinstance(ref, str) and (name := ref.rpartition("/")[2]) not in named:
+                named.add(name)
+                left.append(components[name])
+    return named
+
+
+def _operation(
+    verb: str, path: str, found: Json, opt: Mapping[str, Any], components: Mapping[str, Json]
+) -> Json:
+    text = found.get("description") or found["summary"]
+    body = _body(found, components)
+    operation = {
+        "operationId": _operation_id(verb, path),
+        "tags": found.get("tags") or ["health"],
+        "summary": text.partition("\n")[0].rstrip("."),
+        "description": text,
+        "parameters": list(_parameters(path, found, opt)),
+        "responses": _responses(verb, path, found, opt, with_body=body is not None),
+    }
+    if body is not None:
+        operation["requestBody"] = body
+    if opt.get("scope") == "public":
+        operation["security"] = []
+    return operation
+
+
+def _operation_id(verb: str, path: str) -> str:
+    own = OPERATION_IDS.get((verb, path))
+    return own or path.removeprefix(METHODS_ROOT).strip("/").replace("/", "_").rpartition("v2_")[2]
+
+
+def _body(found: Json, components: Mapping[str, Json]) -> Json | None:
+    if "requestBody" not in found:
+        return None
+    schema = found["requestBody"]["content"]["application/json"]["schema"]
+    needed = components[schema["$ref"].rpartition("/")[2]].get("required")
+    return {"required": bool(needed), "content": {"application/json": {"schema": schema}}}
+
+
+def _parameters(path: str, found: Json, opt: Mapping[str, Any]) -> Iterator[Json]:
+    for parameter in found.get("parameters", ()):
+        name = parameter["name"]
+        if name == "lookalike-vector" and not opt.get("searches"):
+            continue
+        needed = parameter["in"] == "path" or name == "collection-id"
+        schema = _plain(parameter["schema"])
+        text, example = PARAMETERS[name]
+        if path.startswith("/account/") and name == "request_id":
+            schema = {"type": "string", "format": "uuid"}
+        yield {
+            "name": name,
+            "in": parameter["in"],
+            "required": needed,
+            "description": text,
+            "schema": schema,
+            "example": example,
+        }
+
+
+PARAMETERS: dict[str, tuple[str, Any]] = {
+    "collection-id": ("Id of the collection.", UUID),
+    "lookalike-vector": ("Name of the vector to search, where there are two.", "visual"),
+    "size": ("Records of a page; without it everything is answered at once.", 100),
+    "page": ("Number of the page, from 1 on.", 1),
+    "after": ("Where the page begins, as `next` of the page before says.", "MTA"),
+    "name": ("Only collections of this name.", "shop"),
+    "collection": ("Only those of this collection.", UUID),
+    "collection_id": ("Id of the collection, or its name.", UUID),
+    "log_id": ("Id of the run log.", UUID),
+    "request_id": ("Id of the request.", UUID),
+    "kind": ("Any text.", "fashion"),
+}
+
+
+def _plain(schema: Json) -> Json:
+    """Without null, which a parameter cannot be."""
+    kinds = [each for each in schema.get("oneOf", [schema]) if each.get("type") != "null"]
+    bounds = {name: schema[name] for name in ("minimum", "maximum", "maxLength") if name in schema}
+    return {"type": kinds[0]["type"]} | bounds
+
+
+def _responses(
+    verb: str, path: str, found: Json, opt: Mapping[str, Any], *, with_body: bool
+) -> Json:
+    responses: Json = {
+        code: {"description": SUCCESS[code]}
+        | ({"content": response["content"]} if "content" in response else {})
+        for code, response in found["responses"].items()
+        if code in SUCCESS
+    }
+    if path in STREAMED:
+        schema = {"$ref": REF.format(name="Answer")}
+        responses["200"]["content"] = {"application/json": {"schema": schema}}
+    kind = "Problem" if path.startswith(OWN_ROOT) else "Failure"
+    media_type = "application/problem+json" if kind == "Problem" else "application/json"
+    for code in _error_codes(verb, found, opt, with_body=with_body):
+        content = {media_type: {"schema": {"$ref": REF.format(name=kind)}}}
+        responses[str(code)] = {"description": ERRORS[code], "content": content}
+    if path == "/readyz":
+        responses["503"] = responses["200"] | {"description": "It is starting."}
+    return responses
+
+
+def _error_codes(verb: str, found: Json, opt: Mapping[str, Any], *, with_body: bool) -> list[int]:
+    if opt.get("scope") == "public":
+        return []
+    parameters = {parameter["name"]: parameter["in"] for parameter in found.get("parameters", ())}
+    codes = {401, 403, 429, 500, 503}
+    if with_body or parameters:
+        codes |= {400}
+    if with_body:
+        codes |= {408, 413}
+    if {"collection-id", "collection"} & parameters.keys() or "path" in parameters.values():
+        codes |= {404, 409}
+    if opt.get("scope") in ("write", "admin") and verb != "delete":
+        codes |= {404, 409, 507}
+    return sorted(codes)
+
+
+def _schemas() -> Json:
+    _, found = msgspec.json.schema_components(_structs(), ref_template=REF)
+    found |= {"Failure": FAILURE, "Problem": PROBLEM}
+    for schema in found.values():
+        for name, field in schema.get("properties", {}).items():
+            _describe(name, field)
+    return found
+
+
+def _structs() -> list[type[msgspec.Struct]]:
+    modules = (schemas, searches, collection_settings)
+    return [
+        struct
+        for module in modules
+        for struct in vars(module).values()
+        if isinstance(struct, type)
+        and issubclass(struct, msgspec.Struct)
+        and struct.__module__ == module.__name__
+    ]
+
+
+def _describe(name: str, field: Json) -> None:
+    text, example = FIELDS.get(name, ("", None))
+    field.setdefault("description", text)
+    field.setdefault("examples", [EXAMPLES.get(name, example)])
+
+
+_STATUS = {"code": {"type": "integer"}, "text": {"type": "string"}, "place": {"type": "string"}}
+
+FAILURE: Json = {
+    "title": "Failure",
+    "description": "The envelope of an error, and `detail` for clients that look for that.",
+    "type": "object",
+    "required": ["status", "detail"],
+    "properties": {
+        "status": {"type": "object", "required": ["code", "text"], "properties": _STATUS},
+        "detail": {"type": "string"},
+    },
+}
+PROBLEM: Json = {
+    "title": "Problem",
+    "description": "An error as RFC 9457 has it.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {
+            "type": "string",
+            "const": "about:blank",
+            "description": "The status says it all.",
+            "examples": ["about:blank"],
+        },
+        "title": {"type": "string"},
+        "status": {"type": "integer", "description": "That of HTTP.", "examples": [404]},
+        "detail": {"type": "string"},
+        "place": {"type": "string"},
+    },
+}
