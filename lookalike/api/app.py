@@ -27,6 +27,7 @@ from lookalike.adapter import deadline
 from lookalike.adapter.callers import SharedPlaces
 from lookalike.adapter.errors import LookalikeError
 from lookalike.api import error_responses, ignored_fields, request_paths
+from lookalike.api.allowed_verbs import AllowedVerbs
 from lookalike.api.arriving_bodies import ArrivingBodies
 from lookalike.api.auth import tokens_from
 from lookalike.api.dependencies import DEPENDENCIES, check_token
@@ -110,7 +111,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
         },
         lifespan=[lifespan_of(settings, engine_socket)],
         after_request=mirror_status if settings.http.mirror_status else None,
-        middleware=[TimeLimit(settings.http.request_timeout_s)],
+        middleware=[AllowedVerbs(), TimeLimit(settings.http.request_timeout_s)],
         request_class=JsonRequest,
         request_max_body_size=settings.http.max_body_bytes,
         openapi_config=OpenAPIConfig(

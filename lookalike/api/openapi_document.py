@@ -5,6 +5,7 @@ The schemas are msgspec's, which have every bound of the types that requests are
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from litestar.routes import HTTPRoute
 from lookalike.adapter.collections import collection_settings
 from lookalike.adapter.search import request as searches
 from lookalike.api import schemas
+from lookalike.api.openapi_rules import OF_OPERATIONS, of_fields
 from lookalike.api.openapi_texts import (
     DESCRIPTION,
     ERRORS,
@@ -26,6 +28,7 @@ from lookalike.api.openapi_texts import (
     UUID,
 )
 from lookalike.api.request_paths import METHODS_ROOT
+from lookalike.api.settings import Settings
 
 Json = dict[str, Any]
 
@@ -58,6 +61,8 @@ OPERATION_IDS = {
 }
 """Those of other operations are the last part of their path, which the provider calls them by."""
 
+ANSWERS = ("CollectionView", "SecondVector", "Answer", "ModelAnswer", "ValueCount")
+"""Schemas of what is answered, for which no rule of a request holds."""
 STREAMED = (f"{METHODS_ROOT}/allRecords", f"{METHODS_ROOT}/allIDs")
 """An answer that is written while it is read is an answer like the others."""
 
@@ -79,7 +84,7 @@ def make_document(app: Litestar) -> Json:
 def complete(document: Json, app: Litestar) -> Json:
     """A new document; that of Litestar stays as it is."""
     options = {(verb.lower(), path): handler.opt for path, verb, handler in _handlers_of(app)}
-    components = _schemas()
+    components = _schemas(app.state.settings)
     paths = {
         path: {
             verb: _operation(verb, path, operation, options.get((verb, path), {}), components)
@@ -139,9 +144,10 @@ def _operation(
     verb: str, path: str, found: Json, opt: Mapping[str, Any], components: Mapping[str, Json]
 ) -> Json:
     text = found.get("description") or found["summary"]
-    body = _body(found, components)
+    operation_id = _operation_id(verb, path)
+    body = _body(found, components, OF_OPERATIONS.get(operation_id))
     operation = {
-        "operationId": _operation_id(verb, path),
+        "operationId": operation_id,
         "tags": found.get("tags") or ["health"],
         "summary": text.partition("\n")[0].rstrip("."),
         "description": text,
@@ -160,12 +166,19 @@ def _operation_id(verb: str, path: str) -> str:
     return own or path.removeprefix(METHODS_ROOT).strip("/").replace("/", "_").rpartition("v2_")[2]
 
 
-def _body(found: Json, components: Mapping[str, Json]) -> Json | None:
+def _body(found: Json, components: Mapping[str, Json], rule: Json | None) -> Json | None:
     if "requestBody" not in found:
         return None
     schema = found["requestBody"]["content"]["application/json"]["schema"]
     needed = components[schema["$ref"].rpartition("/")[2]].get("required")
-    return {"required": bool(needed), "content": {"application/json": {"schema": schema}}}
+    if rule is not None:
+        # Beside the reference and not in `allOf`: makers of clients, which cannot merge the two,
+        # pass over what stands beside.
+        schema = schema | rule
+    return {
+        "required": bool(needed) or rule is not None,
+        "content": {"application/json": {"schema": schema}},
+    }
 
 
 def _parameters(path: str, found: Json, opt: Mapping[str, Any]) -> Iterator[Json]:
@@ -175,6 +188,8 @@ def _parameters(path: str, found: Json, opt: Mapping[str, Any]) -> Iterator[Json
             continue
         needed = parameter["in"] == "path" or name == "collection-id"
         schema = _plain(parameter["schema"])
+        if parameter["in"] != "query" and schema["type"] == "string":
+            schema["minLength"] = 1
         text, example = PARAMETERS[name]
         if path.startswith("/account/") and name == "request_id":
             schema = {"type": "string", "format": "uuid"}
@@ -248,13 +263,26 @@ def _error_codes(verb: str, found: Json, opt: Mapping[str, Any], *, with_body: b
     return sorted(codes)
 
 
-def _schemas() -> Json:
+def _schemas(settings: Settings) -> Json:
     _, found = msgspec.json.schema_components(_structs(), ref_template=REF)
-    found |= {"Failure": FAILURE, "Problem": PROBLEM}
-    for schema in found.values():
+    found |= copy.deepcopy({"Failure": FAILURE, "Problem": PROBLEM})
+    rules = of_fields(settings)
+    for title, schema in found.items():
         for name, field in schema.get("properties", {}).items():
-            _describe(name, field)
+            _describe(title, name, field)
+            rule = rules.get(f"{title}.{name}", rules.get(name))
+            if rule is not None and title not in ANSWERS:
+                _bound(field, rule)
     return found
+
+
+def _bound(field: Json, rule: Json) -> None:
+    """What the types do not say; of a list that is said of its items, but for their number."""
+    for part in field.get("anyOf", [field]):
+        if part.get("type") == "array" and "maxItems" not in rule:
+            _bound(part["items"], rule)
+        elif part.get("type") != "null" and "$ref" not in part:
+            part |= rule | part
 
 
 def _structs() -> list[type[msgspec.Struct]]:
@@ -269,10 +297,11 @@ def _structs() -> list[type[msgspec.Struct]]:
     ]
 
 
-def _describe(name: str, field: Json) -> None:
+def _describe(title: str, name: str, field: Json) -> None:
     text, example = FIELDS.get(name, ("", None))
     field.setdefault("description", text)
-    field.setdefault("examples", [EXAMPLES.get(name, example)])
+    own = EXAMPLES.get(f"{title}.{name}", EXAMPLES.get(name, example))
+    field.setdefault("examples", [own])
 
 
 _STATUS = {"code": {"type": "integer"}, "text": {"type": "string"}, "place": {"type": "string"}}

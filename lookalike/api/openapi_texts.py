@@ -87,12 +87,13 @@ FIELDS: dict[str, tuple[str, Any]] = {
 
 EXAMPLES: dict[str, Any] = {
     "fields_to_index": [],
+    "IndexedField.type": "number",
     "product_id_field": "product_id",
     "capacity": 100_000,
     "tag_idf": False,
     "update_vectors": True,
     "storage": {"quantization": "turbo"},
-    "fetch_headers": {"https://shop.example": {"Authorization": "Basic …"}},
+    "fetch_headers": {"https://shop.example": {"Authorization": "Token of-the-shop"}},
     "shard_number": 2,
     "replication_factor": 2,
     "write_consistency_factor": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -57,3 +58,18 @@ def test_the_collection_header_is_described(document: dict[str, Any]) -> None:
     operation = document["paths"][f"{METHODS_ROOT}/visualKNN"]["post"]
     headers = {p["name"]: p for p in operation["parameters"] if p["in"] == "header"}
     assert "collection-id" in headers
+
+
+def test_options_name_every_verb_of_a_path(document: dict[str, Any], server: LiveServer) -> None:
+    for path, operations in document["paths"].items():
+        asked = re.sub(r"\{\w+\}", "11111111-2222-3333-4444-555555555555", path)
+        answer = httpx.options(f"{server.url}{asked}", trust_env=False)
+        assert answer.status_code == 204
+        allowed = set(answer.headers["Allow"].lower().split(", "))
+        assert allowed - {"options"} == operations.keys(), path
+
+
+def test_nothing_is_loaded_from_elsewhere(server: LiveServer) -> None:
+    answer = httpx.get(f"{server.url}/schema", trust_env=False)
+    assert answer.json()["openapi"]
+    assert httpx.get(f"{server.url}/schema/swagger", trust_env=False).status_code == 404

@@ -104,7 +104,7 @@ def test_a_disk_that_something_else_fills(
         assert_the_rest_goes_on(client, collection, images["1"], count - 2)
 
 
-def test_a_disk_on_which_not_even_the_ballast_has_nothing_left(
+def test_a_disk_on_which_not_even_the_ballast_is_left(
     disk: SmallDisk, connect: Connect, thumbnails: dict[str, bytes]
 ) -> None:
     image = base64_of(thumbnails["1"])

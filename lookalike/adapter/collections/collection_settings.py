@@ -82,7 +82,8 @@ class CollectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         str | None, Meta(description="Field that holds the product id.")
     ] = None
     embedder: Annotated[
-        str | None, Meta(description="Embedder; default: by type and settings.")
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="Embedder; default: by type and settings."),
     ] = None
     capacity: Annotated[Capacity | None, Meta(description="Most records.")] = None
     tag_weight: Annotated[
