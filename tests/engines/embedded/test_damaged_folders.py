@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,3 +256,59 @@ def test_what_was_never_finished_goes_at_the_start(copied: Path) -> None:
 def test_repaired_aliases(found: dict[str, str] | None, expected: dict[str, str]) -> None:
     ids = {"a-2": "a", "a-1": "a", "b-1": "b", "foreign": None, "ledger": None}
     assert repair_aliases(found, ids) == expected
+
+
+class Killed(BaseException):
+    """Stands for the end of the process, at one of its calls to the system."""
+
+
+calls_left: int | None = None
+
+
+def end_process(event: str, _: object) -> None:
+    global calls_left
+    if calls_left is None or event not in ("os.remove", "os.rmdir", "os.rename"):
+        return
+    calls_left -= 1
+    if calls_left < 0:
+        calls_left = None
+        raise Killed
+
+
+@pytest.mark.parametrize("unfinished", [False, True])
+def test_a_deletion_may_be_cut_off_at_any_call(
+    original: Path, tmp_path: Path, unfinished: bool
+) -> None:
+    """Before its first call the collection is whole; after it, it is gone, and nothing is broken.
+    The same of what was never finished."""
+    global calls_left
+    sys.addaudithook(end_process)
+    for number in itertools.count():
+        data = tmp_path / str(number)
+        copy_files(original, data)
+        shop = folder_of(data, "shop-1")
+        if unfinished:
+            (shop / "making").touch()
+            (shop / "manifest.json").unlink()
+        calls_left = number
+        try:
+            if unfinished:
+                DataFolder(data).remove_leftovers()
+            else:
+                DataFolder(data).remove(shop)
+        except Killed:
+            pass
+        else:
+            break
+        finally:
+            calls_left = None
+        found = list(DataFolder(data).read_collections())
+        assert all(isinstance(each, CollectionFolder) for each in found), number
+        whole = number == 0 and not unfinished
+        assert [name_of(each) for each in found].count("shop-1") == whole
+        if not whole:
+            DataFolder(data).remove_leftovers()
+            assert not shop.exists()
+        shutil.rmtree(data)
+    assert number > 30
+    assert not shop.exists()

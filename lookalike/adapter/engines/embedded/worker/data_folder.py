@@ -95,7 +95,7 @@ class CollectionFolder:
 
     def discard(self) -> None:
         """Remove a directory that never became a collection."""
-        remove_tree(self.path)
+        remove_rubbish(self.path)
 
     def clear_next_shard(self) -> Path:
         """Remove what lies where the current shard's successor goes; the path of that directory."""
@@ -155,7 +155,7 @@ class DataFolder:
         """Remove what a killed process left behind. No collection may be open."""
         for path in self._root.iterdir():
             if is_rubbish(path):
-                remove_tree(path)
+                remove_rubbish(path)
         for folder in self.read_collections():
             if isinstance(folder, CollectionFolder):
                 folder.remove_leftovers()
@@ -185,7 +185,7 @@ class DataFolder:
             os.replace(path / MANIFEST, path / REMOVED)
         (path / REMOVED).touch()
         sync_folder(path)
-        remove_tree(path)
+        remove_rubbish(path)
 
     def restore_manifest(self, path: Path) -> CollectionFolder | None:
         """Put the copy of a damaged manifest in its place; None where the copy is no better."""
@@ -204,10 +204,23 @@ class DataFolder:
 
 
 def is_rubbish(path: Path) -> bool:
-    """Whether a directory never became a collection, or is none any more, by its own word."""
-    if (path / REMOVED).exists():
-        return True
-    return (path / MAKING).exists() and not (path / MANIFEST).exists()
+    """Whether a directory never became a collection, or is none any more, by its own word; one with
+    nothing in it has nothing to lose."""
+    found = set(os.listdir(path)) if path.is_dir() else {path.name}
+    return not found or REMOVED in found or (MAKING in found and MANIFEST not in found)
+
+
+def remove_rubbish(path: Path) -> None:
+    """Remove a directory; what says that it is rubbish goes last, for a process that is killed."""
+    for entry in path.iterdir():
+        if entry.name in (MAKING, REMOVED):
+            continue
+        if entry.is_dir():
+            remove_tree(entry)
+        else:
+            with contextlib.suppress(OSError):  # It goes at the next start.
+                entry.unlink()
+    remove_tree(path)
 
 
 def _damaged(path: Path, reason: str) -> DamagedCollection:
