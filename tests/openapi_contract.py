@@ -34,7 +34,7 @@ def check_described(response: httpx.Response) -> None:
     Paths and verbs that are none of the service's are no operations.
     """
     request = response.request
-    path, _ = canonical(unquote(request.url.path), any_prefix=True)
+    path, _ = canonical(unquote(request.url.path))
     template = _template_of(path)
     operation = document()["paths"].get(template, {}).get(request.method.lower())
     if operation is None:

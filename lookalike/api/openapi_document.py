@@ -239,7 +239,11 @@ def _responses(
         responses["200"]["content"] = {"application/json": {"schema": schema}}
     kind = "Problem" if path.startswith(OWN_ROOT) else "Failure"
     media_type = "application/problem+json" if kind == "Problem" else "application/json"
-    for code in _error_codes(verb, found, opt, with_body=with_body):
+    codes = _error_codes(verb, found, opt, with_body=with_body)
+    if path.startswith(METHODS_ROOT):
+        # Each may name a collection, `ping` too.
+        codes = sorted({*codes, 400, 404, 409})
+    for code in codes:
         content = {media_type: {"schema": {"$ref": REF.format(name=kind)}}}
         responses[str(code)] = {"description": ERRORS[code], "content": content}
     if path == "/readyz":
