@@ -76,3 +76,15 @@ def test_no_reserve(tmp_path: Path) -> None:
     assert not space.exhausted
     space.check_adding(MB)
     assert not (tmp_path / BALLAST).exists()
+
+
+def test_a_reserve_that_no_disk_has(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Also where no file system can be mounted."""
+    space = DiskSpace(tmp_path, 1 << 60)
+    assert space.full
+    assert "the disk is full" in caplog.text
+    with pytest.raises(NoRoom):
+        space.check_adding(1)
+    space.check_writing()
+    assert space.steady, "there is room for deletes and flushes"
+    assert not (tmp_path / BALLAST).exists()
