@@ -33,7 +33,7 @@ from lookalike.api.auth import tokens_from
 from lookalike.api.dependencies import DEPENDENCIES, check_token
 from lookalike.api.envelopes import mirror_status
 from lookalike.api.lifespan import lifespan_of
-from lookalike.api.openapi_document import ContractDocument
+from lookalike.api.openapi_document import ContractDocument, document_router
 from lookalike.api.routes.account import Account
 from lookalike.api.routes.collection_methods import CollectionMethods
 from lookalike.api.routes.health import healthz, readyz
@@ -48,6 +48,19 @@ from lookalike.api.time_limit import TimeLimit
 REQUEST_PLACES = 128
 """Requests under way in one process, of which one of several tokens has a share. More are taken:
 each token has its own."""
+
+
+ROUTES = (
+    *(RecordMethods, SearchMethods, ImageMatching, OldMethods),
+    *(CollectionMethods, RunLogMethods, Account, healthz, readyz),
+)
+DOCUMENT = OpenAPIConfig(
+    title="Lookalike",
+    version=__version__,
+    use_handler_docstrings=True,
+    render_plugins=[ContractDocument()],
+    openapi_router=document_router(),
+)
 
 
 class JsonRequest(Request[Any, Any, Any]):
@@ -91,17 +104,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
     whose worker listens at `engine_socket`."""
     collections_by_prefix = request_paths.collections_by_prefix(settings.http)
     app = LookalikeApp(
-        route_handlers=[
-            RecordMethods,
-            SearchMethods,
-            ImageMatching,
-            OldMethods,
-            CollectionMethods,
-            RunLogMethods,
-            Account,
-            healthz,
-            readyz,
-        ],
+        route_handlers=ROUTES,
         dependencies=DEPENDENCIES,
         guards=[check_token],
         exception_handlers={
@@ -114,12 +117,7 @@ def create_app(settings: Settings, engine_socket: Path | None = None) -> Lookali
         middleware=[AllowedVerbs(), TimeLimit(settings.http.request_timeout_s)],
         request_class=JsonRequest,
         request_max_body_size=settings.http.max_body_bytes,
-        openapi_config=OpenAPIConfig(
-            title="Lookalike",
-            version=__version__,
-            use_handler_docstrings=True,
-            render_plugins=[ContractDocument()],
-        ),
+        openapi_config=DOCUMENT,
         logging_config=None,
         state=State(
             {

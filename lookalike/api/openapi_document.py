@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
-from litestar import Litestar, Request
+from litestar import Litestar, Request, Router
+from litestar.exceptions import NotFoundException
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.routes import HTTPRoute
 
@@ -74,6 +75,18 @@ class ContractDocument(JsonRenderPlugin):
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: Json) -> bytes:
         return self.render_json(request, complete(openapi_schema, request.app))
+
+
+def document_router() -> Router:
+    """Where the document is answered. Litestar answers a page of HTML beside it."""
+
+    async def refuse_others(request: Request[Any, Any, Any]) -> None:
+        if request.url.path not in ("/schema", "/schema/openapi.json"):
+            raise NotFoundException
+
+    return Router(
+        "/schema", route_handlers=[], include_in_schema=False, before_request=refuse_others
+    )
 
 
 def make_document(app: Litestar) -> Json:

@@ -31,7 +31,8 @@ class TimeLimit(ASGIMiddleware):
         async def send_in_time(message: Message) -> None:
             nonlocal begun
             begun = True
-            limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
+            if not limit.expired():
+                limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
             await send(message)
 
         try:

@@ -72,4 +72,7 @@ def test_options_name_every_verb_of_a_path(document: dict[str, Any], server: Liv
 def test_nothing_is_loaded_from_elsewhere(server: LiveServer) -> None:
     answer = httpx.get(f"{server.url}/schema", trust_env=False)
     assert answer.json()["openapi"]
-    assert httpx.get(f"{server.url}/schema/swagger", trust_env=False).status_code == 404
+    for path in ("swagger", "redoc", "nothing", "openapi.yaml"):
+        refused = httpx.get(f"{server.url}/schema/{path}", trust_env=False)
+        assert refused.status_code == 404
+        assert refused.json()["detail"] == "Not Found"

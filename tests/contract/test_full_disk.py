@@ -119,6 +119,7 @@ def test_a_disk_on_which_not_even_the_ballast_is_left(
         assert_nothing_is_added(client, collection, image)
         refused = client.call("delete", collection, {"records": [{"_id": "1"}]})
         assert refused.status_code == 507
+        assert "Searches go on" in refused.json()["status"]["text"]
         assert_the_rest_goes_on(client, collection, image, 2)
         assert worker_of(data) == worker
         stop_and_start(server)

@@ -35,11 +35,12 @@ WRITTEN_PER_SENT = 4
 """Bytes on the disk for a byte of a request: in the log, in the segment, in the indexes."""
 
 
+NOTHING_ADDED = "The disk is full. Searches and deletes go on."
+NOTHING_WRITTEN = "The disk is full to the last block. Searches go on."
+
+
 class NoRoom(Exception):
     """There is no room for a write, of which nothing was carried out."""
-
-    def __init__(self) -> None:
-        super().__init__("The disk is full. Searches and deletes go on.")
 
 
 class DiskSpace:
@@ -84,12 +85,12 @@ class DiskSpace:
     def check_adding(self, sent_bytes: int) -> None:
         """Raises NoRoom where a request of this size would take of the reserve."""
         if self._lacks(sent_bytes * WRITTEN_PER_SENT):
-            raise NoRoom
+            raise NoRoom(NOTHING_ADDED)
 
     def check_writing(self) -> None:
         """Raises NoRoom where even a delete has no room."""
         if self.exhausted:
-            raise NoRoom
+            raise NoRoom(NOTHING_WRITTEN)
 
     def _lacks(self, needed_bytes: int) -> bool:
         free = self._room()

@@ -153,6 +153,11 @@ class Database:
             shard.close()
         return True
 
+    @property
+    def known(self) -> list[str]:
+        """The names of all collections, loaded or not."""
+        return [*self.shards, *self.broken, *self.postponed]
+
     def resolve(self, name: str) -> str:
         return self.data_folder.aliases.get(name, name)
 
@@ -201,8 +206,8 @@ class Database:
             disk_free_mb=self.disk_space.free_bytes >> 20,
         )
 
-    def names(self, _: messages.GetCollections | None = None) -> list[str]:
-        return [*self.shards, *self.broken, *self.postponed]
+    def names(self, _: messages.GetCollections) -> list[str]:
+        return self.known
 
     def aliases(self, _: messages.GetAliases) -> dict[str, str]:
         return self.data_folder.aliases
@@ -220,7 +225,7 @@ class Database:
 
     def create_collection(self, request: messages.CreateCollection) -> Iterator[None]:
         name = request.collection
-        if not name or name in self.names():
+        if not name or name in self.known:
             raise Refused("a collection of this name exists")
         schema = Schema(request.vectors, {vector: {} for vector in request.sparse_vectors})
         config = edge_config(schema)

@@ -9,6 +9,7 @@ log.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -31,12 +32,13 @@ log = logging.getLogger("lookalike.engine")
 
 MAX_FAILURES = 2
 SALVAGE_PAGE = 512
-PASSING = re.compile(r"WouldBlock|(?:os error |\[Errno )(?:11|12|13|23|24|28|30|122)\b")
-"""In the text of failures that are not the files' fault: locked, no memory, no permission, too many
-open files, disk full, read-only, over quota."""
-
-
-DISK_FULL = re.compile(r"\bos error (?:28|122)\b|\[Errno (?:28|122)\]")
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+PASSING = DISK_FULL | {
+    *(errno.EAGAIN, errno.ENOMEM, errno.EACCES, errno.ENFILE, errno.EMFILE, errno.EROFS)
+}
+"""Failures that are not the files' fault: locked, no memory, no permission, too many open files,
+read-only."""
+_ERRNO = re.compile(r"(?:os error |\[Errno )(\d+)")
 
 
 class LoadPostponed(Exception):
@@ -76,8 +78,9 @@ def load_shard(folder: CollectionFolder, *, faulted: bool) -> edge.EdgeShard:
         if failures == MAX_FAILURES:
             shard = _salvage(folder, shard)
     except BaseException as error:
-        if PASSING.search(str(error)):
-            raise LoadPostponed(_in_plain_words(error)) from None
+        if (number := errno_of(error)) in PASSING:
+            locked = number == errno.EAGAIN
+            raise LoadPostponed("locked by another" if locked else os.strerror(number)) from None
         folder.note_loading(failures + 1)
         raise
     folder.note_loaded()
@@ -139,7 +142,11 @@ def create_indexes(folder: CollectionFolder, shard: edge.EdgeShard) -> None:
             shard.update(edge.UpdateOperation.create_field_index(path, index_params(params)))
 
 
-def _in_plain_words(error: BaseException) -> str:
-    """The system's own words, without paths and the engine's."""
-    number = re.search(r"(?:os error |\[Errno )(\d+)", str(error))
-    return os.strerror(int(number[1])) if number else "its files are locked"
+def errno_of(error: BaseException) -> int:
+    """What the system said, of an error of ours or of the engine's, which has it in its text only;
+    0 where it said nothing."""
+    text = str(error)
+    if "WouldBlock" in text:
+        return errno.EAGAIN
+    found = _ERRNO.search(text)
+    return int(found[1]) if found else 0

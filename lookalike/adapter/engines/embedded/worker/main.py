@@ -27,7 +27,7 @@ from typing import Any
 import msgspec
 
 from lookalike.adapter.engines.embedded import messages, wire
-from lookalike.adapter.engines.embedded.disk_space import NoRoom
+from lookalike.adapter.engines.embedded.disk_space import NOTHING_ADDED, NoRoom
 from lookalike.adapter.engines.embedded.worker.database import (
     ADMINISTRATION,
     DATABASE_READS,
@@ -36,7 +36,7 @@ from lookalike.adapter.engines.embedded.worker.database import (
     NotLoaded,
     Start,
 )
-from lookalike.adapter.engines.embedded.worker.loading import DISK_FULL
+from lookalike.adapter.engines.embedded.worker.loading import DISK_FULL, errno_of
 from lookalike.adapter.engines.embedded.worker.maintenance import Maintenance
 from lookalike.adapter.engines.embedded.worker.read_plans import READ_PLANS, read
 from lookalike.adapter.engines.embedded.worker.scheduler import Scheduler
@@ -153,8 +153,10 @@ def failure(error: BaseException, request: Any) -> bytes:
         return _failed("EngineUnavailable", str(error))
     if not isinstance(error, Exception):
         return _failed("EngineUnavailable", "the engine failed and is being restarted")
-    if isinstance(error, NoRoom) or DISK_FULL.search(str(error)):
-        return _failed("DiskFull", str(NoRoom()))
+    if isinstance(error, NoRoom):
+        return _failed("DiskFull", str(error))
+    if errno_of(error) in DISK_FULL:
+        return _failed("DiskFull", NOTHING_ADDED)
     # The binding raises Exception itself; of its subclasses, the disk raises OSError.
     if type(error) is Exception or isinstance(error, OSError):
         name = getattr(request, "collection", "")
