@@ -228,6 +228,7 @@ PARAMETERS: dict[str, tuple[str, Any]] = {
     "log_id": ("Id of the run log.", UUID),
     "request_id": ("Id of the request.", UUID),
     "kind": ("Any text.", "fashion"),
+    "version": ("Any text.", "1"),
 }
 
 
@@ -268,9 +269,8 @@ def _error_codes(verb: str, found: Json, opt: Mapping[str, Any], *, with_body: b
     if opt.get("scope") == "public":
         return []
     parameters = {parameter["name"]: parameter["in"] for parameter in found.get("parameters", ())}
-    codes = {401, 403, 429, 500, 503}
-    if with_body or parameters:
-        codes |= {400}
+    # 400 everywhere: for a parameter that there is not.
+    codes = {400, 401, 403, 429, 500, 503}
     if with_body:
         codes |= {408, 413}
     if {"collection-id", "collection"} & parameters.keys() or "path" in parameters.values():

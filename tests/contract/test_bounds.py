@@ -96,15 +96,21 @@ def test_an_embedder_that_cannot_be_had(embedder: str, service: Service) -> None
 @pytest.mark.parametrize(
     ("verb", "path"),
     [
-        ("GET", "collection?nmae=x"),
-        ("GET", "collection?name=x&page=2"),
-        ("POST", "collection?dry_run=true"),
-        ("DELETE", "collection/x?force=1"),
-        ("GET", "run-log?colection=x"),
+        ("GET", "similarity/v2/collection?nmae=x"),
+        ("GET", "similarity/v2/collection?name=x&page=2"),
+        ("POST", "similarity/v2/collection?dry_run=true"),
+        ("DELETE", "similarity/v2/collection/x?force=1"),
+        ("GET", "similarity/v2/run-log?colection=x"),
+        ("GET", "account/v2/user?id=7"),
+        ("GET", "account/v2/workspace?page=2"),
+        ("GET", "account/v2/config/x?versoin=2"),
     ],
 )
 def test_parameters_that_are_misspelt(verb: str, path: str, service: Service) -> None:
-    answer: Any = service.http.request(verb, f"/similarity/v2/{path}")
+    answer: Any = service.http.request(verb, f"/{path}")
     assert answer.status_code == 400
-    assert answer.json()["place"].startswith("?")
-    assert service.http.get("/similarity/v2/collection?workspace=Default").status_code == 200
+    body = answer.json()
+    place = body["place"] if path.startswith("similarity") else body["status"]["place"]
+    assert place.startswith("?")
+    for known in ("similarity/v2/collection?workspace=Default", "account/v2/config/x?version=2"):
+        assert service.http.get(f"/{known}").status_code == 200

@@ -9,6 +9,7 @@ from litestar import Controller, get, post
 
 from lookalike.adapter.collections.store import now
 from lookalike.api.bodies import JsonBody
+from lookalike.api.dependencies import check_query
 from lookalike.api.schemas import AsynchronousRequest, Authorize
 from lookalike.api.settings import Settings
 
@@ -26,19 +27,21 @@ class Account(Controller):
         service = data.service or data.service_name
         return {"user_id": settings.http.user_id, "service": service}
 
-    @get("/account/v2/user")
+    @get("/account/v2/user", guards=[check_query])
     async def user(self, settings: Settings) -> dict[str, Any]:
         return _user(settings)
 
-    @get("/account/v2/details")
+    @get("/account/v2/details", guards=[check_query])
     async def details(self, settings: Settings) -> dict[str, Any]:
         # Clients find the counters at the top level or under `stats`, by the page they followed.
         counters = {"credits_counter": 0, "credits_limit": None}
         return _user(settings) | counters | {"stats": counters}
 
-    @get("/account/v2/workspace")
+    @get("/account/v2/workspace", guards=[check_query])
     async def workspaces(self, settings: Settings) -> dict[str, Any]:
         return _page([{"id": settings.http.user_id, "name": "Default"}])
+
+    # Whatever is asked of the empty lists, nothing is the right answer.
 
     @get("/account/v2/resource")
     async def resources(self) -> dict[str, Any]:
@@ -48,8 +51,10 @@ class Account(Controller):
     async def reports(self) -> dict[str, Any]:
         return _page([])
 
-    @get("/account/v2/config/{kind:str}")
-    async def config(self, kind: str) -> dict[str, Any]:
+    @get("/account/v2/config/{kind:str}", guards=[check_query], opt={"query": {"version"}})
+    async def config(self, kind: str, version: str | None = None) -> dict[str, Any]:
+        """Empty, in every version."""
+        del version
         return {"type": kind, "config": {}}
 
     @post("/account/v2/request", status_code=200, dto=JsonBody[AsynchronousRequest])
