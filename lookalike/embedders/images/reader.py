@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -17,9 +16,10 @@ from lookalike.embedders.images.byte_budget import ByteBudget, Hold
 from lookalike.embedders.images.crop import Box
 from lookalike.embedders.images.decoding import decode_image
 from lookalike.embedders.images.decoding_cost import cost_of, refuse_costly
+from lookalike.embedders.images.decoding_lane import DecodingLane
 from lookalike.embedders.images.fetch import Fetcher, FetchTerms
 from lookalike.embedders.images.formats import may_outgrow_its_header
-from lookalike.embedders.images.image_errors import ImageTooCostly, ImageTooLarge, ImageUnreadable
+from lookalike.embedders.images.image_errors import ImageTooCostly, ImageUnreadable
 from lookalike.embedders.images.image_settings import ImageSettings
 from lookalike.embedders.images.isolation import IsolatedDecoder
 
@@ -32,8 +32,6 @@ SLACK_BYTES = 48_000_000
 FREE_BYTES, FETCHED_BYTES = 1_000_000, 128_000_000
 """What each picture may have fetched without asking, and what larger ones may have together until
 they are decoded; searches half as much once more."""
-
-T = TypeVar("T")
 
 
 class ReadImage(NamedTuple):
@@ -49,15 +47,15 @@ class ImageReader:
     def __init__(self, settings: ImageSettings) -> None:
         self._settings = settings
         self._max_bytes = settings.decoding_memory_mb * 1_000_000
-        # The images of an import wait by the hundred; that of a search must not wait behind them.
         self._fetcher = Fetcher(settings)
-        self._threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
-        self._query_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-query")
+        limit_s = settings.decode_timeout_s
+        # The images of an import wait by the hundred; that of a search must not wait behind them.
+        self._inserts = DecodingLane("decode", settings.decode_threads, limit_s)
+        self._queries = DecodingLane("decode-query", 1, limit_s)
         # Those that take much memory are decoded one at a time, and no other waits for them.
-        self._large_thread = ThreadPoolExecutor(1, thread_name_prefix="decode-large")
+        self._large = DecodingLane("decode-large", 1, limit_s)
         # Searches have bytes of their own, as they have threads and connections.
         self._bytes, self._query_bytes = ByteBudget(FETCHED_BYTES), ByteBudget(FETCHED_BYTES // 2)
-        limit_s = settings.decode_timeout_s
         self._isolated = IsolatedDecoder(limit_s, SMALL_BYTES + SLACK_BYTES)
         self._isolated_large = IsolatedDecoder(limit_s, self._max_bytes + SLACK_BYTES)
 
@@ -88,46 +86,24 @@ class ImageReader:
             else:
                 data = await self._fetcher.fetch(url, terms, query=query, hold=hold)
                 find = partial(bytes, data)
-            return await self._decode_found(find, image_px, crop, query)
-
-    async def _decode_found(
-        self, find: Callable[[], bytes], image_px: int, crop: Box | None, query: bool
-    ) -> ReadImage:
-        small = self._query_thread if query else self._threads
-        found = await self._decode(lambda: self._decode_small(find(), image_px, crop), small)
-        if isinstance(found, ReadImage):
-            return found
-        return await self._decode(
-            lambda: self._read_image(self._isolated_large.decode, found, image_px, crop),
-            self._large_thread,
-        )
+            # The terms are of one request; without them the image is alone.
+            request = terms or object()
+            lane = self._queries if query else self._inserts
+            found = await lane.run(lambda: self._decode_small(find(), image_px, crop), request)
+            if isinstance(found, ReadImage):
+                return found
+            decode = self._isolated_large.decode
+            return await self._large.run(
+                lambda: self._read_image(decode, found, image_px, crop), request
+            )
 
     async def close(self) -> None:
         """Closes connections; images that wait for their decoding are dropped."""
         await self._fetcher.close()
-        for threads in (self._threads, self._query_thread, self._large_thread):
-            await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
+        for lane in (self._inserts, self._queries, self._large):
+            await lane.close()
         for decoder in (self._isolated, self._isolated_large):
             await asyncio.to_thread(decoder.close)
-
-    async def _decode(self, work: Callable[[], T], threads: ThreadPoolExecutor) -> T:
-        loop, limit_s = asyncio.get_running_loop(), self._settings.decode_timeout_s
-        its_turn = asyncio.Event()
-
-        def timed() -> T:
-            loop.call_soon_threadsafe(its_turn.set)
-            return work()
-
-        decoded = loop.run_in_executor(threads, timed)
-        try:
-            # How long others take before it says nothing of this image.
-            await its_turn.wait()
-            async with asyncio.timeout(limit_s):
-                return await decoded
-        except TimeoutError:
-            raise ImageTooLarge(f"the image was not decoded within {limit_s:g} s") from None
-        finally:
-            decoded.cancel()
 
     def _decode_small(self, data: bytes, image_px: int, crop: Box | None) -> ReadImage | bytes:
         """The image, or its bytes where it takes more than a small one may."""
